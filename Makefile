@@ -1,0 +1,76 @@
+# Everything runs in a local virtual environment that the first target to need it creates.
+#   make demo    the whole path, bounded: data, training, release, model server, recommender, calls, stop
+#   make test    the whole test suite
+
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DATASET ?= ml-latest-small
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve train test check protos compose-test lock clean install
+
+help:
+	@echo 'make demo          train on MovieLens, publish, serve, show recommendations, stop'
+	@echo 'make serve         the same stack, up until Ctrl-C, with ready-to-paste grpcurl lines'
+	@echo 'make train         train and publish a release into artifacts/'
+	@echo 'make test          the whole test suite'
+	@echo 'make check         ruff, mypy --strict, generated code up to date, proto lint'
+	@echo 'make protos        regenerate the code under protos/'
+	@echo 'make compose-test  build the images and run docker-compose.yml, with a stand-in for the model server image'
+	@echo 'make lock          refresh constraints.txt'
+	@echo 'make clean         remove .venv, artifacts, caches'
+
+demo: $(STAMP)
+	@$(BIN)/python -m deploy.demo --dataset $(DATASET)
+
+serve: $(STAMP)
+	@$(BIN)/python -m deploy.serve --dataset $(DATASET)
+
+train: $(STAMP)
+	@$(BIN)/python -m trainer --dataset $(DATASET)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@$(BIN)/python -m deploy.protos --check
+	@if command -v buf >/dev/null; then cd protos && buf lint && echo 'buf lint: clean'; \
+	else echo 'buf lint: skipped, buf is not on the PATH (npm install -g @bufbuild/buf)'; fi
+
+protos: $(STAMP)
+	@$(BIN)/python -m deploy.protos
+
+compose-test: $(STAMP)
+	@$(BIN)/python -m deploy.compose_test
+
+lock: $(STAMP)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header \
+		--no-emit-index-url --no-annotate --quiet --output-file constraints.txt
+
+clean:
+	rm -rf $(VENV) artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install: $(STAMP)
+
+# annoy is published as source only, so a C++ compiler is needed once.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n '$(PYTHON)' || { echo 'error: no Python 3.11, 3.12 or 3.13 on the PATH (or set PYTHON=/path/to/python)' >&2; exit 1; }
+	@command -v $${CXX:-c++} >/dev/null || command -v g++ >/dev/null || { \
+		echo 'error: no C++ compiler: annoy is built from source (Debian: apt-get install g++; macOS: xcode-select --install)' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo 'error: $(PYTHON) lacks venv (Debian: apt-get install python3-venv python3-dev)' >&2; exit 1; }
+	@echo 'setting up $(VENV) with $(PYTHON) (once, a minute or two: TensorFlow is large)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt \
+		--editable '.[trainer,service,dev]' | sed -nE 's/^ *(Downloading|Using cached|Building wheel for) ([^ ]+).*/  \1 \2/p'
+	@touch $@

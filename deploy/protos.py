@@ -1,0 +1,53 @@
+"""Generates the Python code under protos/; `--check` fails if what is committed differs."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import google.rpc.status_pb2
+from grpc_tools import protoc
+
+ROOT = Path(__file__).resolve().parent.parent
+GOOGLEAPIS = Path(google.rpc.status_pb2.__file__).parents[2]
+SERVICES = ("protos/recommender/v1/recommender.proto",)
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status: 1 if a generated file is missing or out of date."""
+    if argv not in ([], ["--check"]):
+        print("usage: python -m deploy.protos [--check]", file=sys.stderr)
+        return 2
+    if not argv:
+        generate(ROOT)
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        generate(Path(scratch))
+        stale = [
+            name
+            for path in sorted(Path(scratch).rglob("*_pb2*"))
+            if not (ROOT / (name := path.relative_to(scratch))).is_file()
+            or (ROOT / name).read_bytes() != path.read_bytes()
+        ]
+    for name in stale:
+        print(f"{name} does not match its .proto: run `make protos`", file=sys.stderr)
+    if not stale:
+        print("generated code: up to date")
+    return 1 if stale else 0
+
+
+def generate(into: Path) -> None:
+    """Writes the modules of every .proto below `into`, in the layout of the repository."""
+    sources = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "protos").rglob("*.proto"))
+    includes = [f"-I{ROOT}", f"-I{GOOGLEAPIS}", f"-I{Path(protoc.__file__).parent / '_proto'}"]
+    plugin = f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}"
+    messages = [f"--python_out={into}", f"--pyi_out={into}", *sources]
+    services = [plugin, f"--grpc_python_out={into}", f"--mypy_grpc_out=quiet:{into}", *SERVICES]
+    for arguments in (messages, services):
+        if protoc.main(["protoc", *includes, *arguments]) != 0:
+            raise SystemExit("protoc failed")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The wire and file contracts, and the code generated from them by `make protos`."""

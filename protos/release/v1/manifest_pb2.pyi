@@ -1,0 +1,134 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Manifest(_message.Message):
+    __slots__ = ("format_version", "model_name", "version", "embedding_dim", "num_users", "num_movies", "num_trained_movies", "num_ratings", "dataset", "hyperparameters", "index", "evaluations", "files", "probes")
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_DIM_FIELD_NUMBER: _ClassVar[int]
+    NUM_USERS_FIELD_NUMBER: _ClassVar[int]
+    NUM_MOVIES_FIELD_NUMBER: _ClassVar[int]
+    NUM_TRAINED_MOVIES_FIELD_NUMBER: _ClassVar[int]
+    NUM_RATINGS_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    HYPERPARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    PROBES_FIELD_NUMBER: _ClassVar[int]
+    format_version: int
+    model_name: str
+    version: int
+    embedding_dim: int
+    num_users: int
+    num_movies: int
+    num_trained_movies: int
+    num_ratings: int
+    dataset: Dataset
+    hyperparameters: Hyperparameters
+    index: Index
+    evaluations: _containers.RepeatedCompositeFieldContainer[Evaluation]
+    files: _containers.RepeatedCompositeFieldContainer[File]
+    probes: _containers.RepeatedCompositeFieldContainer[Probe]
+    def __init__(self, format_version: _Optional[int] = ..., model_name: _Optional[str] = ..., version: _Optional[int] = ..., embedding_dim: _Optional[int] = ..., num_users: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_trained_movies: _Optional[int] = ..., num_ratings: _Optional[int] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., index: _Optional[_Union[Index, _Mapping]] = ..., evaluations: _Optional[_Iterable[_Union[Evaluation, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ...) -> None: ...
+
+class Dataset(_message.Message):
+    __slots__ = ("name", "fingerprint", "generated")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    GENERATED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    fingerprint: str
+    generated: bool
+    def __init__(self, name: _Optional[str] = ..., fingerprint: _Optional[str] = ..., generated: _Optional[bool] = ...) -> None: ...
+
+class Hyperparameters(_message.Message):
+    __slots__ = ("epochs", "batch_size", "learning_rate", "temperature", "positive_threshold", "seed")
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    POSITIVE_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    temperature: float
+    positive_threshold: float
+    seed: int
+    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., temperature: _Optional[float] = ..., positive_threshold: _Optional[float] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class Index(_message.Message):
+    __slots__ = ("num_trees", "recall_k", "target_recall", "recommend", "similar_movies")
+    NUM_TREES_FIELD_NUMBER: _ClassVar[int]
+    RECALL_K_FIELD_NUMBER: _ClassVar[int]
+    TARGET_RECALL_FIELD_NUMBER: _ClassVar[int]
+    RECOMMEND_FIELD_NUMBER: _ClassVar[int]
+    SIMILAR_MOVIES_FIELD_NUMBER: _ClassVar[int]
+    num_trees: int
+    recall_k: int
+    target_recall: float
+    recommend: Calibration
+    similar_movies: Calibration
+    def __init__(self, num_trees: _Optional[int] = ..., recall_k: _Optional[int] = ..., target_recall: _Optional[float] = ..., recommend: _Optional[_Union[Calibration, _Mapping]] = ..., similar_movies: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
+
+class Calibration(_message.Message):
+    __slots__ = ("search_k", "recall", "curve")
+    SEARCH_K_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    CURVE_FIELD_NUMBER: _ClassVar[int]
+    search_k: int
+    recall: float
+    curve: _containers.RepeatedCompositeFieldContainer[CurvePoint]
+    def __init__(self, search_k: _Optional[int] = ..., recall: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CurvePoint, _Mapping]]] = ...) -> None: ...
+
+class CurvePoint(_message.Message):
+    __slots__ = ("search_k", "recall", "latency_us")
+    SEARCH_K_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_US_FIELD_NUMBER: _ClassVar[int]
+    search_k: int
+    recall: float
+    latency_us: float
+    def __init__(self, search_k: _Optional[int] = ..., recall: _Optional[float] = ..., latency_us: _Optional[float] = ...) -> None: ...
+
+class Evaluation(_message.Message):
+    __slots__ = ("ranking", "metrics", "num_users")
+    class MetricsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    RANKING_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    NUM_USERS_FIELD_NUMBER: _ClassVar[int]
+    ranking: str
+    metrics: _containers.ScalarMap[str, float]
+    num_users: int
+    def __init__(self, ranking: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., num_users: _Optional[int] = ...) -> None: ...
+
+class File(_message.Message):
+    __slots__ = ("name", "sha256", "size")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    sha256: str
+    size: int
+    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., size: _Optional[int] = ...) -> None: ...
+
+class Probe(_message.Message):
+    __slots__ = ("user_id", "embedding")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    embedding: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, user_id: _Optional[int] = ..., embedding: _Optional[_Iterable[float]] = ...) -> None: ...

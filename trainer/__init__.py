@@ -1,0 +1,1 @@
+"""From ratings to a published release: data, split, model, fit, evaluation, index, release."""

@@ -1,0 +1,99 @@
+"""The command line's flags."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from trainer.datasets import DEFAULT_DATASET, PUBLISHED
+from trainer.hyperparameters import Hyperparameters
+from trainer.ratings_reader import FIVE_STARS, RatingScale
+
+COMMANDS = ("train", "evaluate")
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """Without a command, `train` is meant. Exits with 2 and a usage line if a flag is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m trainer", description="Trains movie recommendations.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_train(commands.add_parser("train", help="evaluate, fit on all ratings, publish a release (the default)"))
+    _add_evaluate(commands.add_parser("evaluate", help="fit on one file of ratings, score against another"))
+    if not argv or argv[0] not in (*COMMANDS, "-h", "--help"):
+        argv = ["train", *argv]
+    return parser.parse_args(argv)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--dataset",
+        choices=list(PUBLISHED),
+        default=DEFAULT_DATASET,
+        help="a MovieLens data set, downloaded from GroupLens unless cached (default: %(default)s)",
+    )
+    source.add_argument(
+        "--data", type=Path, metavar="DIR", help="a folder with ratings.csv + movies.csv, *.dat, or u.data + u.item"
+    )
+    parser.add_argument("--cache", type=Path, default=Path("data"), help="where downloads are kept (default: data)")
+    parser.add_argument(
+        "--sample-if-offline",
+        action="store_true",
+        help="train on a small generated sample if the data set cannot be downloaded",
+    )
+    parser.add_argument(
+        "--artifacts", type=Path, default=Path("artifacts"), help="where releases are published (default: artifacts)"
+    )
+    _add_common(parser)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--train", type=Path, required=True, metavar="T.csv", help="ratings to fit on")
+    parser.add_argument("--test", type=Path, required=True, metavar="E.csv", help="ratings to score against")
+    parser.add_argument("--movies", type=Path, metavar="M.csv", help="checked to list every rated movie")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    parser.add_argument("-k", type=_positive_int, default=20, help="length of the scored lists (default: %(default)s)")
+    _add_common(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rating-scale",
+        type=_rating_scale,
+        default=FIVE_STARS,
+        metavar="LOW:HIGH",
+        help="lowest and highest rating allowed (default: 0.5:5)",
+    )
+    parser.add_argument(
+        "--positive-threshold",
+        type=float,
+        metavar="RATING",
+        help="ratings from here on count as liked (default: 0.7 of the scale, 3.5 of 5; everything if no rating lies "
+        "in the scale's lower half, for such a file was filtered to what people liked)",
+    )
+    model = parser.add_argument_group("model")
+    defaults = Hyperparameters()
+    model.add_argument("--embedding-dim", type=_positive_int, default=defaults.embedding_dim)
+    model.add_argument("--epochs", type=_positive_int, default=defaults.epochs)
+    model.add_argument("--batch-size", type=_positive_int, default=defaults.batch_size, help="users per step")
+    model.add_argument("--learning-rate", type=_positive_float, default=defaults.learning_rate)
+    model.add_argument("--temperature", type=_positive_float, default=defaults.temperature)
+    model.add_argument("--seed", type=int, default=defaults.seed)
+
+
+def _rating_scale(text: str) -> RatingScale:
+    low, separator, high = text.partition(":")
+    if not separator or not float(low) < float(high):
+        raise argparse.ArgumentTypeError(f"expected LOW:HIGH such as 0.5:5, got {text!r}")
+    return RatingScale(float(low), float(high))
+
+
+def _positive_int(text: str) -> int:
+    if int(text) <= 0:
+        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text}")
+    return int(text)
+
+
+def _positive_float(text: str) -> float:
+    if not float(text) > 0:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return float(text)

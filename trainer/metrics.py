@@ -1,0 +1,42 @@
+"""Ranking metrics with binary relevance. Each is a mean over users, in [0, 1].
+
+ranked_rows: int[num_users, k], best first, −1 where a user had fewer than k candidates.
+held_out: CSR[num_users, num_movies], nonzero where the user liked the movie in the test part: at least once per user.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+
+def recall_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> float:
+    """Hits among the first k, divided by the user's held-out positives."""
+    return float(np.mean(_hits(ranked_rows, held_out).sum(axis=1) / np.diff(held_out.indptr)))
+
+
+def ndcg_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> float:
+    """DCG with discount 1/log2(rank + 1) over that of the best possible list (Järvelin & Kekäläinen 2002)."""
+    discounts = 1.0 / np.log2(np.arange(2, ranked_rows.shape[1] + 2))
+    ideal = np.cumsum(discounts)[np.minimum(np.diff(held_out.indptr), ranked_rows.shape[1]) - 1]
+    return float(np.mean(_hits(ranked_rows, held_out) @ discounts / ideal))
+
+
+def hit_rate_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> float:
+    """Share of users with at least one hit among the first k."""
+    return float(np.mean(_hits(ranked_rows, held_out).any(axis=1)))
+
+
+def coverage_at_k(ranked_rows: np.ndarray, num_movies: int) -> float:
+    """Share of the catalogue that appears in anybody's first k."""
+    return len(np.unique(ranked_rows[ranked_rows >= 0])) / num_movies
+
+
+def _hits(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:
+    """bool[num_users, k]"""
+    if ranked_rows.shape[0] != held_out.shape[0]:
+        raise ValueError(f"expected one list per user, got {ranked_rows.shape[0]} for {held_out.shape[0]} users")
+    users = np.arange(ranked_rows.shape[0])[:, None]
+    liked: np.ndarray = np.asarray(held_out[users, np.maximum(ranked_rows, 0)].todense()) != 0
+    hits: np.ndarray = liked & (ranked_rows >= 0)
+    return hits

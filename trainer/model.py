@@ -1,0 +1,112 @@
+"""The model: two embedding tables on the unit sphere, trained so that cosine ranks.
+
+The score of a movie for a user is the cosine of their embeddings divided by a temperature; the loss is the softmax
+cross-entropy of the user's positives over the whole catalogue (a multinomial likelihood, Liang et al. 2018, sec. 2).
+Cosine is the metric the Annoy index searches, so what is trained is what is served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from trainer.hyperparameters import Hyperparameters
+from trainer.tensorflow_quietly import keras, tf
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """users: float32[num_users, embedding_dim], unit rows; all zeros for a user without positives.
+    movies: float32[num_movies, embedding_dim], unit rows."""
+
+    users: np.ndarray
+    movies: np.ndarray
+
+
+class CosineSoftmax(keras.Model):
+    """Logits of every movie for a batch of users."""
+
+    def __init__(self, num_users: int, num_movies: int, settings: Hyperparameters) -> None:
+        super().__init__()
+        # On the sphere only the direction counts; the length sets how far one Adam step turns it.
+        initializer = keras.initializers.RandomNormal(stddev=0.05, seed=settings.seed)
+        self.user_table = self.add_weight(
+            name="users", shape=(num_users, settings.embedding_dim), initializer=initializer
+        )
+        self.movie_table = self.add_weight(
+            name="movies",
+            shape=(num_movies, settings.embedding_dim),
+            initializer=keras.initializers.RandomNormal(stddev=0.05, seed=settings.seed + 1),
+        )
+        self.temperature = settings.temperature
+
+    def call(self, user_rows: tf.Tensor) -> tf.Tensor:
+        """int32[B] → float32[B, num_movies]"""
+        users = tf.math.l2_normalize(tf.gather(self.user_table, user_rows), axis=1)
+        movies = tf.math.l2_normalize(self.movie_table, axis=1)
+        return tf.matmul(users, movies, transpose_b=True) / self.temperature
+
+
+def multinomial_loss(positives: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Mean over users of −Σ log softmax over each user's positives.  positives, logits: float32[B, num_movies]."""
+    return -tf.reduce_mean(tf.reduce_sum(positives * tf.nn.log_softmax(logits), axis=1))
+
+
+def fit(
+    positives: sparse.csr_matrix,
+    settings: Hyperparameters,
+    on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
+) -> Embeddings:
+    """Fits both towers to positives float32[num_users, num_movies]; the same seed gives the same embeddings.
+
+    on_epoch(epoch from 1, mean loss per positive) is called after each pass over the users.
+    Raises ValueError if nobody likes anything.
+    """
+    users_with_taste = np.flatnonzero(np.diff(positives.indptr))
+    if not len(users_with_taste):
+        raise ValueError("no user has a positive rating: there is nothing to learn (see --positive-threshold)")
+    liked = positives[users_with_taste]  # CSR float32[U, num_movies]
+    num_users, num_movies = liked.shape
+    batch_size = min(settings.batch_size, num_users)
+    steps = -(-num_users // batch_size) * settings.epochs
+
+    model = CosineSoftmax(num_users, num_movies, settings)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps))
+    optimizer.build(model.trainable_variables)
+
+    @tf.function(reduce_retracing=True)
+    def step(user_rows: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = multinomial_loss(batch, model(user_rows))
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, model.trainable_variables)]
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    rng = np.random.default_rng(settings.seed)
+    for epoch in range(1, settings.epochs + 1):
+        order = rng.permutation(num_users)
+        total = 0.0
+        for start in range(0, num_users, batch_size):
+            rows = order[start : start + batch_size]
+            batch = liked[rows].toarray()  # float32[B, num_movies]
+            total += float(step(tf.constant(rows, tf.int32), tf.constant(batch))) * len(rows)
+        on_epoch(epoch, total / liked.nnz)
+    return Embeddings(
+        users=_scatter(users_with_taste, unit_rows(model.user_table.numpy()), positives.shape[0]),
+        movies=unit_rows(model.movie_table.numpy()),
+    )
+
+
+def unit_rows(matrix: np.ndarray) -> np.ndarray:
+    """float32[n, d] with each row scaled to length 1."""
+    unit: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    return unit.astype(np.float32)
+
+
+def _scatter(rows: np.ndarray, embeddings: np.ndarray, num_rows: int) -> np.ndarray:
+    table = np.zeros((num_rows, embeddings.shape[1]), np.float32)
+    table[rows] = embeddings
+    return table

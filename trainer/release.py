@@ -1,0 +1,207 @@
+"""Writes a release and publishes it: the user tower for the model server, and everything else for the recommender.
+
+The layout is described in `protos/release/v1/manifest.proto`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from google.protobuf import json_format
+
+from protos.release.v1 import manifest_pb2 as pb
+from trainer.evaluation import Evaluation
+from trainer.hyperparameters import Hyperparameters
+from trainer.index import (
+    NUM_TREES,
+    RECALL_K,
+    TARGET_RECALL,
+    Calibration,
+    build_index,
+    calibrate_recommend,
+    calibrate_similar_movies,
+)
+from trainer.interactions import Interactions, rows_of
+from trainer.model import Embeddings
+from trainer.ratings_files import Dataset
+from trainer.user_tower import UserTower, save_user_tower
+
+FORMAT_VERSION = 1
+MODEL_NAME = "user_embedding"
+NUM_PROBES = 5
+STAGING = ".staging-"  # not a number: the model server and the recommender skip it
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One training run, ready to publish.  `known` covers every movie of the data set, rated or not."""
+
+    dataset: Dataset
+    known: Interactions
+    embeddings: Embeddings
+    settings: Hyperparameters
+    evaluations: list[Evaluation]
+    num_evaluated_users: int
+
+
+def publish(fitted: Fitted, artifacts: Path) -> Path:
+    """Writes models/user_embedding/<version> and releases/<version> under `artifacts`; returns the release's folder.
+
+    Each appears whole by a rename, the model first, and the manifest is written last. A failure leaves what was there.
+    """
+    models, releases = artifacts / "models" / MODEL_NAME, artifacts / "releases"
+    with _new_version(models, releases) as version:
+        staged_model, staged_release = models / f"{STAGING}{version}", releases / f"{STAGING}{version}"
+        _write_model(fitted, staged_model)
+        _write_release(fitted, version, staged_release)
+        for folder in (staged_model, staged_release):
+            _sync(folder)
+        staged_model.rename(models / str(version))
+        staged_release.rename(releases / str(version))
+        for parent in (models, releases):
+            _sync_folder(parent)
+    return releases / str(version)
+
+
+@contextmanager
+def _new_version(models: Path, releases: Path) -> Iterator[int]:
+    """Claims the first free number at or after the UTC time, as YYYYMMDDHHMMSS, above every number there is.
+
+    Creating the staging folder is the claim: of two trainers in the same second only one succeeds.
+    """
+    for parent in (models, releases):
+        parent.mkdir(parents=True, exist_ok=True)
+    taken = [int(p.name.removeprefix(STAGING)) for p in (*models.iterdir(), *releases.iterdir()) if _is_version(p)]
+    version = max([int(datetime.now(UTC).strftime("%Y%m%d%H%M%S")), *(v + 1 for v in taken)])
+    while True:
+        try:
+            (releases / f"{STAGING}{version}").mkdir()
+            break
+        except FileExistsError:
+            version += 1
+    try:
+        yield version
+    finally:
+        for parent in (models, releases):
+            shutil.rmtree(parent / f"{STAGING}{version}", ignore_errors=True)
+
+
+def _is_version(path: Path) -> bool:
+    return path.name.removeprefix(STAGING).isdecimal()
+
+
+def _write_model(fitted: Fitted, folder: Path) -> None:
+    known, embeddings = fitted.known, fitted.embeddings
+    trained = known.movie_ids[: known.num_trained_movies]
+    tower = UserTower(known.user_ids, embeddings.users, trained, embeddings.movies, fitted.settings.temperature)
+    save_user_tower(tower, MODEL_NAME, folder, known.user_ids, trained)
+
+
+def _write_release(fitted: Fitted, version: int, folder: Path) -> None:
+    known, embeddings, watched = fitted.known, fitted.embeddings, fitted.known.watched
+    index = build_index(embeddings.movies, folder / "movies.ann")
+    np.save(folder / "embeddings.npy", embeddings.movies)
+    _movie_table(fitted).to_csv(folder / "movies.csv", index=False, encoding="utf-8", lineterminator="\n")
+    np.save(folder / "user_ids.npy", known.user_ids)
+    np.save(folder / "watched_indptr.npy", watched.indptr.astype(np.int64))
+    np.save(folder / "watched_rows.npy", watched.indices.astype(np.int32))
+    np.save(folder / "watched_positive.npy", _is_positive(known))
+    manifest = pb.Manifest(
+        format_version=FORMAT_VERSION,
+        model_name=MODEL_NAME,
+        version=version,
+        embedding_dim=embeddings.movies.shape[1],
+        num_users=len(known.user_ids),
+        num_movies=len(known.movie_ids),
+        num_trained_movies=known.num_trained_movies,
+        num_ratings=watched.nnz,
+        dataset=pb.Dataset(
+            name=fitted.dataset.name, fingerprint=fitted.dataset.fingerprint, generated=fitted.dataset.generated
+        ),
+        hyperparameters=pb.Hyperparameters(
+            epochs=fitted.settings.epochs,
+            batch_size=fitted.settings.batch_size,
+            learning_rate=fitted.settings.learning_rate,
+            temperature=fitted.settings.temperature,
+            positive_threshold=known.positive_threshold,
+            seed=fitted.settings.seed,
+        ),
+        index=pb.Index(
+            num_trees=NUM_TREES,
+            recall_k=RECALL_K,
+            target_recall=TARGET_RECALL,
+            recommend=_calibration(calibrate_recommend(index, embeddings, known)),
+            similar_movies=_calibration(calibrate_similar_movies(index, embeddings, known)),
+        ),
+        evaluations=[
+            pb.Evaluation(ranking=e.ranking, metrics=e.metrics, num_users=fitted.num_evaluated_users)
+            for e in fitted.evaluations
+        ],
+        files=[_file(path) for path in sorted(folder.iterdir())],
+        probes=_probes(known.user_ids, embeddings.users),
+    )
+    (folder / "manifest.json").write_text(
+        json_format.MessageToJson(manifest, preserving_proto_field_name=True, indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def _movie_table(fitted: Fitted) -> pd.DataFrame:
+    """movie_id, title, year, genres, popularity in row order."""
+    movies = fitted.dataset.movies
+    table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), fitted.known.movie_ids)]
+    return table.assign(popularity=fitted.known.popularity)[["movie_id", "title", "year", "genres", "popularity"]]
+
+
+def _is_positive(known: Interactions) -> np.ndarray:
+    """bool[num_ratings], for the entries of `watched` in their order."""
+    users = np.repeat(np.arange(len(known.user_ids)), np.diff(known.watched.indptr))
+    liked = np.repeat(np.arange(len(known.user_ids)), np.diff(known.positives.indptr))
+    num_movies = len(known.movie_ids)
+    return np.isin(users * num_movies + known.watched.indices, liked * num_movies + known.positives.indices)
+
+
+def _calibration(calibration: Calibration) -> pb.Calibration:
+    return pb.Calibration(
+        search_k=calibration.chosen.search_k,
+        recall=calibration.chosen.recall,
+        curve=[pb.CurvePoint(search_k=e.search_k, recall=e.recall, latency_us=e.latency_us) for e in calibration.curve],
+    )
+
+
+def _probes(user_ids: np.ndarray, users: np.ndarray) -> list[pb.Probe]:
+    """Users spread over the table, and id 0, which no data set has, for what unknown users get."""
+    rows = np.unique(np.linspace(0, len(user_ids) - 1, NUM_PROBES).astype(int))
+    unknown = pb.Probe(user_id=0, embedding=np.zeros(users.shape[1], np.float32))
+    return [*(pb.Probe(user_id=int(user_ids[r]), embedding=users[r]) for r in rows), unknown]
+
+
+def _file(path: Path) -> pb.File:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return pb.File(name=path.name, sha256=digest, size=path.stat().st_size)
+
+
+def _sync(folder: Path) -> None:
+    """Flushes every file and folder below `folder` to disk, so that a rename never outlives its contents."""
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with (Path(root) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        _sync_folder(Path(root))
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

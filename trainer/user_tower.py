@@ -1,0 +1,112 @@
+"""The user tower as a SavedModel: user id → embedding, and liked movies → embedding, for TensorFlow Serving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from trainer.tensorflow_quietly import tf
+
+FOLD_IN_STEPS = 5  # 20 steps gain another half percent of recall@20 at four times the cost
+FOLD_IN_STEP_SIZE = 1.0  # 2.0 is unstable
+WARMUP_BATCHES = (1, 32)  # a lone request and a micro-batch: the shapes a recommender sends
+FOLD_IN_LIKES = (1, 5, 20)
+
+
+class UserTower(tf.Module):
+    """Ids are the ids of the ratings; the graph maps them to rows."""
+
+    def __init__(
+        self,
+        user_ids: np.ndarray,
+        users: np.ndarray,
+        movie_ids: np.ndarray,
+        movies: np.ndarray,
+        temperature: float,
+    ) -> None:
+        """user_ids: int64[num_users], ascending.  users: float32[num_users, d].
+        movie_ids: int64[num_trained_movies], ascending.  movies: float32[num_trained_movies, d]."""
+        super().__init__()
+        # variables, not constants: a GraphDef holds no more than 2 GiB
+        self._user_ids = tf.Variable(user_ids, trainable=False)
+        self._users = tf.Variable(users, trainable=False)
+        self._movie_ids = tf.Variable(movie_ids, trainable=False)
+        self._movies = tf.Variable(movies, trainable=False)
+        self._temperature = temperature
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="user_id")])
+    def look_up(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
+        """int64[B] → float32[B, d]; zeros for an id the model does not know.
+
+        Not an error, because under server batching that would fail the request's batch neighbours too.
+        """
+        return {"user_embedding": _look_up(self._user_ids, self._users, user_id)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name="movie_id")])
+    def fold_in(self, movie_id: tf.Tensor) -> dict[str, tf.Tensor]:
+        """int64[B, L], padded with 0 → float32[B, d]: the embedding of somebody who likes these movies.
+
+        Projected gradient ascent on the training likelihood with the movies frozen, from the mean of the liked
+        embeddings. Unknown ids count for nothing; a row without a known id gets zeros.
+        """
+        liked = _look_up(self._movie_ids, self._movies, movie_id)  # float32[B, L, d]
+        known = tf.reduce_any(liked != 0.0, axis=2, keepdims=True)  # bool[B, L, 1]
+        count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)  # float32[B, 1]
+        mean = tf.math.divide_no_nan(tf.reduce_sum(liked, axis=1), count)  # float32[B, d]
+        user = tf.math.l2_normalize(mean, axis=1)
+        for _ in range(FOLD_IN_STEPS):
+            logits = tf.matmul(user, self._movies, transpose_b=True) / self._temperature  # float32[B, num_movies]
+            expected = tf.matmul(tf.nn.softmax(logits), self._movies)  # float32[B, d]
+            user = tf.math.l2_normalize(user + FOLD_IN_STEP_SIZE * (mean - expected), axis=1)
+        return {"user_embedding": tf.where(count > 0.0, user, tf.zeros_like(user))}
+
+
+def save_user_tower(
+    tower: UserTower, model_name: str, folder: Path, user_ids: np.ndarray, movie_ids: np.ndarray
+) -> None:
+    """Writes the SavedModel with its warm-up requests, and loads it back to run every one of them.
+
+    user_ids: int64[num_users] and movie_ids: int64[num_trained_movies] are what the warm-up requests draw from.
+    """
+    signatures = {"serving_default": tower.look_up, "fold_in": tower.fold_in}
+    tf.saved_model.save(tower, str(folder), signatures=signatures)
+    requests = _warmup_requests(model_name, user_ids, movie_ids)
+    warmup = folder / "assets.extra" / "tf_serving_warmup_requests"
+    warmup.parent.mkdir()
+    with tf.io.TFRecordWriter(str(warmup)) as writer:
+        for request in requests:
+            log = prediction_log_pb2.PredictLog(request=request)
+            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+    # A warm-up request that fails keeps the version out of the model server, so it must not be published.
+    loaded = tf.saved_model.load(str(folder))
+    for request in requests:
+        run = loaded.signatures[request.model_spec.signature_name]
+        run(**{name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()})
+
+
+def _look_up(ids: tf.Tensor, embeddings: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """Rows of `embeddings` for ids of any shape, zeros where unknown.  ids: ascending."""
+    flat = tf.reshape(wanted, [-1])
+    rows = tf.minimum(tf.searchsorted(ids, flat), tf.shape(ids)[0] - 1)
+    known = tf.equal(tf.gather(ids, rows), flat)
+    found = tf.where(known[:, None], tf.gather(embeddings, rows), 0.0)
+    return tf.reshape(found, tf.concat([tf.shape(wanted), [tf.shape(embeddings)[1]]], axis=0))
+
+
+def _warmup_requests(model_name: str, user_ids: np.ndarray, movie_ids: np.ndarray) -> list[predict_pb2.PredictRequest]:
+    rng = np.random.default_rng(0)
+    requests = [_request(model_name, "serving_default", "user_id", rng.choice(user_ids, b)) for b in WARMUP_BATCHES]
+    for batch in WARMUP_BATCHES:
+        for likes in FOLD_IN_LIKES:
+            requests.append(_request(model_name, "fold_in", "movie_id", rng.choice(movie_ids, (batch, likes))))
+    return requests
+
+
+def _request(model_name: str, signature: str, input_name: str, ids: np.ndarray) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model_name
+    request.model_spec.signature_name = signature
+    request.inputs[input_name].CopyFrom(tf.make_tensor_proto(ids, tf.int64))
+    return request
