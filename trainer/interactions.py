@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from trainer.records import DataError
+
 SHARE_OF_SCALE = 0.7  # 3.5 of 5 stars: liked
 
 
@@ -46,13 +48,13 @@ class Interactions:
 def interactions_of(
     ratings: pd.DataFrame, positive_threshold: float, catalogue: np.ndarray | None = None
 ) -> Interactions:
-    """catalogue: int64 ids of movies that get a row even if nobody rated them.  ValueError if nobody likes anything."""
+    """catalogue: int64 ids of movies that get a row even if nobody rated them.  DataError if nobody likes anything."""
     user_ids, user_rows = np.unique(ratings["user_id"].to_numpy(), return_inverse=True)
     rated = ratings["movie_id"].to_numpy()
     liked = ratings["rating"].to_numpy() >= positive_threshold
     trained = np.unique(rated[liked])
     if not len(trained):
-        raise ValueError(
+        raise DataError(
             f"expected some rating of at least {positive_threshold:g}, got none: nobody likes anything, so there is "
             "nothing to learn (see --positive-threshold)"
         )

@@ -1,0 +1,59 @@
+"""The split in time, and ids turned into rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainer.interactions import default_positive_threshold, interactions_of, rows_of, split_by_time
+
+
+def ratings(*rows: tuple[int, int, float, int]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "timestamp"])
+
+
+def test_the_last_fifth_of_each_user_is_the_test_part() -> None:
+    everything = ratings(*((1, movie, 4.0, 100 - movie) for movie in range(1, 12)), (2, 5, 4.0, 1), (2, 6, 4.0, 2))
+    train, test = split_by_time(everything)
+    assert sorted(map(tuple, test[["user_id", "movie_id"]].to_numpy())) == [(1, 1), (1, 2), (2, 6)]
+    assert len(train) + len(test) == len(everything)
+
+
+def test_equal_times_are_ordered_by_movie_and_a_single_rating_is_kept_for_training() -> None:
+    train, test = split_by_time(ratings((1, 9, 4.0, 7), (1, 3, 4.0, 7), (2, 5, 4.0, 1)))
+    assert test[["user_id", "movie_id"]].to_numpy().tolist() == [[1, 9]]
+    assert train["user_id"].tolist() == [1, 2]
+
+
+def test_movies_that_somebody_liked_come_first() -> None:
+    known = interactions_of(ratings((7, 50, 5, 0), (7, 20, 1, 0), (3, 90, 4, 0)), 3.5, catalogue=np.array([10, 90]))
+    assert known.user_ids.tolist() == [3, 7]
+    assert known.movie_ids.tolist() == [50, 90, 10, 20]
+    assert known.num_trained_movies == 2
+    assert known.watched.toarray().tolist() == [[0, 1, 0, 0], [1, 0, 0, 1]]
+    assert known.positives.toarray().tolist() == [[0, 1], [1, 0]]
+    assert known.popularity.tolist() == [1, 1, 0, 0]
+
+
+def test_ids_without_a_row_are_minus_one() -> None:
+    assert rows_of(np.array([30, 10, 20]), np.array([20, 5, 30, 99])).tolist() == [2, -1, 0, -1]
+
+
+def test_nothing_liked_is_an_error_that_names_the_threshold() -> None:
+    with pytest.raises(ValueError, match=r"expected some rating of at least 3\.5, got none"):
+        interactions_of(ratings((1, 1, 2.0, 0)), 3.5)
+
+
+@pytest.mark.parametrize(
+    ("stars", "highest", "threshold"),
+    [
+        ([0.5, 3, 5], 5, 3.5),  # the usual case
+        ([3, 4, 5], 5, 3),  # filtered to positives already
+        ([1, 1, 1], 5, 1),  # implicit feedback: one value for "did"
+        ([2, 8, 10], 10, 7),  # a ten-point scale
+    ],
+)
+def test_the_default_threshold_follows_the_scale(stars: list[float], highest: float, threshold: float) -> None:
+    frame = ratings(*((1, i, s, 0) for i, s in enumerate(stars, start=1)))
+    assert default_positive_threshold(frame, highest) == pytest.approx(threshold)
