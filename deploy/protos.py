@@ -12,6 +12,7 @@ from grpc_tools import protoc
 ROOT = Path(__file__).resolve().parent.parent
 GOOGLEAPIS = Path(google.rpc.status_pb2.__file__).parents[2]
 SERVICES = ("protos/recommender/v1/recommender.proto",)
+DESCRIPTORS = "protos/recommender/v1/recommender.binpb"  # for clients without reflection
 
 
 def main(argv: list[str]) -> int:
@@ -26,7 +27,7 @@ def main(argv: list[str]) -> int:
         generate(Path(scratch))
         stale = [
             name
-            for path in sorted(Path(scratch).rglob("*_pb2*"))
+            for path in sorted(p for p in Path(scratch).rglob("*") if p.is_file())
             if not (ROOT / (name := path.relative_to(scratch))).is_file()
             or (ROOT / name).read_bytes() != path.read_bytes()
         ]
@@ -43,8 +44,9 @@ def generate(into: Path) -> None:
     includes = [f"-I{ROOT}", f"-I{GOOGLEAPIS}", f"-I{Path(protoc.__file__).parent / '_proto'}"]
     plugin = f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}"
     messages = [f"--python_out={into}", f"--pyi_out={into}", *sources]
+    descriptors = [f"--descriptor_set_out={into / DESCRIPTORS}", "--include_imports", *SERVICES]
     services = [plugin, f"--grpc_python_out={into}", f"--mypy_grpc_out=quiet:{into}", *SERVICES]
-    for arguments in (messages, services):
+    for arguments in (messages, services, descriptors):
         if protoc.main(["protoc", *includes, *arguments]) != 0:
             raise SystemExit("protoc failed")
 

@@ -149,6 +149,13 @@ def test_bad_data_write_nothing_and_name_the_line(checkerboard: Path, tmp_path: 
     assert not (tmp_path / "artifacts").exists()
 
 
+def test_ratings_that_nobody_likes_are_refused(checkerboard: Path, tmp_path: Path) -> None:
+    run = trainer("--data", str(checkerboard), "--artifacts", str(tmp_path / "artifacts"), "--positive-threshold=6")
+    assert run.returncode == 1
+    assert "error: expected some rating of at least 6, got none" in run.stderr
+    assert not (tmp_path / "artifacts").exists()
+
+
 def test_wrong_flags_end_with_usage(tmp_path: Path) -> None:
     run = trainer("--epochs=0")
     assert run.returncode == 2

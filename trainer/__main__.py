@@ -15,6 +15,7 @@ from trainer.datasets import DownloadError, find_dataset
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import default_positive_threshold
 from trainer.movies_reader import movies_from_csv
+from trainer.published import published_versions
 from trainer.ratings_files import Dataset
 from trainer.ratings_reader import CSV, read_ratings
 from trainer.records import DataError
@@ -41,6 +42,10 @@ def main(argv: list[str]) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    published = published_versions(arguments.artifacts) if arguments.if_none else []
+    if published:
+        log.info("release %d is published in %s already: nothing to do", published[-1], arguments.artifacts)
+        return
     dataset = _dataset(arguments)
     log.info(
         "%s: %s ratings of %s movies by %s users",

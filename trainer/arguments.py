@@ -43,6 +43,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--artifacts", type=Path, default=Path("artifacts"), help="where releases are published (default: artifacts)"
     )
+    parser.add_argument("--if-none", action="store_true", help="do nothing if a release is published there already")
     _add_common(parser)
 
 

@@ -17,6 +17,7 @@ from trainer.interactions import indicator, interactions_of, rows_of
 from trainer.metrics import coverage_at_k, hit_rate_at_k, ndcg_at_k, recall_at_k
 from trainer.model import fit
 from trainer.ranking import exact_ranking, popularity_ranking
+from trainer.records import DataError
 
 HIT_RATE_K = 10
 
@@ -53,13 +54,13 @@ def evaluate(
     k: int = 20,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> Report:
-    """train, test: ratings as in `Dataset.ratings`.  Raises ValueError if either part holds no positive."""
+    """train, test: ratings as in `Dataset.ratings`.  Raises DataError if either part holds no positive."""
     known = interactions_of(train, positive_threshold)
     pairs = pd.MultiIndex.from_frame(train[["user_id", "movie_id"]])
     repeated = pd.MultiIndex.from_frame(test[["user_id", "movie_id"]]).isin(pairs)
     held_out_ratings = test[~repeated & (test["rating"] >= positive_threshold)]
     if held_out_ratings.empty:
-        raise ValueError(
+        raise DataError(
             f"the test part holds no new rating of at least {positive_threshold:g}: nothing to score against"
         )
     user_ids, held_out = _held_out(held_out_ratings, known.movie_ids)

@@ -63,11 +63,8 @@ def fit(
     """Fits both towers to positives float32[num_users, num_movies]; the same seed gives the same embeddings.
 
     on_epoch(epoch from 1, mean loss per positive) is called after each pass over the users.
-    Raises ValueError if nobody likes anything.
     """
     users_with_taste = np.flatnonzero(np.diff(positives.indptr))
-    if not len(users_with_taste):
-        raise ValueError("no user has a positive rating: there is nothing to learn (see --positive-threshold)")
     liked = positives[users_with_taste]  # CSR float32[U, num_movies]
     num_users, num_movies = liked.shape
     batch_size = min(settings.batch_size, num_users)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def train(dataset: Dataset, positive_threshold: float, settings: Hyperparameters, artifacts: Path) -> Path:
-    """Returns the published release's folder.  Raises ValueError if the ratings hold too little to learn from."""
+    """Returns the published release's folder.  Raises DataError if the ratings hold too little to learn from."""
     train_part, test_part = split_by_time(dataset.ratings)
     with epochs_bar("fit on each user's first 80 %", settings.epochs) as on_epoch:
         report = evaluate(train_part, test_part, positive_threshold, settings, on_epoch=on_epoch)

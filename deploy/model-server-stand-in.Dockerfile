@@ -1,0 +1,14 @@
+# The stand-in of serving/ behind the name of the real program, for machines that cannot run tensorflow/serving
+# (arm64, no registry). Tag it tensorflow/serving:2.21.0 and docker-compose.yml runs unmodified.
+
+FROM python:3.11-slim
+WORKDIR /src
+COPY pyproject.toml constraints.txt LICENSE README.md ./
+COPY serving serving
+RUN python -m venv /opt/serving \
+    && /opt/serving/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt '.[serving]' \
+    && printf '#!/bin/sh\nexec /opt/serving/bin/python -m serving --host=0.0.0.0 "$@"\n' >/usr/local/bin/tensorflow_model_server \
+    && chmod +x /usr/local/bin/tensorflow_model_server
+WORKDIR /
+ENV PYTHONUNBUFFERED=1
+ENTRYPOINT ["tensorflow_model_server"]

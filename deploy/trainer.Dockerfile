@@ -1,0 +1,20 @@
+# The trainer: TensorFlow and everything else it takes to publish a release. Runs once and ends.
+
+FROM python:3.11-slim AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY pyproject.toml constraints.txt LICENSE README.md ./
+COPY protos protos
+COPY trainer trainer
+# annoy's own flags hold -march=native, which dies with SIGILL on another CPU than the builder's; these replace them all.
+ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
+RUN python -m venv /opt/trainer \
+    && /opt/trainer/bin/pip install --no-cache-dir --disable-pip-version-check --no-binary annoy \
+       --constraint constraints.txt '.[trainer]'
+
+FROM python:3.11-slim
+RUN useradd --system --uid 10001 recommender && mkdir /artifacts /downloads && chown recommender /artifacts /downloads
+COPY --from=build /opt/trainer /opt/trainer
+ENV PATH=/opt/trainer/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER recommender
+ENTRYPOINT ["python", "-m", "trainer"]
