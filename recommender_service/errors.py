@@ -1,0 +1,110 @@
+"""What can go wrong with a call. Raised where it is known; the interceptor turns it into a status."""
+
+from __future__ import annotations
+
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
+
+DOMAIN = "recommender.v1"
+
+
+class ServiceError(Exception):
+    """An answer other than OK.  `reason` is stable and machine-readable, the message is for people."""
+
+    code: StatusCode
+    reason: str
+
+    def __init__(self, message: str, **metadata: object) -> None:
+        super().__init__(message)
+        self.metadata = {key: str(value) for key, value in metadata.items()}
+
+    def details(self) -> list[Message]:
+        """Messages for `google.rpc.Status.details`."""
+        return [error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata)]
+
+    def status(self) -> status_pb2.Status:
+        """The `google.rpc.Status` that goes into the `grpc-status-details-bin` trailer."""
+        packed = []
+        for detail in self.details():
+            wrapper = any_pb2.Any()
+            wrapper.Pack(detail)
+            packed.append(wrapper)
+        return status_pb2.Status(code=self.code.value[0], message=str(self), details=packed)
+
+
+class InvalidArgument(ServiceError):
+    """A field of the request is out of bounds."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}", field=field)
+        self._violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)
+
+    def details(self) -> list[Message]:
+        return [*super().details(), error_details_pb2.BadRequest(field_violations=[self._violation])]
+
+
+class UnknownMovie(ServiceError):
+    """The release's catalogue does not list the movie."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "UNKNOWN_MOVIE"
+
+    def __init__(self, movie_id: int, release: int) -> None:
+        super().__init__(f"movie {movie_id} is not in release {release}", movie_id=movie_id, release=release)
+
+
+class MovieWithoutEmbedding(ServiceError):
+    """Nobody has liked the movie, so nothing was learned about it."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "MOVIE_WITHOUT_EMBEDDING"
+
+    def __init__(self, movie_id: int, release: int) -> None:
+        super().__init__(
+            f"nobody has liked movie {movie_id} in release {release}, so nothing is known to be like it",
+            movie_id=movie_id,
+            release=release,
+        )
+
+
+class NoActiveRelease(ServiceError):
+    """Nothing can be answered yet."""
+
+    code = StatusCode.UNAVAILABLE
+    reason = "NO_ACTIVE_RELEASE"
+
+
+class ModelServerUnavailable(ServiceError):
+    """The model server did not give the user's embedding."""
+
+    code = StatusCode.UNAVAILABLE
+    reason = "MODEL_SERVER_UNAVAILABLE"
+
+
+class DeadlineExceeded(ServiceError):
+    """The caller's deadline leaves no time for an answer."""
+
+    code = StatusCode.DEADLINE_EXCEEDED
+    reason = "DEADLINE_EXCEEDED"
+
+
+class TooManyCalls(ServiceError):
+    """The bound on concurrent calls is reached."""
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "TOO_MANY_CONCURRENT_CALLS"
+
+
+class InternalError(ServiceError):
+    """A bug; the log has the traceback under this id."""
+
+    code = StatusCode.INTERNAL
+    reason = "INTERNAL"
+
+    def __init__(self, error_id: str) -> None:
+        super().__init__(f"internal error {error_id}; the server's log has the details", error_id=error_id)

@@ -1,0 +1,81 @@
+"""Around every call of our own service: the bound on concurrent calls, errors to statuses, the log."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import grpc
+
+from recommender_service.errors import InternalError, ServiceError, TooManyCalls
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/recommender.v1."  # health and reflection must answer under overload too
+
+Behaviour = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """The only place that aborts a call."""
+
+    def __init__(self, max_concurrent_calls: int) -> None:
+        self._max_concurrent_calls = max_concurrent_calls
+        self._in_progress = 0
+        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        method = handler_call_details.method
+        if method in self._wrapped:
+            return self._wrapped[method]
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.unary_unary is None or not method.startswith(PREFIX):
+            return handler
+        self._wrapped[method] = grpc.unary_unary_rpc_method_handler(
+            self._guard(method, cast(Behaviour, handler.unary_unary)),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+        return self._wrapped[method]
+
+    def _guard(self, method: str, behaviour: Behaviour) -> Behaviour:
+        name = method.rpartition("/")[2]
+
+        async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            start = time.perf_counter()
+            failure: ServiceError
+            try:
+                if self._in_progress >= self._max_concurrent_calls:
+                    raise TooManyCalls(f"{self._in_progress} calls are in progress, the most allowed; retry later")
+                self._in_progress += 1
+                try:
+                    response = await behaviour(request, context)
+                finally:
+                    self._in_progress -= 1
+            except ServiceError as error:
+                failure = error
+                _log_call(logging.INFO, name, failure.code.name, start, reason=failure.reason, message=str(failure))
+            except Exception:
+                failure = InternalError(secrets.token_hex(4))
+                log.exception("bug", extra={"fields": {"rpc": name, **failure.metadata}})
+            else:
+                # a line per good call would cost more than the search it tells of
+                if log.isEnabledFor(logging.DEBUG):
+                    _log_call(logging.DEBUG, name, "OK", start)
+                return response
+            trailers = (("grpc-status-details-bin", failure.status().SerializeToString()),)
+            return await context.abort(failure.code, str(failure), trailers)
+
+        return guarded
+
+
+def _log_call(level: int, rpc: str, code: str, start: float, **fields: str) -> None:
+    latency_ms = round((time.perf_counter() - start) * 1e3, 2)
+    log.log(level, "call", extra={"fields": {"rpc": rpc, "code": code, "latency_ms": latency_ms, **fields}})

@@ -1,0 +1,112 @@
+"""TensorFlow Serving's API, as far as we need it: user embeddings of a model version, and which versions there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import grpc
+import numpy as np
+
+from protos.tfserving.v1 import predict_pb2 as pb
+
+# gRPC waits up to two minutes before it tries a lost connection again; a model server that returns is wanted at once.
+CHANNEL_OPTIONS = [
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_receive_message_length", 64 << 20),
+]
+
+
+class ModelServerError(Exception):
+    """The model server failed or answered with something else than was asked for."""
+
+
+class ModelServer:
+    """A client of one TensorFlow Serving."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._predict = self._channel.unary_unary(
+            "/tensorflow.serving.PredictionService/Predict",
+            request_serializer=pb.PredictRequest.SerializeToString,
+            response_deserializer=pb.PredictResponse.FromString,
+        )
+        self._get_model_status = self._channel.unary_unary(
+            "/tensorflow.serving.ModelService/GetModelStatus",
+            request_serializer=pb.GetModelStatusRequest.SerializeToString,
+            response_deserializer=pb.GetModelStatusResponse.FromString,
+        )
+
+    async def user_embeddings(
+        self, model_name: str, version: int, user_ids: Sequence[int], embedding_dim: int, timeout_s: float
+    ) -> np.ndarray:
+        """float32[len(user_ids), embedding_dim] from exactly that version; zeros for ids it does not know.
+
+        Raises ModelServerError.
+        """
+        request = pb.PredictRequest(
+            model_spec=pb.ModelSpec(name=model_name, version=pb.Int64Value(value=version)),
+            inputs={
+                "user_id": pb.TensorProto(
+                    dtype=pb.DATA_TYPE_INT64,
+                    tensor_shape=pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=len(user_ids))]),
+                    int64_val=user_ids,
+                )
+            },
+        )
+        try:
+            response = await self._predict(request, timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise ModelServerError(_describe(error)) from error
+        answered = response.model_spec.version.value
+        if answered != version:
+            raise ModelServerError(
+                f"expected an answer from version {version} of {model_name}, got one from {answered}"
+            )
+        if "user_embedding" not in response.outputs:
+            raise ModelServerError(f"expected an output user_embedding, got {sorted(response.outputs)}")
+        return _float_matrix(response.outputs["user_embedding"], (len(user_ids), embedding_dim))
+
+    async def available_versions(self, model_name: str, timeout_s: float) -> set[int]:
+        """Versions that are AVAILABLE; none if the server does not know the model.  Raises ModelServerError."""
+        request = pb.GetModelStatusRequest(model_spec=pb.ModelSpec(name=model_name))
+        try:
+            response = await self._get_model_status(request, timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.NOT_FOUND:
+                return set()
+            raise ModelServerError(_describe(error)) from error
+        available = pb.ModelVersionStatus.STATE_AVAILABLE
+        return {status.version for status in response.model_version_status if status.state == available}
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+def _describe(error: grpc.aio.AioRpcError) -> str:
+    return f"{error.code().name}: {error.details()}"
+
+
+def _float_matrix(tensor: pb.TensorProto, expected: tuple[int, int]) -> np.ndarray:
+    """float32 of the expected shape.  TensorFlow Serving answers in `float_val` or, by a flag, in `tensor_content`."""
+    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    if tensor.dtype != pb.DATA_TYPE_FLOAT or shape != expected:
+        raise ModelServerError(f"expected float32{list(expected)}, got dtype {tensor.dtype} of shape {list(shape)}")
+    if tensor.tensor_content:
+        if len(tensor.tensor_content) != 4 * math.prod(shape):
+            raise ModelServerError(f"expected {4 * math.prod(shape)} bytes, got {len(tensor.tensor_content)}")
+        values = np.frombuffer(tensor.tensor_content, "<f4")
+    else:
+        values = np.fromiter(tensor.float_val, np.float32, len(tensor.float_val))
+        if 0 < len(values) < math.prod(shape):  # shorthand: the last value repeats
+            values = np.pad(values, (0, math.prod(shape) - len(values)), mode="edge")
+        elif not len(values):
+            values = np.zeros(math.prod(shape), np.float32)
+        if len(values) != math.prod(shape):
+            raise ModelServerError(f"expected {math.prod(shape)} values, got {len(values)}")
+    if not np.isfinite(values).all():
+        raise ModelServerError("expected finite embeddings, got NaN or infinity")
+    return values.reshape(shape)

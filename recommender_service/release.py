@@ -1,0 +1,128 @@
+"""A release in memory: verified files, memory-mapped arrays, messages built once.
+
+The layout is described in `protos/release/v1/manifest.proto`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from annoy import AnnoyIndex
+
+from protos.recommender.v1 import recommender_pb2 as api
+from protos.release.v1 import manifest_pb2 as pb
+from recommender_service.release_files import ReleaseError, read_manifest, read_movies, verify_files
+
+UNIT_NORM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Release:
+    """Rows are positions in `movies`; the first manifest.num_trained_movies of them have an embedding.
+
+    movies: in row order.  movie_rows: movie_id → row.
+    embeddings: float32[num_trained_movies, embedding_dim], unit rows.  index: Annoy over the same rows.
+    popular_rows: int64[num_trained_movies], most liked first, ties by movie_id.
+    popularity: float32[num_movies], share of the users who liked each movie.
+    user_ids: int64[num_users], ascending.  watched_indptr, watched_rows: what user i rated, as CSR.
+    """
+
+    manifest: pb.Manifest
+    movies: list[api.Movie]
+    movie_rows: dict[int, int]
+    embeddings: np.ndarray
+    index: AnnoyIndex
+    popular_rows: np.ndarray
+    popularity: np.ndarray
+    user_ids: np.ndarray
+    watched_indptr: np.ndarray
+    watched_rows: np.ndarray
+
+    @property
+    def version(self) -> int:
+        return self.manifest.version
+
+    def has_user(self, user_id: int) -> bool:
+        return self._user_row(user_id) is not None
+
+    def watched(self, user_id: int) -> np.ndarray:
+        """int32 rows of the movies the user rated, ascending; empty for an unknown user."""
+        row = self._user_row(user_id)
+        if row is None:
+            return np.empty(0, np.int32)
+        return self.watched_rows[self.watched_indptr[row] : self.watched_indptr[row + 1]]
+
+    def _user_row(self, user_id: int) -> int | None:
+        row = int(np.searchsorted(self.user_ids, user_id))
+        return row if row < len(self.user_ids) and self.user_ids[row] == user_id else None
+
+
+def load_release(folder: Path) -> Release:
+    """Reads and checks everything.  Raises ReleaseError naming the file, what was expected and what it holds."""
+    manifest = read_manifest(folder)
+    verify_files(folder, manifest)
+    movies, likes = read_movies(folder / "movies.csv")
+    _expect(folder / "movies.csv", "movies", len(movies), manifest.num_movies)
+    movie_rows = {movie.movie_id: row for row, movie in enumerate(movies)}
+    _expect(folder / "movies.csv", "different movie ids", len(movie_rows), manifest.num_movies)
+
+    embeddings = _array(folder / "embeddings.npy", np.float32, (manifest.num_trained_movies, manifest.embedding_dim))
+    norms = np.linalg.norm(embeddings, axis=1)
+    if not (np.abs(norms - 1) < UNIT_NORM_TOLERANCE).all():
+        raise ReleaseError(
+            f"{folder / 'embeddings.npy'}: expected rows of length 1, got {norms.min():g} to {norms.max():g}"
+        )
+
+    user_ids = _array(folder / "user_ids.npy", np.int64, (manifest.num_users,))
+    if (np.diff(user_ids) <= 0).any():
+        raise ReleaseError(f"{folder / 'user_ids.npy'}: expected ascending ids without repetition")
+    indptr = _array(folder / "watched_indptr.npy", np.int64, (manifest.num_users + 1,))
+    rows = _array(folder / "watched_rows.npy", np.int32, (manifest.num_ratings,))
+    _array(folder / "watched_positive.npy", np.bool_, (manifest.num_ratings,))
+    if indptr[0] != 0 or indptr[-1] != len(rows) or (np.diff(indptr) < 0).any():
+        raise ReleaseError(f"{folder / 'watched_indptr.npy'}: expected to ascend from 0 to {len(rows)}")
+    if len(rows) and not (rows.min() >= 0 and rows.max() < len(movies)):
+        raise ReleaseError(f"{folder / 'watched_rows.npy'}: expected rows below {len(movies)}, got {rows.max()}")
+
+    trained_ids = np.array([movie.movie_id for movie in movies[: manifest.num_trained_movies]])
+    return Release(
+        manifest=manifest,
+        movies=movies,
+        movie_rows=movie_rows,
+        embeddings=embeddings,
+        index=_index(folder / "movies.ann", manifest),
+        popular_rows=np.lexsort((trained_ids, -likes[: manifest.num_trained_movies])),
+        popularity=(likes / manifest.num_users).astype(np.float32),
+        user_ids=user_ids,
+        watched_indptr=indptr,
+        watched_rows=rows,
+    )
+
+
+def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ReleaseError(f"{path}: {error}") from error
+    if array.dtype != dtype or array.shape != shape:
+        expected = f"{np.dtype(dtype).name}{list(shape)}"
+        raise ReleaseError(f"{path}: expected {expected}, got {array.dtype.name}{list(array.shape)}")
+    return array
+
+
+def _index(path: Path, manifest: pb.Manifest) -> AnnoyIndex:
+    index = AnnoyIndex(manifest.embedding_dim, "angular")
+    try:
+        index.load(str(path))
+    except OSError as error:
+        raise ReleaseError(f"{path}: {error}") from error
+    _expect(path, "items", index.get_n_items(), manifest.num_trained_movies)
+    _expect(path, "trees", index.get_n_trees(), manifest.index.num_trees)
+    return index
+
+
+def _expect(path: Path, what: str, got: int, expected: int) -> None:
+    if got != expected:
+        raise ReleaseError(f"{path}: holds {got} {what}, the manifest says {expected}")

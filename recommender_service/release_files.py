@@ -1,0 +1,101 @@
+"""Reads a release's manifest and movie table, and compares its files with their checksums."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import json_format
+
+from protos.recommender.v1 import recommender_pb2 as api
+from protos.release.v1 import manifest_pb2 as pb
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+REQUIRED_FILES = frozenset(
+    "movies.csv embeddings.npy movies.ann user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy".split()
+)
+MOVIE_COLUMNS = ["movie_id", "title", "year", "genres", "popularity"]
+
+
+class ReleaseError(Exception):
+    """A release cannot be served; the message names the file, what was expected and what it holds."""
+
+
+def complete_versions(releases: Path) -> list[int]:
+    """Versions with a manifest, newest first.  A folder that does not exist holds none."""
+    if not releases.is_dir():
+        return []
+    names = (folder.name for folder in releases.iterdir() if (folder / MANIFEST).is_file())
+    return sorted((int(name) for name in names if name.isascii() and name.isdecimal()), reverse=True)
+
+
+def read_manifest(folder: Path) -> pb.Manifest:
+    """Checked values: parsing JSON alone accepts `{}`.  Raises ReleaseError."""
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+        manifest = json_format.Parse(text, pb.Manifest(), ignore_unknown_fields=True)
+    except (OSError, UnicodeDecodeError, json_format.ParseError) as error:
+        raise ReleaseError(f"{path}: {error}") from error
+    if manifest.format_version != FORMAT_VERSION:
+        raise ReleaseError(f"{path}: expected format_version {FORMAT_VERSION}, got {manifest.format_version}")
+    if str(manifest.version) != folder.name:
+        raise ReleaseError(f"{path}: expected version {folder.name}, as its folder, got {manifest.version}")
+    if not manifest.model_name:
+        raise ReleaseError(f"{path}: model_name is empty")
+    for name in ("embedding_dim", "num_users", "num_movies", "num_trained_movies", "num_ratings"):
+        if getattr(manifest, name) <= 0:
+            raise ReleaseError(f"{path}: expected {name} above 0, got {getattr(manifest, name)}")
+    if manifest.num_trained_movies > manifest.num_movies:
+        raise ReleaseError(
+            f"{path}: expected num_trained_movies of at most num_movies, {manifest.num_movies}, "
+            f"got {manifest.num_trained_movies}"
+        )
+    for name in ("recommend", "similar_movies"):
+        if getattr(manifest.index, name).search_k <= 0:
+            raise ReleaseError(f"{path}: expected index.{name}.search_k above 0")
+    if not manifest.probes or any(len(probe.embedding) != manifest.embedding_dim for probe in manifest.probes):
+        raise ReleaseError(f"{path}: expected probes with embeddings of length {manifest.embedding_dim}")
+    return manifest
+
+
+def verify_files(folder: Path, manifest: pb.Manifest) -> None:
+    """Raises ReleaseError unless every file is there with the size and sha256 that the manifest gives."""
+    missing = REQUIRED_FILES - {file.name for file in manifest.files}
+    if missing:
+        raise ReleaseError(f"{folder / MANIFEST}: expected to list {', '.join(sorted(missing))}")
+    for file in manifest.files:
+        path = folder / file.name
+        if Path(file.name).name != file.name or not path.is_file():
+            raise ReleaseError(f"{path}: listed in the manifest, but there is no such file")
+        if path.stat().st_size != file.size:
+            raise ReleaseError(f"{path}: expected {file.size} bytes, got {path.stat().st_size}")
+        with path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        if digest != file.sha256:
+            raise ReleaseError(f"{path}: expected sha256 {file.sha256}, got {digest}")
+
+
+def read_movies(path: Path) -> tuple[list[api.Movie], np.ndarray]:
+    """(movies in row order, int64[num_movies] how many users liked each).  Raises ReleaseError."""
+    movies, likes = [], []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            if header != MOVIE_COLUMNS:
+                raise ReleaseError(f"{path}:1: expected {','.join(MOVIE_COLUMNS)}, got {','.join(header)}")
+            for fields in reader:
+                try:
+                    movie_id, title, year, genres, popularity = fields
+                    listed = genres.split("|") if genres else []
+                    movies.append(api.Movie(movie_id=int(movie_id), title=title, genres=listed, year=int(year)))
+                    likes.append(int(popularity))
+                except ValueError as error:
+                    raise ReleaseError(f"{path}:{reader.line_num}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReleaseError(f"{path}: {error}") from error
+    return movies, np.array(likes, np.int64)

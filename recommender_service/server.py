@@ -1,0 +1,78 @@
+"""Builds, starts and stops the gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from protos.recommender.v1 import recommender_pb2, recommender_pb2_grpc
+from recommender_service.interceptor import CallInterceptor
+from recommender_service.model_server import ModelServer
+from recommender_service.servicer import RecommenderServicer
+from recommender_service.settings import Settings
+from recommender_service.watcher import ReleaseWatcher
+
+log = logging.getLogger(__name__)
+
+SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
+MAX_REQUEST_BYTES = 1 << 20  # 10,000 excluded ids of ten bytes are a tenth of it
+OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.so_reuseport", 0),  # a second service on the same port must fail, not take half of the calls
+]
+
+
+class CannotListen(Exception):
+    """The address cannot be served on."""
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, then lets calls in progress finish.  Raises CannotListen."""
+    model_server = ModelServer(settings.tf_serving_address)
+    health_servicer = health.aio.HealthServicer()
+    await _set_health(health_servicer, health_pb2.HealthCheckResponse.NOT_SERVING)
+    became_active = asyncio.Event()
+    watcher = ReleaseWatcher(settings, model_server, became_active.set)
+
+    server = grpc.aio.server(interceptors=[CallInterceptor(settings.max_concurrent_calls)], options=OPTIONS)
+    recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(RecommenderServicer(watcher), server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    try:
+        port = server.add_insecure_port(settings.listen_address)
+    except RuntimeError as error:
+        raise CannotListen(f"cannot listen on {settings.listen_address}: {error}") from error
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await server.start()
+    host = settings.listen_address.rpartition(":")[0]
+    log.info("listening", extra={"fields": {"address": f"{host}:{port}"}})
+
+    watching = asyncio.create_task(watcher.run())
+    ready = asyncio.create_task(_report_ready(became_active, health_servicer))
+    await stop.wait()
+    log.info("stopping", extra={"fields": {"grace_s": settings.shutdown_grace_s}})
+    ready.cancel()
+    watching.cancel()
+    await health_servicer.enter_graceful_shutdown()
+    await server.stop(settings.shutdown_grace_s)
+    await model_server.close()
+    log.info("stopped")
+
+
+async def _report_ready(became_active: asyncio.Event, health_servicer: health.aio.HealthServicer) -> None:
+    await became_active.wait()
+    await _set_health(health_servicer, health_pb2.HealthCheckResponse.SERVING)
+
+
+async def _set_health(
+    health_servicer: health.aio.HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus
+) -> None:
+    for service in ("", SERVICE):
+        await health_servicer.set(service, status)
