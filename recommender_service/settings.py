@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,47 +45,43 @@ def _level(text: str) -> str:
     return text.upper()
 
 
-def _setting(default: str, parse: Callable[[str], Any]) -> Any:
-    return field(default_factory=lambda: parse(default), metadata={"parse": parse})
-
-
 @dataclass(frozen=True)
 class Settings:
     """Each field is read from the variable of the same name in capitals."""
 
-    listen_address: str = _setting("0.0.0.0:50051", _address)
+    listen_address: str = "0.0.0.0:50051"
     """host:port to serve on; port 0 takes a free one, which the log names."""
 
-    releases_dir: Path = _setting("artifacts/releases", Path)
+    releases_dir: Path = Path("artifacts/releases")
     """Folder the trainer publishes releases to; watched every second."""
 
-    tf_serving_address: str = _setting("localhost:8500", _address)
+    tf_serving_address: str = "localhost:8500"
     """host:port of TensorFlow Serving's gRPC API."""
 
-    predict_timeout_ms: int = _setting("1000", _at_least(1))
+    predict_timeout_ms: int = 1000
     """Longest wait for the model server within a call; a caller's own deadline shortens it."""
 
-    user_cache_size: int = _setting("10000", _at_least(0))
+    user_cache_size: int = 10_000
     """User embeddings kept per release, about 1 KB each at 256 dimensions; 0 turns the cache off."""
 
-    max_concurrent_calls: int = _setting("256", _at_least(1))
+    max_concurrent_calls: int = 256
     """Calls in progress beyond which new ones are refused with RESOURCE_EXHAUSTED, rather than queued."""
 
-    shutdown_grace_s: float = _setting("10", _seconds)
+    shutdown_grace_s: float = 10.0
     """How long calls in progress may take to finish after SIGTERM."""
 
-    log_level: str = _setting("INFO", _level)
+    log_level: str = "INFO"
     """DEBUG logs every call, INFO those that fail."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Raises SettingsError naming the variable, what was expected and what it holds."""
         values = {}
-        for setting in fields(cls):
-            variable = setting.name.upper()
+        for name, parse in _PARSERS.items():
+            variable = name.upper()
             if variable in environment:
                 try:
-                    values[setting.name] = setting.metadata["parse"](environment[variable])
+                    values[name] = parse(environment[variable])
                 except ValueError as error:
                     raise SettingsError(f"{variable}: expected {error}, got {environment[variable]!r}") from None
         return cls(**values)
@@ -93,3 +89,15 @@ class Settings:
     @property
     def logging_level(self) -> int:
         return logging.getLevelNamesMapping()[self.log_level]
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "listen_address": _address,
+    "releases_dir": Path,
+    "tf_serving_address": _address,
+    "predict_timeout_ms": _at_least(1),
+    "user_cache_size": _at_least(0),
+    "max_concurrent_calls": _at_least(1),
+    "shutdown_grace_s": _seconds,
+    "log_level": _level,
+}

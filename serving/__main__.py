@@ -1,0 +1,35 @@
+"""`python -m serving`: TensorFlow Serving's gRPC API over TensorFlow's Python runtime, started with the same flags."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from serving.flags import ignored_flags, parse_flags
+
+log = logging.getLogger("serving")
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status: 0 after a graceful stop, 1 if the models or the port cannot be served."""
+    flags = parse_flags(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it advises against the version-1 API at every load
+    if ignored := ignored_flags(argv):
+        log.warning("without effect in this stand-in: --%s", ", --".join(ignored))
+
+    # TensorFlow takes seconds to import, and a wrong flag should not wait for it
+    from serving.config import ConfigError, models_from
+    from serving.manager import LoadError
+    from serving.server import CannotListen, serve
+
+    try:
+        serve(flags, models_from(flags))
+    except (ConfigError, LoadError, CannotListen) as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,115 @@
+"""TensorFlow Serving's PredictionService and ModelService, as far as the stand-in has them."""
+
+from __future__ import annotations
+
+import grpc
+from grpc import StatusCode
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serving.manager import ModelManager
+from serving.status import StatusError
+
+SIGNATURE_DEF = "signature_def"
+
+
+class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predict and GetModelMetadata; the other RPCs are UNIMPLEMENTED."""
+
+    def __init__(self, manager: ModelManager) -> None:
+        self._manager = manager
+
+    def Predict(
+        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
+        try:
+            spec = _model_spec(request)
+            with self._manager.servable(*spec) as servable:
+                return servable.predict(request)
+        except StatusError as error:
+            context.abort(error.code, error.message)
+
+    def GetModelMetadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        try:
+            return self._metadata(request)
+        except StatusError as error:
+            context.abort(error.code, error.message)
+
+    def _metadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        if not request.HasField("model_spec"):
+            raise _invalid("Missing ModelSpec")
+        if not request.metadata_field:
+            raise _invalid("GetModelMetadataRequest must specify at least one metadata_field")
+        for field in request.metadata_field:
+            if field != SIGNATURE_DEF:
+                raise _invalid(f"Metadata field {field} is not supported")
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        with self._manager.servable(*_model_spec(request)) as servable:
+            response.model_spec.name = servable.name
+            response.model_spec.version.value = servable.version
+            signatures = get_model_metadata_pb2.SignatureDefMap()
+            for key, definition in servable.signature_defs.items():
+                signatures.signature_def[key].CopyFrom(definition)
+        response.metadata[SIGNATURE_DEF].Pack(signatures)
+        return response
+
+
+class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus."""
+
+    def __init__(self, manager: ModelManager) -> None:
+        self._manager = manager
+
+    def GetModelStatus(
+        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        try:
+            return self._status(request)
+        except StatusError as error:
+            context.abort(error.code, error.message)
+
+    def _status(
+        self, request: get_model_status_pb2.GetModelStatusRequest
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        if not request.HasField("model_spec"):
+            raise _invalid("Missing ModelSpec")
+        spec = request.model_spec
+        versions = self._manager.statuses(spec.name)
+        if spec.HasField("version"):
+            number = spec.version.value
+            if number not in versions:
+                raise StatusError(StatusCode.NOT_FOUND, f"Could not find version {number} of model {spec.name}")
+            versions = {number: versions[number]}
+        if not versions:
+            raise StatusError(StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for number, (state, code, message) in sorted(versions.items(), reverse=True):
+            status = response.model_version_status.add(version=number, state=state)
+            status.status.error_code, status.status.error_message = code, message
+        return response
+
+
+def _model_spec(
+    request: predict_pb2.PredictRequest | get_model_metadata_pb2.GetModelMetadataRequest,
+) -> tuple[str, int | None, str]:
+    """(name, version if given, label if given)"""
+    if not request.HasField("model_spec"):
+        raise _invalid("Missing ModelSpec")
+    spec: model_pb2.ModelSpec = request.model_spec
+    if not spec.name:
+        raise _invalid("ModelSpec has no name specified.")
+    return spec.name, spec.version.value if spec.HasField("version") else None, spec.version_label
+
+
+def _invalid(message: str) -> StatusError:
+    return StatusError(StatusCode.INVALID_ARGUMENT, message)
