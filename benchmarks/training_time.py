@@ -12,11 +12,10 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from trainer.datasets import DEFAULT_DATASET, find_dataset
+from trainer.datasets import CACHE, DEFAULT_DATASET, find_dataset
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import default_positive_threshold, interactions_of, split_by_time
 from trainer.model import fit
@@ -28,7 +27,7 @@ NOTEBOOK_DIM, NOTEBOOK_EPOCHS, NOTEBOOK_BATCH = 64, 5, 64
 
 
 def main() -> None:
-    dataset = find_dataset(DEFAULT_DATASET, None, Path("data"))
+    dataset = find_dataset(DEFAULT_DATASET, None, CACHE)
     train, _ = split_by_time(dataset.ratings)
     known = interactions_of(train, default_positive_threshold(train, FIVE_STARS.highest))
     users = np.searchsorted(known.user_ids, train["user_id"]).astype(np.int32)

@@ -71,6 +71,12 @@ def running_stack(artifacts: Path, recommender_port: int = 0, model_server_port:
         yield stack
 
 
+def train_release(dataset: str, artifacts: Path, *flags: str) -> int:
+    """Runs the trainer, its output on this terminal, and returns its exit status."""
+    command = [sys.executable, "-m", "trainer", f"--dataset={dataset}", f"--artifacts={artifacts}"]
+    return subprocess.run([*command, "--sample-if-offline", *flags], check=False).returncode
+
+
 def _models_config(artifacts: Path) -> str:
     base_path = (artifacts / "models" / MODEL_NAME).resolve()
     return (

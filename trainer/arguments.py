@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trainer.datasets import DEFAULT_DATASET, PUBLISHED
+from trainer.datasets import CACHE, DEFAULT_DATASET, PUBLISHED
 from trainer.hyperparameters import Hyperparameters
 from trainer.ratings_reader import FIVE_STARS, RatingScale
 
@@ -34,7 +34,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder with ratings.csv + movies.csv, *.dat, or u.data + u.item"
     )
-    parser.add_argument("--cache", type=Path, default=Path("data"), help="where downloads are kept (default: data)")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept (default: %(default)s)")
     parser.add_argument(
         "--sample-if-offline",
         action="store_true",

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 CONNECT_TIMEOUT_S = 10  # also the longest silence while reading
 DEFAULT_DATASET = "ml-latest-small"
+CACHE = Path("data")
 
 
 @dataclass(frozen=True)

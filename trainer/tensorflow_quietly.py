@@ -6,6 +6,7 @@ is diverted during the import; what was diverted is shown if the import fails.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -27,6 +28,7 @@ with tempfile.TemporaryFile() as diverted:
         os.dup2(stderr, 2)
         os.close(stderr)
 
-tf.get_logger().setLevel("ERROR")  # saving a model warns about names of inputs that nobody sees
+for logger in ("tensorflow", "absl"):  # saving a model warns about names of inputs that nobody sees
+    logging.getLogger(logger).setLevel(logging.ERROR)
 
 __all__ = ["keras", "tf"]

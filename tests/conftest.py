@@ -1,0 +1,42 @@
+"""Servers that whole test modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.processes import model_server, recommender, wait_until_serving
+from tests.support.releases import publish_checkerboard
+
+
+@pytest.fixture(scope="session")
+def checkerboard_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    artifacts = tmp_path_factory.mktemp("checkerboard")
+    publish_checkerboard(artifacts)
+    return artifacts
+
+
+@pytest.fixture(scope="session")
+def model_server_address(checkerboard_artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with model_server(checkerboard_artifacts, tmp_path_factory.mktemp("log") / "model_server.log") as (_, address):
+        yield address
+
+
+@pytest.fixture(scope="session")
+def recommender_address(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    log = tmp_path_factory.mktemp("log") / "recommender.log"
+    with recommender(checkerboard_artifacts, model_server_address, log) as (_, address):
+        wait_until_serving(address)
+        yield address
+
+
+@pytest.fixture(scope="session")
+def stub(recommender_address: str) -> Iterator[RecommenderServiceStub]:
+    with grpc.insecure_channel(recommender_address) as channel:
+        yield RecommenderServiceStub(channel)

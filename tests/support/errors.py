@@ -1,0 +1,41 @@
+"""What a caller sees of a failed call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Status code's name, message, and the details of `google.rpc.Status`; empty where there are none."""
+
+    code: str
+    message: str
+    reason: str
+    domain: str
+    metadata: dict[str, str]
+    violations: dict[str, str]
+
+
+def failure_of(call: Callable[[], object]) -> Failure:
+    """Makes the call, which must fail."""
+    try:
+        answer = call()
+    except grpc.RpcError as error:
+        if not isinstance(error, grpc.Call):
+            raise
+        status = rpc_status.from_call(error)
+        info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        for detail in status.details if status is not None else ():
+            detail.Unpack(info)
+            detail.Unpack(bad_request)
+        violations = {v.field: v.description for v in bad_request.field_violations}
+        return Failure(
+            error.code().name, error.details() or "", info.reason, info.domain, dict(info.metadata), violations
+        )
+    raise AssertionError(f"the call succeeded: {answer}")

@@ -1,0 +1,121 @@
+"""Real servers as child processes on ports the system picks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+START_TIMEOUT_S = 60
+
+
+class Server:
+    """A child process that logs to a file and tells its address there."""
+
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment}
+            )
+
+    def wait_for_line(self, pattern: str) -> re.Match[str]:
+        """The first match in the log, once it is there."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            ended = self.process.poll() is not None
+            match = re.search(pattern, self.text())
+            if match:
+                return match
+            if ended:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"no {pattern!r} in the log (exit {self.process.poll()}):\n{self.text()[-3000:]}")
+
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        """Log lines of the recommender with that event."""
+        lines = [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == name]
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Sends the signal and returns the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+@contextmanager
+def model_server(artifacts: Path, log: Path, *flags: str, port: int = 0) -> Iterator[tuple[Server, str]]:
+    """(server, address) of the stand-in over `artifacts`, once its port is open."""
+    config = log.with_suffix(".config")
+    config.write_text(
+        f'model_config_list {{ config {{ name: "user_embedding" base_path: "{artifacts}/models/user_embedding" '
+        'model_platform: "tensorflow" model_version_policy { latest { num_versions: 2 } } } }'
+    )
+    flags = (f"--port={port}", f"--model_config_file={config}", "--max_num_load_retries=0", *flags)
+    with served([sys.executable, "-m", "serving", *flags], log, {}) as server:
+        yield server, server.wait_for_line(r"Running gRPC ModelServer at (\S+) \.\.\.")[1]
+
+
+@contextmanager
+def recommender(artifacts: Path, tf_serving_address: str, log: Path, **settings: str) -> Iterator[tuple[Server, str]]:
+    """(server, address) of a recommender over `artifacts`, once its port is open; it may not be ready yet."""
+    environment = {
+        "LISTEN_ADDRESS": "127.0.0.1:0",
+        "RELEASES_DIR": str(artifacts / "releases"),
+        "TF_SERVING_ADDRESS": tf_serving_address,
+        **settings,
+    }
+    with served([sys.executable, "-m", "recommender_service"], log, environment) as server:
+        yield server, server.wait_for_line(r'"event": "listening", "address": "([^"]+)"')[1]
+
+
+@contextmanager
+def served(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+    server = Server(command, log, environment)
+    try:
+        yield server
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+        server.stop(signal.SIGKILL)
+
+
+def health_status(address: str, service: str = "") -> str:
+    """SERVING, NOT_SERVING, …, or the status code's name."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(service=service), timeout=2
+            )
+        except grpc.RpcError as error:
+            assert isinstance(error, grpc.Call)
+            return str(error.code().name)
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
+def wait_until_serving(address: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while health_status(address) != "SERVING":
+        assert time.monotonic() < deadline, f"{address} is not SERVING"
+        time.sleep(0.05)

@@ -1,0 +1,87 @@
+"""Releases with hand-made embeddings, written by the real writer, so that the right answers are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trainer.hyperparameters import Hyperparameters
+from trainer.interactions import interactions_of
+from trainer.model import Embeddings
+from trainer.ratings_files import Dataset
+from trainer.release import Fitted, publish
+
+LIKED, DISLIKED = 5.0, 1.0
+POSITIVE_THRESHOLD = 3.5
+
+# Checkerboard: even users sit at 0°, odd ones at 90°. Movie 2 lies at 2°, movie 4 at 4°; movie 1 at 89°, movie 3 at 87°.
+EVEN_USER, ODD_USER, USER_WITHOUT_LIKES, UNKNOWN_USER = 10, 11, 30, 12345
+UNLIKED_MOVIE, UNRATED_MOVIE, UNKNOWN_MOVIE = 98, 99, 12345
+TITLES = {
+    2: 'Good, the Bad and the "Ugly", The (1966)',
+    4: "Amélie, le fabuleux destin (2001)",
+    6: "千と千尋の神隠し (2001)",
+    UNRATED_MOVIE: "Nobody Came (2020)",
+}
+
+
+def publish_checkerboard(artifacts: Path, rotate_degrees: float = 0.0) -> int:
+    """Twelve movies, even and odd; returns the version. Rotating changes the space, not the answers."""
+    rated = [(EVEN_USER, 2, LIKED), (EVEN_USER, 8, LIKED), (EVEN_USER, 3, DISLIKED), (ODD_USER, 1, LIKED)]
+    rated += [(20, movie, LIKED) for movie in (2, 4, 6, 8, 10, 12)] + [
+        (21, movie, LIKED) for movie in (1, 3, 5, 7, 9, 11)
+    ]
+    rated += [(USER_WITHOUT_LIKES, 2, DISLIKED), (USER_WITHOUT_LIKES, UNLIKED_MOVIE, DISLIKED)]
+    ratings = pd.DataFrame(rated, columns=["user_id", "movie_id", "rating"]).assign(timestamp=0)
+    movie_ids = [*range(1, 13), UNLIKED_MOVIE, UNRATED_MOVIE]
+    movies = pd.DataFrame(
+        {
+            "movie_id": movie_ids,
+            "title": [TITLES.get(movie, f"Movie {movie} (1999)") for movie in movie_ids],
+            "year": 1999,
+            "genres": ["Drama|Comedy" if movie % 2 else "" for movie in movie_ids],
+        }
+    )
+    known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
+    likes_something = np.diff(known.positives.indptr) > 0
+    users = _at_degrees(np.where(known.user_ids % 2 == 0, 0, 90) + rotate_degrees) * likes_something[:, None]
+    trained = known.movie_ids[: known.num_trained_movies]
+    items = _at_degrees(np.where(trained % 2 == 0, trained, 90 - trained) + rotate_degrees)
+    return _publish(artifacts, ratings, movies, users, items)
+
+
+def publish_random(artifacts: Path, num_movies: int = 3000, dim: int = 16, heavy: int = 2698, seed: int = 0) -> int:
+    """Random unit vectors in clusters; user 1 has watched `heavy` movies, users 2 to 60 some. Returns the version."""
+    rng = np.random.default_rng(seed)
+    movie_ids = np.sort(rng.choice(10 * num_movies, num_movies, replace=False)) + 1
+    rated = [(1, movie, LIKED) for movie in rng.permutation(movie_ids)[:heavy]]
+    rated += [(2, movie, LIKED) for movie in movie_ids if (1, movie, LIKED) not in set(rated[:heavy])]
+    for user in range(3, 61):
+        rated += [(user, movie, LIKED) for movie in rng.choice(movie_ids, rng.integers(1, 80), replace=False)]
+    ratings = pd.DataFrame(rated, columns=["user_id", "movie_id", "rating"]).assign(timestamp=0)
+    titles = [f"Movie {movie}" for movie in movie_ids]
+    movies = pd.DataFrame({"movie_id": movie_ids, "title": titles, "year": 0, "genres": ""})
+    clusters = rng.normal(size=(40, dim))
+    items = clusters[rng.integers(0, 40, num_movies)] + 0.7 * rng.normal(size=(num_movies, dim))
+    users = clusters[rng.integers(0, 40, 60)] + 0.5 * rng.normal(size=(60, dim))
+    return _publish(artifacts, ratings, movies, _unit(users), _unit(items))
+
+
+def _publish(artifacts: Path, ratings: pd.DataFrame, movies: pd.DataFrame, users: np.ndarray, items: np.ndarray) -> int:
+    known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
+    embeddings = Embeddings(users.astype(np.float32), items.astype(np.float32))
+    settings = Hyperparameters(embedding_dim=items.shape[1])
+    dataset = Dataset("hand-made", ratings, movies, fingerprint="0" * 64)
+    return int(publish(Fitted(dataset, known, embeddings, settings, [], 0), artifacts).name)
+
+
+def _at_degrees(degrees: np.ndarray) -> np.ndarray:
+    radians = np.radians(degrees)
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit

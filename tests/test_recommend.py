@@ -1,0 +1,95 @@
+"""Recommend through the wire, on a checkerboard whose right answers can be read off."""
+
+from __future__ import annotations
+
+import pytest
+
+from protos.recommender.v1.recommender_pb2 import (
+    SOURCE_PERSONALIZED,
+    SOURCE_POPULAR,
+    RecommendRequest,
+    RecommendResponse,
+)
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.errors import failure_of
+from tests.support.releases import EVEN_USER, ODD_USER, TITLES, UNKNOWN_MOVIE, UNKNOWN_USER, USER_WITHOUT_LIKES
+
+
+def ids(response: RecommendResponse) -> list[int]:
+    return [scored.movie.movie_id for scored in response.movies]
+
+
+def test_recommends_unwatched_movies_nearest_first(stub: RecommenderServiceStub) -> None:
+    response = stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=4))
+    assert ids(response) == [4, 6, 10, 12]  # 2, 3 and 8 are watched
+    assert response.source == SOURCE_PERSONALIZED
+    assert ids(stub.Recommend(RecommendRequest(user_id=ODD_USER, limit=4))) == [3, 5, 7, 9]
+
+
+def test_scores_are_cosines_and_descend(stub: RecommenderServiceStub) -> None:
+    scores = [m.score for m in stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=9)).movies]
+    assert scores[0] == pytest.approx(0.99756, abs=1e-4)  # cos 4°
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_gives_everything_that_is_left_when_asked_for_more(stub: RecommenderServiceStub) -> None:
+    assert ids(stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=500))) == [4, 6, 10, 12, 11, 9, 7, 5, 1]
+
+
+def test_ten_movies_are_the_default(stub: RecommenderServiceStub) -> None:
+    assert len(stub.Recommend(RecommendRequest(user_id=ODD_USER)).movies) == 10
+
+
+def test_watched_movies_come_back_only_on_request(stub: RecommenderServiceStub) -> None:
+    response = stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3, include_watched=True))
+    assert ids(response) == [2, 4, 6]
+
+
+def test_excluded_movies_do_not_shorten_the_list(stub: RecommenderServiceStub) -> None:
+    request = RecommendRequest(user_id=EVEN_USER, limit=3, exclude_movie_ids=[4, UNKNOWN_MOVIE, 10, UNKNOWN_MOVIE, 777])
+    response = stub.Recommend(request)
+    assert ids(response) == [6, 12, 11]
+    assert list(response.ignored_movie_ids) == [UNKNOWN_MOVIE, 777]
+
+
+def test_an_unknown_user_gets_the_most_popular_movies(stub: RecommenderServiceStub) -> None:
+    response = stub.Recommend(RecommendRequest(user_id=UNKNOWN_USER, limit=4, exclude_movie_ids=[2]))
+    assert response.source == SOURCE_POPULAR
+    assert ids(response) == [1, 8, 3, 4]  # two likes, two likes, then one each in order of ids
+    assert [m.score for m in response.movies] == pytest.approx([2 / 5, 2 / 5, 1 / 5, 1 / 5])
+
+
+def test_a_user_who_liked_nothing_gets_popular_movies_but_no_watched_ones(stub: RecommenderServiceStub) -> None:
+    response = stub.Recommend(RecommendRequest(user_id=USER_WITHOUT_LIKES, limit=3))
+    assert response.source == SOURCE_POPULAR
+    assert ids(response) == [1, 8, 3]  # 2 is as popular as 1 and 8, but watched
+
+
+def test_titles_survive_commas_quotes_and_other_scripts(stub: RecommenderServiceStub) -> None:
+    response = stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3, include_watched=True))
+    assert [m.movie.title for m in response.movies] == [TITLES[2], TITLES[4], TITLES[6]]
+    odd = stub.Recommend(RecommendRequest(user_id=ODD_USER, limit=1)).movies[0].movie
+    assert (odd.year, list(odd.genres)) == (1999, ["Drama", "Comedy"])
+
+
+@pytest.mark.parametrize(
+    ("request_", "field", "problem"),
+    [
+        (RecommendRequest(), "user_id", "expected a positive id, got 0"),
+        (RecommendRequest(user_id=-7), "user_id", "expected a positive id, got -7"),
+        (RecommendRequest(user_id=EVEN_USER, limit=-1), "limit", "expected 1 to 500, or 0 for 10; got -1"),
+        (RecommendRequest(user_id=EVEN_USER, limit=501), "limit", "expected 1 to 500, or 0 for 10; got 501"),
+        (
+            RecommendRequest(user_id=EVEN_USER, exclude_movie_ids=range(10_001)),
+            "exclude_movie_ids",
+            "expected at most 10000 ids, got 10001",
+        ),
+    ],
+)
+def test_bad_input_names_the_field_and_the_bound(
+    stub: RecommenderServiceStub, request_: RecommendRequest, field: str, problem: str
+) -> None:
+    failure = failure_of(lambda: stub.Recommend(request_))
+    assert failure.code == "INVALID_ARGUMENT"
+    assert (failure.reason, failure.domain) == ("INVALID_ARGUMENT", "recommender.v1")
+    assert failure.violations == {field: problem}

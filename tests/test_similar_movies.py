@@ -1,0 +1,48 @@
+"""SimilarMovies through the wire, on the checkerboard."""
+
+from __future__ import annotations
+
+import pytest
+
+from protos.recommender.v1.recommender_pb2 import SimilarMoviesRequest, SimilarMoviesResponse
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.errors import failure_of
+from tests.support.releases import TITLES, UNKNOWN_MOVIE, UNLIKED_MOVIE, UNRATED_MOVIE
+
+
+def ids(response: SimilarMoviesResponse) -> list[int]:
+    return [scored.movie.movie_id for scored in response.movies]
+
+
+def test_neighbours_come_nearest_first_and_never_the_movie_itself(stub: RecommenderServiceStub) -> None:
+    response = stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, limit=5))
+    assert response.movie.title == TITLES[2]
+    assert ids(response) == [4, 6, 8, 10, 12]
+    assert response.movies[0].score == pytest.approx(0.99939, abs=1e-4)  # cos 2°
+
+
+def test_asking_for_more_gives_all_the_others(stub: RecommenderServiceStub) -> None:
+    answer = ids(stub.SimilarMovies(SimilarMoviesRequest(movie_id=12, limit=500)))
+    assert sorted(answer) == list(range(1, 12))
+
+
+def test_excluded_movies_do_not_shorten_the_list(stub: RecommenderServiceStub) -> None:
+    request = SimilarMoviesRequest(movie_id=2, limit=3, exclude_movie_ids=[4, 8, UNKNOWN_MOVIE])
+    assert ids(stub.SimilarMovies(request)) == [6, 10, 12]
+
+
+@pytest.mark.parametrize(
+    ("movie_id", "code", "reason"),
+    [
+        (UNKNOWN_MOVIE, "NOT_FOUND", "UNKNOWN_MOVIE"),
+        (UNRATED_MOVIE, "NOT_FOUND", "MOVIE_WITHOUT_EMBEDDING"),
+        (UNLIKED_MOVIE, "NOT_FOUND", "MOVIE_WITHOUT_EMBEDDING"),
+        (0, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+    ],
+)
+def test_a_movie_that_cannot_be_compared_is_refused_with_a_reason(
+    stub: RecommenderServiceStub, movie_id: int, code: str, reason: str
+) -> None:
+    failure = failure_of(lambda: stub.SimilarMovies(SimilarMoviesRequest(movie_id=movie_id)))
+    assert (failure.code, failure.reason) == (code, reason)
+    assert failure.metadata.get("movie_id", "0") == str(movie_id)
