@@ -11,6 +11,7 @@ from deploy.stack import StackError, running_stack, train_release
 
 ARTIFACTS = Path("artifacts")
 SERVICE = "recommender.v1.RecommenderService"
+SERVICE = "recommender.v1.RecommenderService"
 RECOMMENDER_PORT, MODEL_SERVER_PORT = 50051, 8500
 
 
@@ -24,8 +25,7 @@ def main(argv: list[str]) -> int:
         return status
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with running_stack(ARTIFACTS, SERVICE = "recommender.v1.RecommenderService"
-RECOMMENDER_PORT, MODEL_SERVER_PORT) as stack:
+        with running_stack(ARTIFACTS, RECOMMENDER_PORT, MODEL_SERVER_PORT) as stack:
             print(f"""
 recommender   {stack.recommender}
 model server  {stack.model_server}, {stack.model_server_kind}

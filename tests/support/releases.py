@@ -16,7 +16,7 @@ from trainer.release import Fitted, publish
 LIKED, DISLIKED = 5.0, 1.0
 POSITIVE_THRESHOLD = 3.5
 
-# Checkerboard: even users sit at 0°, odd ones at 90°. Movie 2 lies at 2°, movie 4 at 4°; movie 1 at 89°, movie 3 at 87°.
+# Checkerboard: even users sit at 0°, odd ones at 90°. Movie 2 lies at 2°, movie 4 at 4°, movie 1 at 89°, movie 3 at 87°
 EVEN_USER, ODD_USER, USER_WITHOUT_LIKES, UNKNOWN_USER = 10, 11, 30, 12345
 UNLIKED_MOVIE, UNRATED_MOVIE, UNKNOWN_MOVIE = 98, 99, 12345
 TITLES = {
