@@ -61,7 +61,7 @@ class ReleaseWatcher:
         releases = self._settings.releases_dir
         versions = await asyncio.to_thread(complete_versions, releases)
         if not versions:
-            self._wait_for(f"no complete release in {releases}")
+            self._wait_for(f"a complete release in {releases}")
             return
         available: dict[str, set[int]] = {}
         reasons = []  # why the newer ones are not active, newest first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,16 +13,24 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.processes import model_server, recommender, wait_until_serving
 from tests.support.releases import publish_checkerboard
 
+GIVEN_ADDRESS = os.environ.get("TF_SERVING_ADDRESS")  # a running TensorFlow Serving, whose user_embedding model has
+GIVEN_ARTIFACTS = os.environ.get("TF_SERVING_ARTIFACTS")  # the base path $TF_SERVING_ARTIFACTS/models/user_embedding
+
 
 @pytest.fixture(scope="session")
 def checkerboard_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    artifacts = tmp_path_factory.mktemp("checkerboard")
+    if GIVEN_ADDRESS and not GIVEN_ARTIFACTS:
+        pytest.exit("TF_SERVING_ADDRESS is set: expected TF_SERVING_ARTIFACTS too, the folder its models are under", 2)
+    artifacts = Path(GIVEN_ARTIFACTS) if GIVEN_ARTIFACTS else tmp_path_factory.mktemp("checkerboard")
     publish_checkerboard(artifacts)
     return artifacts
 
 
 @pytest.fixture(scope="session")
 def model_server_address(checkerboard_artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if GIVEN_ADDRESS:
+        yield GIVEN_ADDRESS
+        return
     with model_server(checkerboard_artifacts, tmp_path_factory.mktemp("log") / "model_server.log") as (_, address):
         yield address
 

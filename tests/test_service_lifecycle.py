@@ -51,7 +51,7 @@ def test_waits_for_a_release_then_for_the_model_server_whatever_the_order(tmp_pa
         assert health_status(address) == health_status(address, SERVICE) == "NOT_SERVING"
         failure = failure_of(lambda: recommend(address))
         assert (failure.code, failure.reason) == ("UNAVAILABLE", "NO_ACTIVE_RELEASE")
-        assert f"no complete release in {tmp_path / 'releases'}" in failure.message
+        assert f"a complete release in {tmp_path / 'releases'}" in failure.message
 
         publish_checkerboard(tmp_path)
         wait_for(
