@@ -153,7 +153,10 @@ def test_other_dtypes_signatures_and_output_filters(channel: grpc.Channel) -> No
     assert list(half.outputs["y"].double_val) == [0.5, float("inf")]
 
 
-MISSING = "input size does not match signature: 0!=1 len({}) != len({user_id}). Sent extra: {}. Missing but required: {user_id}."
+MISSING = (
+    "input size does not match signature: 0!=1 len({}) != len({user_id}). "
+    "Sent extra: {}. Missing but required: {user_id}."
+)
 EXTRA = (
     "input size does not match signature: 2!=1 len({extra,user_id}) != len({user_id}). Sent extra: {extra}. "
     "Missing but required: {}."
@@ -270,8 +273,8 @@ def test_recorded_calls_are_answered_as_the_real_server_did(tmp_path: Path) -> N
 
 def _agrees(channel: grpc.Channel, case: dict[str, Any]) -> bool:
     try:
-        answer = channel.unary_unary(case["method"])(base64.b64decode(case["request"]), timeout=5)
-        code, message = "OK", ""
+        call: Any = channel.unary_unary(case["method"])
+        answer, code, message = call(base64.b64decode(case["request"]), timeout=5), "OK", ""
     except grpc.RpcError as error:
         if not isinstance(error, grpc.Call):
             raise

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -56,12 +57,14 @@ class Client:
         assert list(response.outputs["user_embedding"].float_val) == [answered, -answered]
         return answered
 
-    def statuses(self) -> dict[int, State]:
+    def statuses(self) -> dict[int, Any]:
+        """version → ModelVersionStatus"""
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = "lookup"
         return {status.version: status for status in self._model.GetModelStatus(request).model_version_status}
 
-    def wait_for(self, version: int, state: int) -> State:
+    def wait_for(self, version: int, state: int) -> Any:
+        """The version's ModelVersionStatus, once it is in that state."""
         deadline = time.monotonic() + 20
         while True:
             status = self.statuses().get(version)
