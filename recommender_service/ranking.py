@@ -6,7 +6,7 @@ import numpy as np
 
 from recommender_service.release import Release
 
-# A search_k is calibrated for ten answers. Beyond a fraction of it the index misses more and costs as much as a scan.
+# Among many candidates the trees' ends come into play: measured recall falls below its target under this effort.
 MIN_EFFORT_PER_CANDIDATE = 8
 
 
@@ -16,14 +16,18 @@ def nearest(
     """(int rows, float32 cosines) of the `limit` nearest trained movies that are not excluded, nearest first.
 
     embedding: float32[embedding_dim], unit length.  excluded: bool[num_movies].
+    search_k: the effort calibrated for lists of `index.recall_k`; longer lists get proportionally more, and once that
+    reaches the number of movies, they are all scored instead, which is exact and no dearer.
     Fewer than `limit` only if fewer are left.
     """
-    excluded = excluded[: release.manifest.num_trained_movies]
+    num_movies = release.manifest.num_trained_movies
+    excluded = excluded[:num_movies]
     num_excluded = int(np.count_nonzero(excluded))
-    limit = min(limit, len(excluded) - num_excluded)
+    limit = min(limit, num_movies - num_excluded)
     wanted = limit + num_excluded
-    if wanted * MIN_EFFORT_PER_CANDIDATE <= search_k:
-        found, distances = release.index.get_nns_by_vector(embedding, wanted, search_k, include_distances=True)
+    effort = max(search_k, search_k * limit // release.manifest.index.recall_k, MIN_EFFORT_PER_CANDIDATE * wanted)
+    if effort < num_movies:
+        found, distances = release.index.get_nns_by_vector(embedding, wanted, effort, include_distances=True)
         rows = np.array(found, np.int64)
         kept = ~excluded[rows]
         rows = rows[kept][:limit]

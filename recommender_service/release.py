@@ -109,7 +109,7 @@ def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.nd
     if array.dtype != dtype or array.shape != shape:
         expected = f"{np.dtype(dtype).name}{list(shape)}"
         raise ReleaseError(f"{path}: expected {expected}, got {array.dtype.name}{list(array.shape)}")
-    return array
+    return array.view(np.ndarray)  # still mapped; slices of numpy's memmap class cost several times as much
 
 
 def _index(path: Path, manifest: pb.Manifest) -> AnnoyIndex:

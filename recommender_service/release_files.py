@@ -54,6 +54,8 @@ def read_manifest(folder: Path) -> pb.Manifest:
             f"{path}: expected num_trained_movies of at most num_movies, {manifest.num_movies}, "
             f"got {manifest.num_trained_movies}"
         )
+    if manifest.index.recall_k <= 0:
+        raise ReleaseError(f"{path}: expected index.recall_k above 0, got {manifest.index.recall_k}")
     for name in ("recommend", "similar_movies"):
         if getattr(manifest.index, name).search_k <= 0:
             raise ReleaseError(f"{path}: expected index.{name}.search_k above 0")

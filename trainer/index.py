@@ -19,6 +19,7 @@ NUM_TREES = 10  # on cosine-trained vectors effort pays, trees do not: 100 trees
 SEED = 1
 RECALL_K = 10
 TARGET_RECALL = 0.99
+MIN_EFFORT_PER_CANDIDATE = 8  # of manifest.proto's rule
 MAX_QUERIES = 500  # of each kind; the standard error of a recall of 0.99 is then about 0.002
 
 
@@ -85,16 +86,17 @@ def index_ranking(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(int32[num_queries, k] rows, nearest first, −1 where fewer were found; float64[num_queries] seconds per query).
 
-    queries: float32[num_queries, d].  exclude: CSR[num_queries, num_movies].  Asks for k plus what is excluded, as the
-    service does.
+    queries: float32[num_queries, d].  exclude: CSR[num_queries, num_movies].  Asks for k plus what is excluded, with
+    the effort that `Calibration` in manifest.proto prescribes, as the service does.
     """
     ranked = np.full((len(queries), k), -1, np.int32)
     seconds = np.zeros(len(queries))
     for i, query in enumerate(queries):
         excluded = exclude.indices[exclude.indptr[i] : exclude.indptr[i + 1]]
         wanted = k + len(excluded)
+        effort = max(search_k, search_k * k // RECALL_K, MIN_EFFORT_PER_CANDIDATE * wanted)
         start = time.perf_counter()
-        rows = np.array(index.get_nns_by_vector(query, wanted, max(search_k, wanted)), np.int32)
+        rows = np.array(index.get_nns_by_vector(query, wanted, effort), np.int32)
         seconds[i] = time.perf_counter() - start
         kept = rows[~np.isin(rows, excluded)][:k]
         ranked[i, : len(kept)] = kept
