@@ -23,7 +23,8 @@ def main(argv: list[str]) -> int:
     status = train_release(arguments.dataset, ARTIFACTS, "--if-none")
     if status != 0:
         return status
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a background job of a shell starts with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         with running_stack(ARTIFACTS, RECOMMENDER_PORT, MODEL_SERVER_PORT) as stack:
             print(f"""

@@ -11,7 +11,12 @@ from concurrent import futures
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    model_service_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2,
+    prediction_service_pb2_grpc,
+)
 
 from serving.config import ConfigError, ModelConfig
 from serving.manager import LoadOptions, ModelManager, State
@@ -20,7 +25,12 @@ from serving.servicers import ModelServicer, PredictionServicer
 log = logging.getLogger(__name__)
 
 GRACE_S = 5.0
-SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
+# naming them by their descriptors also loads those, which reflection describes them from
+SERVICES = tuple(
+    service.full_name
+    for file in (prediction_service_pb2, model_service_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
 OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),

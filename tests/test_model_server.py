@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -254,6 +255,13 @@ def test_status_lists_the_versions_highest_first(channel: grpc.Channel) -> None:
     assert [status.version for status in stub.GetModelStatus(request).model_version_status] == [2, 1]
     request.model_spec.version.value = 99
     assert failure_of(lambda: stub.GetModelStatus(request)).message == "Could not find version 99 of model lookup"
+
+
+def test_reflection_describes_the_services(channel: grpc.Channel) -> None:
+    database = ProtoReflectionDescriptorDatabase(channel)
+    assert {"tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"} <= set(database.get_services())
+    file = database.FindFileContainingSymbol("tensorflow.serving.PredictionService")
+    assert "Predict" in {method.name for method in file.service[0].method}
 
 
 @pytest.mark.skipif("TF_SERVING_GOLDEN" not in os.environ, reason="TF_SERVING_GOLDEN names no folder of recorded calls")
