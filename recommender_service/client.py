@@ -1,4 +1,4 @@
-"""A command line for people: `python -m recommender_service.client recommend 418 -n 5`, `similar 1`, `health`.
+"""A command line for people: `python -m recommender_service.client recommend 418 -n 5`, `similar 1`, `status`.
 
 Exit status: 0 for an answer, 1 for an error or no server, 2 for wrong usage.
 """
@@ -22,6 +22,7 @@ TIMEOUT_S = 10
 TITLE_WIDTH = 60
 SOURCES = {
     api.SOURCE_PERSONALIZED: "personal recommendations",
+    api.SOURCE_FOLDED_IN: "recommendations from the movies this user liked",
     api.SOURCE_POPULAR: "popular movies (nothing is known of this user's taste)",
 }
 
@@ -53,6 +54,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         command.add_argument("-n", "--limit", type=int, default=10, help="how many (default: %(default)s)")
         command.add_argument("--exclude", type=int, nargs="+", default=[], metavar="MOVIE_ID", help="never these")
 
+    commands.add_parser("status", help="what is served and why").set_defaults(run=_status)
     commands.add_parser("health", help="exit status 0 if the service can answer").set_defaults(run=_health)
     return parser.parse_args(argv)
 
@@ -66,6 +68,8 @@ def _recommend(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     )
     response = recommender_pb2_grpc.RecommenderServiceStub(channel).Recommend(request, timeout=TIMEOUT_S)
     print(f"user {arguments.user_id}: {SOURCES[response.source]}, release {response.release}")
+    if response.degraded_reason:
+        print(f"degraded: {response.degraded_reason}")
     if response.ignored_movie_ids:
         print(f"unknown to the release: {', '.join(map(str, response.ignored_movie_ids))}")
     print(movie_table(response.movies))
@@ -79,6 +83,25 @@ def _similar(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     response = recommender_pb2_grpc.RecommenderServiceStub(channel).SimilarMovies(request, timeout=TIMEOUT_S)
     print(f"like {response.movie.title}, release {response.release}")
     print(movie_table(response.movies))
+    return 0
+
+
+def _status(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
+    stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
+    status = stub.GetServingStatus(api.GetServingStatusRequest(), timeout=TIMEOUT_S)
+    if status.release:
+        metrics = ", ".join(f"{name} {value:.3f}" for name, value in sorted(status.metrics.items()))
+        print(f"active release  {status.release}, trained on {status.dataset}" + (f" ({metrics})" if metrics else ""))
+    else:
+        print(f"active release  none: waiting for {status.waiting_for}")
+    models = status.model_server
+    available = "AVAILABLE: " + (", ".join(map(str, models.available_versions)) or "nothing")
+    print(f"model server    {models.address}, {available if models.reachable else models.error}")
+    print(f"up for          {status.uptime_s:.0f} s")
+    names = api.ReleaseState.Name
+    rows = [[str(r.release), names(r.state).removeprefix("RELEASE_STATE_"), r.reason] for r in status.releases]
+    if rows:
+        print(format_table(["release", "state", "reason"], rows))
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import grpc
 
 from recommender_service.errors import InternalError, ServiceError, TooManyCalls
+from recommender_service.metrics import CALL_SECONDS, CALLS, CALLS_IN_PROGRESS
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 if self._in_progress >= self._max_concurrent_calls:
                     raise TooManyCalls(f"{self._in_progress} calls are in progress, the most allowed; retry later")
                 self._in_progress += 1
+                CALLS_IN_PROGRESS.set(self._in_progress)
                 try:
                     response = await behaviour(request, context)
                 finally:
                     self._in_progress -= 1
+                    CALLS_IN_PROGRESS.set(self._in_progress)
             except ServiceError as error:
                 failure = error
                 _log_call(logging.INFO, name, failure.code.name, start, reason=failure.reason, message=str(failure))
@@ -69,11 +72,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 # a line per good call would cost more than the search it tells of
                 if log.isEnabledFor(logging.DEBUG):
                     _log_call(logging.DEBUG, name, "OK", start)
+                _count(name, "OK", start)
                 return response
+            _count(name, failure.code.name, start)
             trailers = (("grpc-status-details-bin", failure.status().SerializeToString()),)
             return await context.abort(failure.code, str(failure), trailers)
 
         return guarded
+
+
+def _count(rpc: str, code: str, start: float) -> None:
+    CALLS.labels(rpc, code).inc()
+    CALL_SECONDS.labels(rpc).observe(time.perf_counter() - start)
 
 
 def _log_call(level: int, rpc: str, code: str, start: float, **fields: str) -> None:

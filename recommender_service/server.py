@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from protos.recommender.v1 import recommender_pb2, recommender_pb2_grpc
 from recommender_service.interceptor import CallInterceptor
+from recommender_service.metrics import serve_metrics
 from recommender_service.model_server import ModelServer
 from recommender_service.servicer import RecommenderServicer
 from recommender_service.settings import Settings
@@ -40,13 +41,20 @@ async def serve(settings: Settings) -> None:
     watcher = ReleaseWatcher(settings, model_server, became_active.set)
 
     server = grpc.aio.server(interceptors=[CallInterceptor(settings.max_concurrent_calls)], options=OPTIONS)
-    recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(RecommenderServicer(watcher), server)
+    recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
+        RecommenderServicer(watcher, settings.degraded_answers), server
+    )
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
         port = server.add_insecure_port(settings.listen_address)
     except RuntimeError as error:
         raise CannotListen(f"cannot listen on {settings.listen_address}: {error}") from error
+    if settings.metrics_address:
+        try:
+            serve_metrics(settings.metrics_address)
+        except OSError as error:
+            raise CannotListen(f"cannot serve metrics on {settings.metrics_address}: {error}") from error
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -10,7 +10,14 @@ import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1 import recommender_pb2_grpc
-from recommender_service.errors import InvalidArgument, MovieWithoutEmbedding, NoActiveRelease, UnknownMovie
+from recommender_service.errors import (
+    InvalidArgument,
+    ModelServerUnavailable,
+    MovieWithoutEmbedding,
+    NoActiveRelease,
+    UnknownMovie,
+)
+from recommender_service.metrics import ANSWERS
 from recommender_service.ranking import most_popular, nearest
 from recommender_service.release import Release
 from recommender_service.watcher import Active, ReleaseWatcher
@@ -25,8 +32,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
     """recommender.v1.RecommenderService."""
 
-    def __init__(self, watcher: ReleaseWatcher) -> None:
+    def __init__(self, watcher: ReleaseWatcher, degraded_answers: bool) -> None:
         self._watcher = watcher
+        self._degraded_answers = degraded_answers
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> api.RecommendResponse:
         _check_id("user_id", request.user_id)
@@ -35,20 +43,30 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
         active = self._active()
         release = active.release
         excluded, ignored = _excluded(release, request.exclude_movie_ids)
-        embedding = None
-        if release.has_user(request.user_id):
-            if not request.include_watched:
-                excluded[release.watched(request.user_id)] = True
-            embedding = await active.user_embeddings.get(request.user_id, context.time_remaining())
-        if embedding is not None and embedding.any():
+        watched, liked = release.watched(request.user_id)
+        if not request.include_watched:
+            excluded[watched] = True
+        source, degraded_reason = api.SOURCE_POPULAR, ""
+        if len(liked):  # else there is nothing to know this user's taste from
+            try:
+                embedding = await active.user_embeddings.get(request.user_id, context.time_remaining())
+                source = api.SOURCE_PERSONALIZED
+            except ModelServerUnavailable as error:
+                if not self._degraded_answers:
+                    raise
+                embedding = release.mean_embedding(liked)
+                source, degraded_reason = api.SOURCE_FOLDED_IN, str(error)
             search_k = release.manifest.index.recommend.search_k
             rows, scores = nearest(release, embedding, limit, excluded, search_k)
-            source = api.SOURCE_PERSONALIZED
-        else:  # unknown, or known but without a single like to learn from
+        else:
             rows, scores = most_popular(release, limit, excluded)
-            source = api.SOURCE_POPULAR
+        ANSWERS.labels(api.Source.Name(source), str(bool(degraded_reason)).lower()).inc()
         return api.RecommendResponse(
-            movies=_scored(release, rows, scores), source=source, release=release.version, ignored_movie_ids=ignored
+            movies=_scored(release, rows, scores),
+            source=source,
+            release=release.version,
+            ignored_movie_ids=ignored,
+            degraded_reason=degraded_reason,
         )
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> api.SimilarMoviesResponse:
@@ -68,6 +86,11 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
         return api.SimilarMoviesResponse(
             movie=release.movies[row], movies=_scored(release, rows, scores), release=release.version
         )
+
+    async def GetServingStatus(
+        self, request: api.GetServingStatusRequest, context: Context
+    ) -> api.GetServingStatusResponse:
+        return self._watcher.status()
 
     def _active(self) -> Active:
         active = self._watcher.active

@@ -39,6 +39,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("true or false")
+    return text.lower() == "true"
+
+
 def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("DEBUG, INFO, WARNING or ERROR")
@@ -58,14 +64,20 @@ class Settings:
     tf_serving_address: str = "localhost:8500"
     """host:port of TensorFlow Serving's gRPC API."""
 
-    predict_timeout_ms: int = 1000
+    predict_timeout_ms: int = 500
     """Longest wait for the model server within a call; a caller's own deadline shortens it."""
+
+    degraded_answers: bool = True
+    """While the model server cannot be asked: answer from what the user liked (true), or UNAVAILABLE (false)."""
 
     user_cache_size: int = 10_000
     """User embeddings kept per release, about 1 KB each at 256 dimensions; 0 turns the cache off."""
 
     max_concurrent_calls: int = 256
     """Calls in progress beyond which new ones are refused with RESOURCE_EXHAUSTED, rather than queued."""
+
+    metrics_address: str = ""
+    """host:port for Prometheus to scrape, at /metrics; empty for no metrics."""
 
     shutdown_grace_s: float = 10.0
     """How long calls in progress may take to finish after SIGTERM."""
@@ -96,8 +108,10 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "releases_dir": Path,
     "tf_serving_address": _address,
     "predict_timeout_ms": _at_least(1),
+    "degraded_answers": _boolean,
     "user_cache_size": _at_least(0),
     "max_concurrent_calls": _at_least(1),
+    "metrics_address": lambda text: text and _address(text),
     "shutdown_grace_s": _seconds,
     "log_level": _level,
 }

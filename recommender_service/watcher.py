@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.metrics import (
+    ACTIVE_RELEASE,
+    MODEL_SERVER_REACHABLE,
+    RELEASES_ACTIVATED,
+    RELEASES_REFUSED,
+)
 from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.release import Release, load_release
 from recommender_service.release_files import MANIFEST, ReleaseError, complete_versions, read_manifest
@@ -26,6 +34,20 @@ POLL_S = 1.0
 STATUS_TIMEOUT_S = 2.0
 PROBE_TIMEOUT_S = 10.0  # the first Predict after a load may be slow
 PROBE_TOLERANCE = 1e-4
+RECONSIDER_S = 30.0  # a model server may have been repaired without the release changing
+
+
+class _NotYet(Exception):
+    """A release cannot become active now, but may later; the message says what it waits for."""
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """manifest: its modification time and size when it was refused."""
+
+    manifest: tuple[int, int]
+    error: ReleaseError
+    reconsider_at: float
 
 
 @dataclass(frozen=True)
@@ -46,7 +68,10 @@ class ReleaseWatcher:
         self._settings = settings
         self._model_server = model_server
         self._on_active = on_active
-        self._refused: dict[int, tuple[int, int]] = {}  # version → (mtime, size) of the manifest that was refused
+        self._refused: dict[int, _Refusal] = {}
+        self._states: dict[int, tuple[api.ReleaseState, str]] = {}  # of the complete releases, newest first
+        self._model_server_status = api.ModelServerStatus(address=model_server.address, error="not asked yet")
+        self._started = time.monotonic()
 
     async def run(self) -> None:
         """Looks for releases every second, for ever."""
@@ -57,52 +82,86 @@ class ReleaseWatcher:
                 log.exception("bug", extra={"fields": {"task": "release watcher"}})
             await asyncio.sleep(POLL_S)
 
+    def status(self) -> api.GetServingStatusResponse:
+        """As of the last look."""
+        response = api.GetServingStatusResponse(
+            releases=[
+                api.ReleaseStatus(release=version, state=state, reason=reason)
+                for version, (state, reason) in self._states.items()
+            ],
+            model_server=self._model_server_status,
+            uptime_s=time.monotonic() - self._started,
+        )
+        if self.active is None:
+            response.waiting_for = self.waiting_for
+        else:
+            manifest = self.active.release.manifest
+            response.release, response.dataset = manifest.version, manifest.dataset.name
+            for evaluation in manifest.evaluations:
+                if evaluation.ranking == "index":
+                    response.metrics.update(evaluation.metrics)
+        return response
+
     async def _look(self) -> None:
         releases = self._settings.releases_dir
         versions = await asyncio.to_thread(complete_versions, releases)
+        states = dict.fromkeys(versions, (api.RELEASE_STATE_IDLE, ""))
         if not versions:
             self._wait_for(f"a complete release in {releases}")
-            return
-        available: dict[str, set[int]] = {}
-        reasons = []  # why the newer ones are not active, newest first
+        available: set[int] | None = None
         for version in versions:
             folder = releases / str(version)
-            if self._refused.get(version) == _fingerprint(folder):
-                continue
             try:
-                reason = await self._try(folder, version, available)
-                if reason is None:
-                    return
-                reasons.append(reason)
+                self._recall_refusal(version, folder)
+                model_name = read_manifest(folder).model_name
+                available = available or await self._available(model_name)
+                if version not in available:
+                    raise _NotYet(f"the model server at {self._model_server.address} to load {model_name} {version}")
+                if self.active is None or self.active.release.version != version:
+                    release = await asyncio.to_thread(load_release, folder)
+                    await self._probe(folder, release)
+                    self._activate(release)
+                states[version] = api.RELEASE_STATE_ACTIVE, ""
+                break
             except ReleaseError as error:
                 self._refuse(folder, version, error)
-            except ModelServerError as error:
-                reasons.append(f"the model server at {self._model_server.address}: {error}")
-                break
-        if reasons:
-            self._wait_for(reasons[0])
+                states[version] = api.RELEASE_STATE_REFUSED, str(error)
+            except _NotYet as error:
+                states[version] = api.RELEASE_STATE_WAITING, f"waiting for {error}"
+                self._wait_for(str(error))
+                if not self._model_server_status.reachable:
+                    break
+        active = self.active
+        if active is not None and states.get(active.release.version, (0, ""))[0] != api.RELEASE_STATE_ACTIVE:
+            # nothing else can be served: better this one, with what is known, than none
+            states[active.release.version] = api.RELEASE_STATE_ACTIVE, states.get(active.release.version, (0, ""))[1]
+        self._states = states
 
-    async def _try(self, folder: Path, version: int, available: dict[str, set[int]]) -> str | None:
-        """None if this version is active now, else what it waits for."""
-        model_name = read_manifest(folder).model_name
-        if model_name not in available:
-            available[model_name] = await self._model_server.available_versions(model_name, STATUS_TIMEOUT_S)
-        if version not in available[model_name]:
-            return f"the model server at {self._model_server.address} to load {model_name} {version}"
-        if self.active is not None and self.active.release.version == version:
-            return None
-        release = await asyncio.to_thread(load_release, folder)
-        await self._probe(folder, release)
-        self._activate(release)
-        return None
+    async def _available(self, model_name: str) -> set[int]:
+        status = api.ModelServerStatus(address=self._model_server.address)
+        try:
+            versions = await self._model_server.available_versions(model_name, STATUS_TIMEOUT_S)
+        except ModelServerError as error:
+            status.error = str(error)
+            raise _NotYet(f"the model server at {self._model_server.address}: {error}") from error
+        else:
+            status.reachable = True
+            status.available_versions.extend(sorted(versions, reverse=True))
+            return versions
+        finally:
+            self._model_server_status = status
+            MODEL_SERVER_REACHABLE.set(status.reachable)
 
     async def _probe(self, folder: Path, release: Release) -> None:
         manifest = release.manifest
         user_ids = [probe.user_id for probe in manifest.probes]
         expected = np.array([probe.embedding for probe in manifest.probes], np.float32)
-        got = await self._model_server.user_embeddings(
-            manifest.model_name, manifest.version, user_ids, manifest.embedding_dim, PROBE_TIMEOUT_S
-        )
+        try:
+            got = await self._model_server.user_embeddings(
+                manifest.model_name, manifest.version, user_ids, manifest.embedding_dim, PROBE_TIMEOUT_S
+            )
+        except ModelServerError as error:
+            raise _NotYet(f"probe embeddings of {manifest.model_name} {manifest.version}: {error}") from error
         differs = np.abs(got - expected).max(axis=1)
         if differs.max() > PROBE_TOLERANCE:
             user_id = user_ids[int(differs.argmax())]
@@ -127,14 +186,26 @@ class ReleaseWatcher:
         if release.manifest.dataset.generated:
             fields["note"] = "trained on a generated sample: good for trying the system, not for figures"
         log.info("release active", extra={"fields": fields})
+        ACTIVE_RELEASE.set(release.version)
+        RELEASES_ACTIVATED.inc()
         if first:
             self._on_active()
 
     def _refuse(self, folder: Path, version: int, error: ReleaseError) -> None:
-        self._refused[version] = _fingerprint(folder)
-        log.error("release refused", extra={"fields": {"release": version, "reason": str(error)}})
+        """Says so once, until the reason changes."""
+        known = self._refused.get(version)
+        self._refused[version] = _Refusal(_fingerprint(folder), error, time.monotonic() + RECONSIDER_S)
+        if known is None or str(known.error) != str(error):
+            log.error("release refused", extra={"fields": {"release": version, "reason": str(error)}})
+            RELEASES_REFUSED.inc()
         if self.active is None:
             self.waiting_for = f"a release that can be served; refused {error}"
+
+    def _recall_refusal(self, version: int, folder: Path) -> None:
+        """Raises the error again, without reading gigabytes every second, while nothing has changed."""
+        refusal = self._refused.get(version)
+        if refusal and refusal.manifest == _fingerprint(folder) and time.monotonic() < refusal.reconsider_at:
+            raise refusal.error
 
     def _wait_for(self, what: str) -> None:
         if self.active is None and what != self.waiting_for:

@@ -39,6 +39,15 @@ def test_similar_names_the_movie_it_was_asked_about(recommender_address: str) ->
     assert len(run.stdout.splitlines()) == 5
 
 
+def test_status_tells_what_is_served_and_why(recommender_address: str) -> None:
+    run = client(recommender_address, "status")
+    assert run.returncode == 0
+    assert run.stdout.startswith("active release  2")
+    assert "trained on hand-made" in run.stdout
+    assert "AVAILABLE: 2" in run.stdout
+    assert "ACTIVE" in run.stdout.splitlines()[-1]
+
+
 def test_health_is_an_exit_status(recommender_address: str) -> None:
     run = client(recommender_address, "health")
     assert (run.returncode, run.stdout) == (0, "SERVING\n")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from protos.recommender.v1.recommender_pb2 import RecommendRequest, SimilarMoviesRequest
+from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
 from tests.support.processes import health_status, model_server, recommender, wait_until_serving
@@ -151,40 +152,6 @@ def _damage(release: Path, damage: str) -> None:
         manifest.write_text(json.dumps(fields))
 
 
-def test_without_the_model_server_cached_users_popular_movies_and_similar_movies_are_answered(tmp_path: Path) -> None:
-    publish_checkerboard(tmp_path)
-    with model_server(tmp_path, tmp_path / "model_server.log") as (server, model_server_address):
-        settings = {"PREDICT_TIMEOUT_MS": "300"}
-        with recommender(tmp_path, model_server_address, tmp_path / "recommender.log", **settings) as (_, address):
-            wait_until_serving(address)
-            assert recommend(address, EVEN_USER) == [4, 6, 10]
-
-            server.send(signal.SIGSTOP)  # hangs: the port is open, nobody answers
-            failure = failure_of(lambda: recommend(address, ODD_USER))
-            assert (failure.code, failure.reason) == ("UNAVAILABLE", "MODEL_SERVER_UNAVAILABLE")
-            assert f"{model_server_address} did not answer within 0.3 s" in failure.message
-            failure = failure_of(lambda: recommend(address, ODD_USER, timeout=0.1))
-            assert failure.code == "DEADLINE_EXCEEDED"
-            server.send(signal.SIGCONT)
-            wait_for(lambda: _answers(address, ODD_USER), "the model server answers again")
-
-            server.stop(signal.SIGKILL)
-            assert recommend(address, EVEN_USER) == [4, 6, 10]
-            assert recommend(address, UNKNOWN_USER) == [1, 2, 8]
-            with grpc.insecure_channel(address) as channel:
-                similar = RecommenderServiceStub(channel).SimilarMovies(SimilarMoviesRequest(movie_id=2, limit=2))
-                assert [m.movie.movie_id for m in similar.movies] == [4, 6]
-            assert failure_of(lambda: recommend(address, 20)).code == "UNAVAILABLE"
-            assert health_status(address) == "SERVING"
-
-
-def _answers(address: str, user_id: int) -> bool:
-    try:
-        return bool(recommend(address, user_id))
-    except grpc.RpcError:
-        return False
-
-
 def test_sigterm_lets_calls_in_progress_finish_and_exits_with_0(tmp_path: Path) -> None:
     publish_checkerboard(tmp_path)
     with (
@@ -237,6 +204,8 @@ def test_many_callers_at_once_get_their_own_answers(recommender_address: str) ->
         ("LISTEN_ADDRESS", "50051", "host:port"),
         ("TF_SERVING_ADDRESS", "localhost:http", "host:port"),
         ("PREDICT_TIMEOUT_MS", "0", "a whole number of at least 1"),
+        ("DEGRADED_ANSWERS", "perhaps", "true or false"),
+        ("METRICS_ADDRESS", "9464", "host:port"),
         ("USER_CACHE_SIZE", "-1", "a whole number of at least 0"),
         ("MAX_CONCURRENT_CALLS", "many", "a whole number of at least 1"),
         ("SHUTDOWN_GRACE_S", "nan", "a number of seconds"),
@@ -249,6 +218,23 @@ def test_a_wrong_setting_stops_the_start_with_one_line(variable: str, value: str
     )
     assert run.returncode == 2
     assert run.stderr == f"error: {variable}: expected {expected}, got {value!r}\n"
+
+
+def test_metrics_can_be_scraped(checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path) -> None:
+    metrics = f"127.0.0.1:{free_port()}"
+    log = tmp_path / "recommender.log"
+    with recommender(checkerboard_artifacts, model_server_address, log, METRICS_ADDRESS=metrics) as (_, address):
+        wait_until_serving(address)
+        recommend(address)
+        failure_of(lambda: recommend(address, user_id=-1))
+        with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=5) as response:
+            lines = response.read().decode().splitlines()
+    assert 'recommender_calls_total{code="OK",rpc="Recommend"} 1.0' in lines
+    assert 'recommender_calls_total{code="INVALID_ARGUMENT",rpc="Recommend"} 1.0' in lines
+    assert 'recommender_answers_total{degraded="false",source="SOURCE_PERSONALIZED"} 1.0' in lines
+    assert 'recommender_user_embeddings_total{origin="model server"} 1.0' in lines
+    assert "recommender_model_server_reachable 1.0" in lines
+    assert any(line.startswith("recommender_active_release 2.0") for line in lines)
 
 
 def test_a_taken_port_stops_the_start_with_one_line(recommender_address: str, tmp_path: Path) -> None:

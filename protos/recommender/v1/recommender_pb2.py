@@ -24,27 +24,41 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\"f\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x19\n\x11\x65xclude_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0finclude_watched\x18\x05 \x01(\x08\"\x94\x01\n\x11RecommendResponse\x12+\n\x06movies\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12&\n\x06source\x18\x02 \x01(\x0e\x32\x16.recommender.v1.Source\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x19\n\x11ignored_movie_ids\x18\x04 \x03(\x03\"R\n\x14SimilarMoviesRequest\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x19\n\x11\x65xclude_movie_ids\x18\x03 \x03(\x03\"{\n\x15SimilarMoviesResponse\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12+\n\x06movies\x18\x02 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12\x0f\n\x07release\x18\x03 \x01(\x03\"F\n\x05Movie\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06genres\x18\x03 \x03(\t\x12\x0c\n\x04year\x18\x04 \x01(\x05\"B\n\x0bScoredMovie\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\r\n\x05score\x18\x02 \x01(\x02*M\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13SOURCE_PERSONALIZED\x10\x01\x12\x12\n\x0eSOURCE_POPULAR\x10\x03\x32\xc4\x01\n\x12RecommenderService\x12P\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12\\\n\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\"f\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x19\n\x11\x65xclude_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0finclude_watched\x18\x05 \x01(\x08\"\xad\x01\n\x11RecommendResponse\x12+\n\x06movies\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12&\n\x06source\x18\x02 \x01(\x0e\x32\x16.recommender.v1.Source\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x19\n\x11ignored_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0f\x64\x65graded_reason\x18\x05 \x01(\t\"R\n\x14SimilarMoviesRequest\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x19\n\x11\x65xclude_movie_ids\x18\x03 \x03(\x03\"{\n\x15SimilarMoviesResponse\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12+\n\x06movies\x18\x02 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12\x0f\n\x07release\x18\x03 \x01(\x03\"F\n\x05Movie\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06genres\x18\x03 \x03(\t\x12\x0c\n\x04year\x18\x04 \x01(\x05\"B\n\x0bScoredMovie\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\r\n\x05score\x18\x02 \x01(\x02\"\x19\n\x17GetServingStatusRequest\"\xc5\x02\n\x18GetServingStatusResponse\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12\x13\n\x0bwaiting_for\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x46\n\x07metrics\x18\x04 \x03(\x0b\x32\x35.recommender.v1.GetServingStatusResponse.MetricsEntry\x12/\n\x08releases\x18\x05 \x03(\x0b\x32\x1d.recommender.v1.ReleaseStatus\x12\x37\n\x0cmodel_server\x18\x06 \x01(\x0b\x32!.recommender.v1.ModelServerStatus\x12\x10\n\x08uptime_s\x18\x07 \x01(\x01\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"]\n\rReleaseStatus\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.recommender.v1.ReleaseState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"b\n\x11ModelServerStatus\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x1a\n\x12\x61vailable_versions\x18\x04 \x03(\x03*c\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13SOURCE_PERSONALIZED\x10\x01\x12\x14\n\x10SOURCE_FOLDED_IN\x10\x02\x12\x12\n\x0eSOURCE_POPULAR\x10\x03*\x95\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n\x15RELEASE_STATE_REFUSED\x10\x04\x32\xab\x02\n\x12RecommenderService\x12P\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12\\\n\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\x12\x65\n\x10GetServingStatus\x12\'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.recommender.v1.recommender_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SOURCE']._serialized_start=663
-  _globals['_SOURCE']._serialized_end=740
+  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._loaded_options = None
+  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_options = b'8\001'
+  _globals['_SOURCE']._serialized_start=1238
+  _globals['_SOURCE']._serialized_end=1337
+  _globals['_RELEASESTATE']._serialized_start=1340
+  _globals['_RELEASESTATE']._serialized_end=1489
   _globals['_RECOMMENDREQUEST']._serialized_start=59
   _globals['_RECOMMENDREQUEST']._serialized_end=161
   _globals['_RECOMMENDRESPONSE']._serialized_start=164
-  _globals['_RECOMMENDRESPONSE']._serialized_end=312
-  _globals['_SIMILARMOVIESREQUEST']._serialized_start=314
-  _globals['_SIMILARMOVIESREQUEST']._serialized_end=396
-  _globals['_SIMILARMOVIESRESPONSE']._serialized_start=398
-  _globals['_SIMILARMOVIESRESPONSE']._serialized_end=521
-  _globals['_MOVIE']._serialized_start=523
-  _globals['_MOVIE']._serialized_end=593
-  _globals['_SCOREDMOVIE']._serialized_start=595
-  _globals['_SCOREDMOVIE']._serialized_end=661
-  _globals['_RECOMMENDERSERVICE']._serialized_start=743
-  _globals['_RECOMMENDERSERVICE']._serialized_end=939
+  _globals['_RECOMMENDRESPONSE']._serialized_end=337
+  _globals['_SIMILARMOVIESREQUEST']._serialized_start=339
+  _globals['_SIMILARMOVIESREQUEST']._serialized_end=421
+  _globals['_SIMILARMOVIESRESPONSE']._serialized_start=423
+  _globals['_SIMILARMOVIESRESPONSE']._serialized_end=546
+  _globals['_MOVIE']._serialized_start=548
+  _globals['_MOVIE']._serialized_end=618
+  _globals['_SCOREDMOVIE']._serialized_start=620
+  _globals['_SCOREDMOVIE']._serialized_end=686
+  _globals['_GETSERVINGSTATUSREQUEST']._serialized_start=688
+  _globals['_GETSERVINGSTATUSREQUEST']._serialized_end=713
+  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_start=716
+  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_end=1041
+  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_start=995
+  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_end=1041
+  _globals['_RELEASESTATUS']._serialized_start=1043
+  _globals['_RELEASESTATUS']._serialized_end=1136
+  _globals['_MODELSERVERSTATUS']._serialized_start=1138
+  _globals['_MODELSERVERSTATUS']._serialized_end=1236
+  _globals['_RECOMMENDERSERVICE']._serialized_start=1492
+  _globals['_RECOMMENDERSERVICE']._serialized_end=1791
 # @@protoc_insertion_point(module_scope)

@@ -11,10 +11,25 @@ class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SOURCE_UNSPECIFIED: _ClassVar[Source]
     SOURCE_PERSONALIZED: _ClassVar[Source]
+    SOURCE_FOLDED_IN: _ClassVar[Source]
     SOURCE_POPULAR: _ClassVar[Source]
+
+class ReleaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RELEASE_STATE_UNSPECIFIED: _ClassVar[ReleaseState]
+    RELEASE_STATE_ACTIVE: _ClassVar[ReleaseState]
+    RELEASE_STATE_IDLE: _ClassVar[ReleaseState]
+    RELEASE_STATE_WAITING: _ClassVar[ReleaseState]
+    RELEASE_STATE_REFUSED: _ClassVar[ReleaseState]
 SOURCE_UNSPECIFIED: Source
 SOURCE_PERSONALIZED: Source
+SOURCE_FOLDED_IN: Source
 SOURCE_POPULAR: Source
+RELEASE_STATE_UNSPECIFIED: ReleaseState
+RELEASE_STATE_ACTIVE: ReleaseState
+RELEASE_STATE_IDLE: ReleaseState
+RELEASE_STATE_WAITING: ReleaseState
+RELEASE_STATE_REFUSED: ReleaseState
 
 class RecommendRequest(_message.Message):
     __slots__ = ("user_id", "limit", "exclude_movie_ids", "include_watched")
@@ -29,16 +44,18 @@ class RecommendRequest(_message.Message):
     def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("movies", "source", "release", "ignored_movie_ids")
+    __slots__ = ("movies", "source", "release", "ignored_movie_ids", "degraded_reason")
     MOVIES_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     IGNORED_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_REASON_FIELD_NUMBER: _ClassVar[int]
     movies: _containers.RepeatedCompositeFieldContainer[ScoredMovie]
     source: Source
     release: int
     ignored_movie_ids: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., source: _Optional[_Union[Source, str]] = ..., release: _Optional[int] = ..., ignored_movie_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+    degraded_reason: str
+    def __init__(self, movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., source: _Optional[_Union[Source, str]] = ..., release: _Optional[int] = ..., ignored_movie_ids: _Optional[_Iterable[int]] = ..., degraded_reason: _Optional[str] = ...) -> None: ...
 
 class SimilarMoviesRequest(_message.Message):
     __slots__ = ("movie_id", "limit", "exclude_movie_ids")
@@ -79,3 +96,54 @@ class ScoredMovie(_message.Message):
     movie: Movie
     score: float
     def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., score: _Optional[float] = ...) -> None: ...
+
+class GetServingStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetServingStatusResponse(_message.Message):
+    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s")
+    class MetricsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    RELEASES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_SERVER_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_S_FIELD_NUMBER: _ClassVar[int]
+    release: int
+    waiting_for: str
+    dataset: str
+    metrics: _containers.ScalarMap[str, float]
+    releases: _containers.RepeatedCompositeFieldContainer[ReleaseStatus]
+    model_server: ModelServerStatus
+    uptime_s: float
+    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ...) -> None: ...
+
+class ReleaseStatus(_message.Message):
+    __slots__ = ("release", "state", "reason")
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    release: int
+    state: ReleaseState
+    reason: str
+    def __init__(self, release: _Optional[int] = ..., state: _Optional[_Union[ReleaseState, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ModelServerStatus(_message.Message):
+    __slots__ = ("address", "reachable", "error", "available_versions")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    REACHABLE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    reachable: bool
+    error: str
+    available_versions: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, address: _Optional[str] = ..., reachable: _Optional[bool] = ..., error: _Optional[str] = ..., available_versions: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -51,6 +51,11 @@ class RecommenderServiceStub:
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesResponse.FromString,
                 _registered_method=True)
+        self.GetServingStatus = channel.unary_unary(
+                '/recommender.v1.RecommenderService/GetServingStatus',
+                request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusResponse.FromString,
+                _registered_method=True)
 
 
 class RecommenderServiceServicer:
@@ -67,10 +72,12 @@ class RecommenderServiceServicer:
         """The movies a user is most likely to enjoy next, best first.
 
         A user the active release knows gets personal recommendations. Any other user gets the most popular movies, and
-        `source` says so.
+        `source` says so. While the model server cannot be asked, a known user's taste is taken from the movies they liked,
+        and `degraded_reason` says why.
 
         INVALID_ARGUMENT: `user_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
-        UNAVAILABLE: the model server could not be asked for the user's embedding (reason MODEL_SERVER_UNAVAILABLE).
+        UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
+        MODEL_SERVER_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,6 +89,14 @@ class RecommenderServiceServicer:
         INVALID_ARGUMENT: `movie_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
         NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE), or has no embedding for it, because
         nobody has liked it yet (reason MOVIE_WITHOUT_EMBEDDING).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetServingStatus(self, request, context):
+        """What is being served and why: the active release, what became of the others, the model server. Answers always, also
+        when no release is active.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,6 +114,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.SimilarMovies,
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesRequest.FromString,
                     response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesResponse.SerializeToString,
+            ),
+            'GetServingStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServingStatus,
+                    request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusRequest.FromString,
+                    response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -162,6 +182,33 @@ class RecommenderService:
             '/recommender.v1.RecommenderService/SimilarMovies',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServingStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recommender.v1.RecommenderService/GetServingStatus',
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusRequest.SerializeToString,
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

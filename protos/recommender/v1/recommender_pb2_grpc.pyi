@@ -44,10 +44,12 @@ class RecommenderServiceStub:
     """The movies a user is most likely to enjoy next, best first.
 
     A user the active release knows gets personal recommendations. Any other user gets the most popular movies, and
-    `source` says so.
+    `source` says so. While the model server cannot be asked, a known user's taste is taken from the movies they liked,
+    and `degraded_reason` says why.
 
     INVALID_ARGUMENT: `user_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
-    UNAVAILABLE: the model server could not be asked for the user's embedding (reason MODEL_SERVER_UNAVAILABLE).
+    UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
+    MODEL_SERVER_UNAVAILABLE).
     """
     SimilarMovies: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SimilarMoviesRequest, _recommender_pb2.SimilarMoviesResponse]
     """The movies most like a given movie, most similar first; never the movie itself.
@@ -55,6 +57,10 @@ class RecommenderServiceStub:
     INVALID_ARGUMENT: `movie_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
     NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE), or has no embedding for it, because
     nobody has liked it yet (reason MOVIE_WITHOUT_EMBEDDING).
+    """
+    GetServingStatus: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.GetServingStatusRequest, _recommender_pb2.GetServingStatusResponse]
+    """What is being served and why: the active release, what became of the others, the model server. Answers always, also
+    when no release is active.
     """
 
 @_typing.type_check_only
@@ -73,10 +79,12 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """The movies a user is most likely to enjoy next, best first.
 
     A user the active release knows gets personal recommendations. Any other user gets the most popular movies, and
-    `source` says so.
+    `source` says so. While the model server cannot be asked, a known user's taste is taken from the movies they liked,
+    and `degraded_reason` says why.
 
     INVALID_ARGUMENT: `user_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
-    UNAVAILABLE: the model server could not be asked for the user's embedding (reason MODEL_SERVER_UNAVAILABLE).
+    UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
+    MODEL_SERVER_UNAVAILABLE).
     """
     SimilarMovies: _aio.UnaryUnaryMultiCallable[_recommender_pb2.SimilarMoviesRequest, _recommender_pb2.SimilarMoviesResponse]  # type: ignore[assignment]
     """The movies most like a given movie, most similar first; never the movie itself.
@@ -84,6 +92,10 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     INVALID_ARGUMENT: `movie_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
     NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE), or has no embedding for it, because
     nobody has liked it yet (reason MOVIE_WITHOUT_EMBEDDING).
+    """
+    GetServingStatus: _aio.UnaryUnaryMultiCallable[_recommender_pb2.GetServingStatusRequest, _recommender_pb2.GetServingStatusResponse]  # type: ignore[assignment]
+    """What is being served and why: the active release, what became of the others, the model server. Answers always, also
+    when no release is active.
     """
 
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -105,10 +117,12 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """The movies a user is most likely to enjoy next, best first.
 
         A user the active release knows gets personal recommendations. Any other user gets the most popular movies, and
-        `source` says so.
+        `source` says so. While the model server cannot be asked, a known user's taste is taken from the movies they liked,
+        and `degraded_reason` says why.
 
         INVALID_ARGUMENT: `user_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
-        UNAVAILABLE: the model server could not be asked for the user's embedding (reason MODEL_SERVER_UNAVAILABLE).
+        UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
+        MODEL_SERVER_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod
@@ -122,6 +136,16 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT: `movie_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
         NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE), or has no embedding for it, because
         nobody has liked it yet (reason MOVIE_WITHOUT_EMBEDDING).
+        """
+
+    @_abc_1.abstractmethod
+    def GetServingStatus(
+        self,
+        request: _recommender_pb2.GetServingStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.GetServingStatusResponse, _abc.Awaitable[_recommender_pb2.GetServingStatusResponse]]:
+        """What is being served and why: the active release, what became of the others, the model server. Answers always, also
+        when no release is active.
         """
 
 def add_RecommenderServiceServicer_to_server(servicer: RecommenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

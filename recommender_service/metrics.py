@@ -1,0 +1,26 @@
+"""Prometheus metrics, served over HTTP if METRICS_ADDRESS is set."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+CALLS = Counter("recommender_calls", "Finished calls.", ["rpc", "code"])
+CALL_SECONDS = Histogram(
+    "recommender_call_seconds",
+    "Time from a call's arrival to its answer.",
+    ["rpc"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+CALLS_IN_PROGRESS = Gauge("recommender_calls_in_progress", "Calls being answered.")
+ANSWERS = Counter("recommender_answers", "Answers to Recommend.", ["source", "degraded"])
+EMBEDDINGS = Counter("recommender_user_embeddings", "Where users' embeddings came from.", ["origin"])
+ACTIVE_RELEASE = Gauge("recommender_active_release", "Version of the active release; 0 if none is active.")
+RELEASES_ACTIVATED = Counter("recommender_releases_activated", "Releases that became active.")
+RELEASES_REFUSED = Counter("recommender_releases_refused", "Releases that were refused; the log says why.")
+MODEL_SERVER_REACHABLE = Gauge("recommender_model_server_reachable", "1 if the model server answered the last look.")
+
+
+def serve_metrics(address: str) -> None:
+    """Starts a thread that answers GET /metrics at host:port.  Raises OSError if it cannot listen."""
+    host, _, port = address.rpartition(":")
+    start_http_server(int(port), host)

@@ -1,0 +1,83 @@
+"""A model server that answers wrongly on purpose: `… tests.support.faulty_model_server RELEASE_FOLDER FAULT_FILE`.
+
+It offers the release's version and knows the probes' users and their embeddings; others get the first probe's.
+What it does wrong is read from FAULT_FILE at every Predict: nothing, "version", "width", "nan", "dtype" or "slow".
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+from google.protobuf import json_format
+
+from protos.release.v1 import manifest_pb2
+from protos.tfserving.v1 import predict_pb2 as pb
+
+SLOW_S = 3.0
+
+
+class Faulty:
+    """The two RPCs that a recommender calls."""
+
+    def __init__(self, manifest: manifest_pb2.Manifest, fault_file: Path) -> None:
+        self._manifest = manifest
+        self._fault_file = fault_file
+        self._embeddings = {probe.user_id: list(probe.embedding) for probe in manifest.probes}
+
+    def predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
+        fault = self._fault_file.read_text() if self._fault_file.exists() else ""
+        if fault == "slow":
+            time.sleep(SLOW_S)
+        user_ids = request.inputs["user_id"].int64_val
+        default = self._embeddings[self._manifest.probes[0].user_id]
+        width = self._manifest.embedding_dim + (fault == "width")
+        values = [x for user_id in user_ids for x in [*self._embeddings.get(user_id, default), 0.5][:width]]
+        if fault == "nan":
+            values[0] = float("nan")
+        dims = [pb.TensorShapeProto.Dim(size=size) for size in (len(user_ids), width)]
+        tensor = pb.TensorProto(
+            dtype=pb.DATA_TYPE_INT64 if fault == "dtype" else pb.DATA_TYPE_FLOAT,
+            tensor_shape=pb.TensorShapeProto(dim=dims),
+            float_val=values,
+        )
+        version = self._manifest.version - (fault == "version")
+        spec = pb.ModelSpec(name=self._manifest.model_name, version=pb.Int64Value(value=version))
+        return pb.PredictResponse(outputs={"user_embedding": tensor}, model_spec=spec)
+
+    def get_model_status(
+        self, request: pb.GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> pb.GetModelStatusResponse:
+        available = pb.ModelVersionStatus(version=self._manifest.version, state=pb.ModelVersionStatus.STATE_AVAILABLE)
+        return pb.GetModelStatusResponse(model_version_status=[available])
+
+
+def main(release: Path, fault_file: Path) -> None:
+    manifest = json_format.Parse((release / "manifest.json").read_text(), manifest_pb2.Manifest())
+    faulty = Faulty(manifest, fault_file)
+    server = grpc.server(futures.ThreadPoolExecutor(16))
+    for service, method, behaviour, request, response in (
+        ("PredictionService", "Predict", faulty.predict, pb.PredictRequest, pb.PredictResponse),
+        (
+            "ModelService",
+            "GetModelStatus",
+            faulty.get_model_status,
+            pb.GetModelStatusRequest,
+            pb.GetModelStatusResponse,
+        ),
+    ):
+        handler = grpc.unary_unary_rpc_method_handler(behaviour, request.FromString, response.SerializeToString)
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", {method: handler}),)
+        )
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(f"faulty model server at 127.0.0.1:{port}", flush=True)
+    server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
