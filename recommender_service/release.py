@@ -5,15 +5,17 @@ The layout is described in `protos/release/v1/manifest.proto`.
 
 from __future__ import annotations
 
+import fcntl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from annoy import AnnoyIndex
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
-from recommender_service.release_files import ReleaseError, read_manifest, read_movies, verify_files
+from recommender_service.release_files import MANIFEST, ReleaseError, read_manifest, read_movies, verify_files
 
 UNIT_NORM_TOLERANCE = 1e-3
 
@@ -28,6 +30,7 @@ class Release:
     popularity: float32[num_movies], share of the users who liked each movie.
     user_ids: int64[num_users], ascending.  watched_indptr, watched_rows: what user i rated, as CSR;
     watched_positive: bool, whether they liked it.
+    lock: the manifest, locked for sharing while this object lives: the trainer prunes no release that is in use.
     """
 
     manifest: pb.Manifest
@@ -41,6 +44,7 @@ class Release:
     watched_indptr: np.ndarray
     watched_rows: np.ndarray
     watched_positive: np.ndarray
+    lock: IO[bytes]
 
     @property
     def version(self) -> int:
@@ -68,6 +72,8 @@ class Release:
 def load_release(folder: Path) -> Release:
     """Reads and checks everything.  Raises ReleaseError naming the file, what was expected and what it holds."""
     manifest = read_manifest(folder)
+    lock = (folder / MANIFEST).open("rb")
+    fcntl.flock(lock, fcntl.LOCK_SH)
     verify_files(folder, manifest)
     movies, likes = read_movies(folder / "movies.csv")
     _expect(folder / "movies.csv", "movies", len(movies), manifest.num_movies)
@@ -107,6 +113,7 @@ def load_release(folder: Path) -> Release:
         watched_indptr=indptr,
         watched_rows=rows,
         watched_positive=positive,
+        lock=lock,
     )
 
 

@@ -1,4 +1,5 @@
-"""Command line: `python -m trainer` trains and publishes a release; `python -m trainer evaluate` scores a split."""
+"""Command line: `python -m trainer` trains and publishes a release; `… evaluate` scores a split;
+`… releases` lists, prunes and rolls back."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import json
 import logging
 import sys
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,7 +17,7 @@ from trainer.datasets import DownloadError, find_dataset
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import default_positive_threshold
 from trainer.movies_reader import movies_from_csv
-from trainer.published import published_versions
+from trainer.published import prune, published_releases, roll_back
 from trainer.ratings_files import Dataset
 from trainer.ratings_reader import CSV, read_ratings
 from trainer.records import DataError
@@ -33,6 +35,8 @@ def main(argv: list[str]) -> int:
     try:
         if arguments.command == "evaluate":
             _evaluate(arguments)
+        elif arguments.command == "releases":
+            return _releases(arguments)
         else:
             _train(arguments)
     except (DataError, DownloadError) as error:
@@ -42,9 +46,9 @@ def main(argv: list[str]) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    published = published_versions(arguments.artifacts) if arguments.if_none else []
+    published = published_releases(arguments.artifacts) if arguments.if_none else []
     if published:
-        log.info("release %d is published in %s already: nothing to do", published[-1], arguments.artifacts)
+        log.info("release %d is published in %s already: nothing to do", published[-1].version, arguments.artifacts)
         return
     dataset = _dataset(arguments)
     log.info(
@@ -96,6 +100,31 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 def _hyperparameters(arguments: argparse.Namespace) -> Hyperparameters:
     return Hyperparameters(**{field.name: getattr(arguments, field.name) for field in fields(Hyperparameters)})
+
+
+def _releases(arguments: argparse.Namespace) -> int:
+    artifacts: Path = arguments.artifacts
+    if arguments.action == "prune":
+        removed, in_use = prune(artifacts, arguments.keep)
+        print(f"removed: {', '.join(map(str, removed)) or 'nothing'}")
+        if in_use:
+            print(f"kept, because in use: {', '.join(map(str, in_use))}")
+    elif arguments.action == "rollback":
+        try:
+            withdrawn, newest = roll_back(artifacts)
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        print(f"withdrew {withdrawn}; the newest release is {newest}")
+    else:
+        print(f"{'release':<16}{'dataset':<20}{'recall@20':>10}{'ndcg@20':>10}{'MB':>8}  note")
+        for release in published_releases(artifacts):
+            dataset = release.manifest.dataset.name if release.manifest else "?"
+            figures = [release.metric(name) for name in ("recall@20", "ndcg@20")]
+            shown = "".join(f"{figure:>10.4f}" if figure is not None else f"{'-':>10}" for figure in figures)
+            note = "" if release.has_model else "without a model: not served"
+            print(f"{release.version:<16}{dataset:<20}{shown}{release.num_bytes / 1e6:>8.1f}  {note}".rstrip())
+    return 0
 
 
 def _threshold(arguments: argparse.Namespace, ratings: pd.DataFrame) -> float:

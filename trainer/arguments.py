@@ -9,7 +9,7 @@ from trainer.datasets import CACHE, DEFAULT_DATASET, PUBLISHED
 from trainer.hyperparameters import Hyperparameters
 from trainer.ratings_reader import FIVE_STARS, RatingScale
 
-COMMANDS = ("train", "evaluate")
+COMMANDS = ("train", "evaluate", "releases")
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -18,6 +18,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="evaluate, fit on all ratings, publish a release (the default)"))
     _add_evaluate(commands.add_parser("evaluate", help="fit on one file of ratings, score against another"))
+    _add_releases(commands.add_parser("releases", help="list, prune or roll back what is published"))
     if not argv or argv[0] not in (*COMMANDS, "-h", "--help"):
         argv = ["train", *argv]
     return parser.parse_args(argv)
@@ -54,6 +55,19 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     parser.add_argument("-k", type=_positive_int, default=20, help="length of the scored lists (default: %(default)s)")
     _add_common(parser)
+
+
+def _add_releases(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(action="list", artifacts=Path("artifacts"))
+    actions = parser.add_subparsers(dest="action")
+    listing = actions.add_parser("list", help="versions, data, metrics and sizes, oldest first (the default)")
+    prune = actions.add_parser("prune", help="remove old releases with their models, never one in use")
+    prune.add_argument(
+        "--keep", type=_positive_int, default=2, help="how many of the newest stay (default: %(default)s)"
+    )
+    rollback = actions.add_parser("rollback", help="withdraw the newest release: the one before it is served again")
+    for action in (listing, prune, rollback):
+        action.add_argument("--artifacts", type=Path, default=Path("artifacts"))
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

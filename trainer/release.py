@@ -32,13 +32,12 @@ from trainer.index import (
 )
 from trainer.interactions import Interactions, rows_of
 from trainer.model import Embeddings
+from trainer.published import MODEL_NAME, STAGING, locked, models_folder, releases_folder, version_of
 from trainer.ratings_files import Dataset
 from trainer.user_tower import UserTower, save_user_tower
 
 FORMAT_VERSION = 1
-MODEL_NAME = "user_embedding"
 NUM_PROBES = 5
-STAGING = ".staging-"  # not a number: the model server and the recommender skip it
 
 
 @dataclass(frozen=True)
@@ -54,49 +53,50 @@ class Fitted:
 
 
 def publish(fitted: Fitted, artifacts: Path) -> Path:
-    """Writes models/user_embedding/<version> and releases/<version> under `artifacts`; returns the release's folder.
+    """Writes releases/<version> and models/user_embedding/<version> under `artifacts`; returns the release's folder.
 
-    Each appears whole by a rename, the model first, and the manifest is written last. A failure leaves what was there.
+    Each appears whole by a rename, with its manifest written last. The release comes first: without its model nobody
+    serves it, whereas a model without a release would take an older one's place on the model server. A failure leaves
+    what was there.
     """
-    models, releases = artifacts / "models" / MODEL_NAME, artifacts / "releases"
+    releases, models = releases_folder(artifacts), models_folder(artifacts)
     with _new_version(models, releases) as version:
-        staged_model, staged_release = models / f"{STAGING}{version}", releases / f"{STAGING}{version}"
+        staged_release, staged_model = releases / f"{STAGING}{version}", models / f"{STAGING}{version}"
         _write_model(fitted, staged_model)
         _write_release(fitted, version, staged_release)
         for folder in (staged_model, staged_release):
             _sync(folder)
-        staged_model.rename(models / str(version))
         staged_release.rename(releases / str(version))
-        for parent in (models, releases):
+        staged_model.rename(models / str(version))
+        for parent in (releases, models):
             _sync_folder(parent)
     return releases / str(version)
 
 
 @contextmanager
 def _new_version(models: Path, releases: Path) -> Iterator[int]:
-    """Claims the first free number at or after the UTC time, as YYYYMMDDHHMMSS, above every number there is.
+    """Claims a number: the UTC time as YYYYMMDDHHMMSS, or one more than the highest ever used if that is not behind it.
 
-    Creating the staging folder is the claim: of two trainers in the same second only one succeeds.
+    Creating the staging folder is the claim: of two trainers in the same second only one succeeds. A lock on the folder
+    tells that its trainer lives. If publishing fails, nothing of it stays.
     """
     for parent in (models, releases):
         parent.mkdir(parents=True, exist_ok=True)
-    taken = [int(p.name.removeprefix(STAGING)) for p in (*models.iterdir(), *releases.iterdir()) if _is_version(p)]
-    version = max([int(datetime.now(UTC).strftime("%Y%m%d%H%M%S")), *(v + 1 for v in taken)])
+    used = [version_of(folder) or 0 for parent in (models, releases) for folder in parent.iterdir()]
+    version = max(int(datetime.now(UTC).strftime("%Y%m%d%H%M%S")), *(v + 1 for v in used), 0)
     while True:
         try:
             (releases / f"{STAGING}{version}").mkdir()
             break
         except FileExistsError:
             version += 1
-    try:
-        yield version
-    finally:
-        for parent in (models, releases):
-            shutil.rmtree(parent / f"{STAGING}{version}", ignore_errors=True)
-
-
-def _is_version(path: Path) -> bool:
-    return path.name.removeprefix(STAGING).isdecimal()
+    with locked(releases / f"{STAGING}{version}"):
+        try:
+            yield version
+        except BaseException:
+            for folder in (releases / f"{STAGING}{version}", releases / str(version), models / f"{STAGING}{version}"):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def _write_model(fitted: Fitted, folder: Path) -> None:
