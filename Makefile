@@ -13,13 +13,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve train test check protos compose-test lock clean install
+.PHONY: help demo serve train test soak check protos compose-test lock clean install
 
 help:
 	@echo 'make demo          train on MovieLens, publish, serve, show recommendations, stop'
 	@echo 'make serve         the same stack, up until Ctrl-C, with ready-to-paste grpcurl lines'
 	@echo 'make train         train and publish a release into artifacts/'
 	@echo 'make test          the whole test suite'
+	@echo 'make soak          the long runs: releases swapped under load for SOAK_SECONDS (120)'
 	@echo 'make check         ruff, mypy --strict, generated code up to date, proto lint'
 	@echo 'make protos        regenerate the code under protos/'
 	@echo 'make compose-test  build the images and run docker-compose.yml, with a stand-in for the model server image'
@@ -37,6 +38,11 @@ train: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest
+
+SOAK_SECONDS ?= 120
+
+soak: $(STAMP)
+	@SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -m slow -s --timeout 1200 tests/test_hot_swap.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -27,8 +27,9 @@ TITLES = {
 }
 
 
-def publish_checkerboard(artifacts: Path, rotate_degrees: float = 0.0) -> int:
-    """Twelve movies, even and odd; returns the version. Rotating changes the space, not the answers."""
+def publish_checkerboard(artifacts: Path, rotate_degrees: float = 0.0, stretch: float = 1.0) -> int:
+    """Twelve movies, even and odd; returns the version. Rotating changes the space, not the answers; stretching sets
+    movies apart by so many times their degrees, which the scores show."""
     rated = [(EVEN_USER, 2, LIKED), (EVEN_USER, 8, LIKED), (EVEN_USER, 3, DISLIKED), (ODD_USER, 1, LIKED)]
     rated += [(20, movie, LIKED) for movie in (2, 4, 6, 8, 10, 12)] + [
         (21, movie, LIKED) for movie in (1, 3, 5, 7, 9, 11)
@@ -48,7 +49,7 @@ def publish_checkerboard(artifacts: Path, rotate_degrees: float = 0.0) -> int:
     likes_something = np.diff(known.positives.indptr) > 0
     users = _at_degrees(np.where(known.user_ids % 2 == 0, 0, 90) + rotate_degrees) * likes_something[:, None]
     trained = known.movie_ids[: known.num_trained_movies]
-    items = _at_degrees(np.where(trained % 2 == 0, trained, 90 - trained) + rotate_degrees)
+    items = _at_degrees(np.where(trained % 2 == 0, stretch * trained, 90 - stretch * trained) + rotate_degrees)
     return _publish(artifacts, ratings, movies, users, items)
 
 
