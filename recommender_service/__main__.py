@@ -7,8 +7,8 @@ import os
 import sys
 
 from recommender_service import logs
-from recommender_service.server import CannotListen, serve
 from recommender_service.settings import Settings, SettingsError
+from recommender_service.supervisor import WORKER_FLAG, CannotListen, supervise
 
 
 def main() -> int:
@@ -19,8 +19,14 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     logs.configure(settings.logging_level)
+    is_worker = sys.argv[1:] == [WORKER_FLAG]
     try:
-        asyncio.run(serve(settings))
+        if settings.workers > 1:
+            supervise(settings)
+        else:
+            from recommender_service.server import serve  # a supervisor must start its workers before grpc is loaded
+
+            asyncio.run(serve(settings, is_worker))
     except CannotListen as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -16,31 +17,31 @@ from recommender_service.metrics import serve_metrics
 from recommender_service.model_server import ModelServer
 from recommender_service.servicer import RecommenderServicer
 from recommender_service.settings import Settings
+from recommender_service.supervisor import CannotListen
 from recommender_service.watcher import ReleaseWatcher
 
 log = logging.getLogger(__name__)
 
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
 MAX_REQUEST_BYTES = 1 << 20  # 10,000 excluded ids of ten bytes are a tenth of it
-OPTIONS = [
-    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-    ("grpc.so_reuseport", 0),  # a second service on the same port must fail, not take half of the calls
-]
 
 
-class CannotListen(Exception):
-    """The address cannot be served on."""
+async def serve(settings: Settings, is_worker: bool) -> None:
+    """Serves until SIGTERM or SIGINT, then lets calls in progress finish.  Raises CannotListen.
 
-
-async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then lets calls in progress finish.  Raises CannotListen."""
+    is_worker: shares its port with others, and stops when standard input ends, for then its supervisor is gone.
+    """
     model_server = ModelServer(settings.tf_serving_address)
     health_servicer = health.aio.HealthServicer()
     await _set_health(health_servicer, health_pb2.HealthCheckResponse.NOT_SERVING)
     became_active = asyncio.Event()
     watcher = ReleaseWatcher(settings, model_server, became_active.set)
 
-    server = grpc.aio.server(interceptors=[CallInterceptor(settings.max_concurrent_calls)], options=OPTIONS)
+    options = [
+        ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+        ("grpc.so_reuseport", int(is_worker)),  # a second service on the port must fail, not take half of the calls
+    ]
+    server = grpc.aio.server(interceptors=[CallInterceptor(settings.max_concurrent_calls)], options=options)
     recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
         RecommenderServicer(watcher, settings.degraded_answers), server
     )
@@ -58,6 +59,8 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if is_worker:
+        asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
     await server.start()
     host = settings.listen_address.rpartition(":")[0]
     log.info("listening", extra={"fields": {"address": f"{host}:{port}"}})

@@ -58,6 +58,9 @@ class Settings:
     listen_address: str = "0.0.0.0:50051"
     """host:port to serve on; port 0 takes a free one, which the log names."""
 
+    workers: int = 1
+    """Processes that share the port, one per core to use; each holds its own cache and bound on calls."""
+
     releases_dir: Path = Path("artifacts/releases")
     """Folder the trainer publishes releases to; watched every second."""
 
@@ -105,6 +108,7 @@ class Settings:
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "listen_address": _address,
+    "workers": _at_least(1),
     "releases_dir": Path,
     "tf_serving_address": _address,
     "predict_timeout_ms": _at_least(1),

@@ -204,6 +204,7 @@ def test_many_callers_at_once_get_their_own_answers(recommender_address: str) ->
         ("LISTEN_ADDRESS", "50051", "host:port"),
         ("TF_SERVING_ADDRESS", "localhost:http", "host:port"),
         ("PREDICT_TIMEOUT_MS", "0", "a whole number of at least 1"),
+        ("WORKERS", "0", "a whole number of at least 1"),
         ("DEGRADED_ANSWERS", "perhaps", "true or false"),
         ("METRICS_ADDRESS", "9464", "host:port"),
         ("USER_CACHE_SIZE", "-1", "a whole number of at least 0"),
