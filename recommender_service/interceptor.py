@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 
-from recommender_service.errors import InternalError, ServiceError, TooManyCalls
+from recommender_service.errors import InternalError, InvalidArgument, ServiceError, TooManyCalls
 from recommender_service.metrics import CALL_SECONDS, CALLS, CALLS_IN_PROGRESS
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return handler
         self._wrapped[method] = grpc.unary_unary_rpc_method_handler(
             self._guard(method, cast(Behaviour, handler.unary_unary)),
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=_lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
         return self._wrapped[method]
@@ -49,10 +50,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _guard(self, method: str, behaviour: Behaviour) -> Behaviour:
         name = method.rpartition("/")[2]
 
-        async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def guarded(request: Any | None, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             start = time.perf_counter()
             failure: ServiceError
             try:
+                if request is None:
+                    raise InvalidArgument("request", "expected a message in protobuf encoding, got other bytes")
                 if self._in_progress >= self._max_concurrent_calls:
                     raise TooManyCalls(f"{self._in_progress} calls are in progress, the most allowed; retry later")
                 self._in_progress += 1
@@ -79,6 +82,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return await context.abort(failure.code, str(failure), trailers)
 
         return guarded
+
+
+def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """None for bytes that are no message: grpc would answer INTERNAL, as if the fault were the server's."""
+
+    def parse(content: bytes) -> Any | None:
+        try:
+            return content if deserialize is None else deserialize(content)
+        except DecodeError:
+            return None
+
+    return parse
 
 
 def _count(rpc: str, code: str, start: float) -> None:

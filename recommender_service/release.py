@@ -120,7 +120,7 @@ def load_release(folder: Path) -> Release:
 def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # numpy's header parser raises whatever a damaged header leads to
         raise ReleaseError(f"{path}: {error}") from error
     if array.dtype != dtype or array.shape != shape:
         expected = f"{np.dtype(dtype).name}{list(shape)}"

@@ -1,0 +1,153 @@
+"""Whatever is sent or lies in a release folder: no crash, no INTERNAL, a clear refusal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from protos.recommender.v1.recommender_pb2 import RecommendRequest, SimilarMoviesRequest
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from recommender_service.release import load_release
+from recommender_service.release_files import ReleaseError
+from tests.support.errors import failure_of
+from tests.support.processes import health_status
+
+INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 100)
+INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 502)
+IDS = st.lists(INT64, max_size=30)
+EXPECTED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
+FILES = (
+    "movies.csv embeddings.npy movies.ann user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy".split()
+)
+FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def code_of(call: Any, request: Any) -> str:
+    try:
+        call(request, timeout=10)
+    except grpc.RpcError as error:
+        return str(error.code().name) if isinstance(error, grpc.Call) else "UNKNOWN"
+    return "OK"
+
+
+@FUZZ
+@given(user_id=INT64, limit=INT32, exclude=IDS, include=st.booleans())
+def test_any_recommend_request_is_answered_or_refused(
+    stub: RecommenderServiceStub, user_id: int, limit: int, exclude: list[int], include: bool
+) -> None:
+    request = RecommendRequest(user_id=user_id, limit=limit, exclude_movie_ids=exclude, include_watched=include)
+    code = code_of(stub.Recommend, request)
+    assert code == ("OK" if user_id > 0 and 0 <= limit <= 500 else "INVALID_ARGUMENT")
+
+
+@FUZZ
+@given(movie_id=INT64, limit=INT32, exclude=IDS)
+def test_any_similar_movies_request_is_answered_or_refused(
+    stub: RecommenderServiceStub, movie_id: int, limit: int, exclude: list[int]
+) -> None:
+    request = SimilarMoviesRequest(movie_id=movie_id, limit=limit, exclude_movie_ids=exclude)
+    assert code_of(stub.SimilarMovies, request) in EXPECTED
+
+
+@pytest.mark.parametrize("method", ["Recommend", "SimilarMovies", "GetServingStatus"])
+def test_any_bytes_are_answered_or_refused(recommender_address: str, method: str) -> None:
+    with grpc.insecure_channel(recommender_address) as channel:
+        call: Any = channel.unary_unary(f"/recommender.v1.RecommenderService/{method}")
+
+        @FUZZ
+        @given(content=st.binary(max_size=200))
+        def run(content: bytes) -> None:
+            assert code_of(call, content) in EXPECTED
+
+        run()
+    assert health_status(recommender_address) == "SERVING"
+
+
+def test_a_request_beyond_a_mebibyte_is_refused(recommender_address: str) -> None:
+    with grpc.insecure_channel(recommender_address) as channel:
+        call: Any = channel.unary_unary("/recommender.v1.RecommenderService/Recommend")
+        failure = failure_of(lambda: call(b"\x00" * ((1 << 20) + 1), timeout=10))
+    assert failure.code == "RESOURCE_EXHAUSTED"
+    assert health_status(recommender_address) == "SERVING"
+
+
+@pytest.fixture(scope="module")
+def release(checkerboard_artifacts: Path) -> Path:
+    return min((checkerboard_artifacts / "releases").iterdir())
+
+
+@FUZZ
+@given(name=st.sampled_from(FILES), data=st.data())
+def test_a_file_of_any_bytes_with_a_matching_checksum_is_read_or_refused(
+    release: Path, tmp_path: Path, name: str, data: st.DataObject
+) -> None:
+    copy = _copy(release, tmp_path)
+    content = bytearray((copy / name).read_bytes())
+    if data.draw(st.booleans(), label="cut"):
+        content = content[: data.draw(st.integers(0, len(content)), label="length")]
+    for _ in range(data.draw(st.integers(0, 8), label="changes")):
+        if content:
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (copy / name).write_bytes(content)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    entry = next(file for file in manifest["files"] if file["name"] == name)
+    entry["sha256"], entry["size"] = hashlib.sha256(content).hexdigest(), str(len(content))
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    _load_or_refuse(copy)
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-5, 2**40) | st.floats() | st.text(max_size=5)
+JSON: st.SearchStrategy[Any] = SCALARS | st.builds(list) | st.builds(dict)
+
+
+@FUZZ
+@given(data=st.data(), value=JSON)
+def test_a_manifest_with_any_value_is_read_or_refused(
+    release: Path, tmp_path: Path, data: st.DataObject, value: Any
+) -> None:
+    copy = _copy(release, tmp_path)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    target: Any = manifest
+    while True:
+        keys = sorted(target) if isinstance(target, dict) else list(range(len(target)))
+        key = data.draw(st.sampled_from(keys))
+        if isinstance(target[key], (dict, list)) and target[key] and data.draw(st.booleans()):
+            target = target[key]
+        else:
+            target[key] = value
+            break
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    _load_or_refuse(copy)
+
+
+@FUZZ
+@given(content=st.binary(max_size=300))
+def test_a_manifest_of_any_bytes_is_read_or_refused(release: Path, tmp_path: Path, content: bytes) -> None:
+    copy = _copy(release, tmp_path)
+    (copy / "manifest.json").write_bytes(content)
+    with pytest.raises(ReleaseError):
+        load_release(copy)
+
+
+def _copy(release: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / release.name
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(release, copy)
+    return copy
+
+
+def _load_or_refuse(folder: Path) -> None:
+    complaint = str(folder)
+    try:
+        load_release(folder)
+    except ReleaseError as error:
+        complaint = str(error)
+    assert str(folder) in complaint
