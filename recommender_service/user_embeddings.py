@@ -9,7 +9,7 @@ from collections import OrderedDict
 import numpy as np
 
 from recommender_service.errors import DeadlineExceeded, ModelServerUnavailable
-from recommender_service.metrics import EMBEDDINGS
+from recommender_service.metrics import EMBEDDINGS_FROM_CACHE, EMBEDDINGS_FROM_MODEL_SERVER
 from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.release import Release
 
@@ -40,7 +40,7 @@ class UserEmbeddings:
         cached = self._cache.get(user_id)
         if cached is not None:
             self._cache.move_to_end(user_id)
-            EMBEDDINGS.labels("cache").inc()
+            EMBEDDINGS_FROM_CACHE.inc()
             return cached
         timeout_s = self._timeout_s
         if time_remaining_s is not None:
@@ -54,7 +54,7 @@ class UserEmbeddings:
         # asyncio.wait neither cancels what others wait for too, nor raises when the time is up
         await asyncio.wait([asked], timeout=timeout_s)
         if asked.done():
-            EMBEDDINGS.labels("model server").inc()
+            EMBEDDINGS_FROM_MODEL_SERVER.inc()
             return asked.result()
         raise ModelServerUnavailable(
             f"the model server at {self._model_server.address} did not answer within {timeout_s:.3g} s"
