@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 
+from serving.config import ConfigError, models_from
 from serving.flags import ignored_flags, parse_flags
 
 log = logging.getLogger("serving")
@@ -17,19 +20,28 @@ def main(argv: list[str]) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it advises against the version-1 API at every load
     if ignored := ignored_flags(argv):
         log.warning("without effect in this stand-in: --%s", ", --".join(ignored))
-
-    # TensorFlow takes seconds to import, and a wrong flag should not wait for it
-    from serving.config import ConfigError, models_from
-    from serving.manager import LoadError
-    from serving.server import CannotListen, serve
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: os._exit(0))  # until there is something to finish first
 
     try:
-        serve(flags, models_from(flags))
-    except (ConfigError, LoadError, CannotListen) as error:
+        models = models_from(flags)
+    except ConfigError as error:
+        log.error("%s", error)
+        return 1
+
+    # TensorFlow takes seconds to import, and a wrong setting should not wait for it
+    from serving.server import CannotListen, serve
+    from serving.watcher import LoadError
+
+    try:
+        serve(flags, models)
+    except (LoadError, CannotListen) as error:
         log.error("%s", error)
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    logging.shutdown()
+    os._exit(status)  # a plain exit would wait for calls that have outlived the grace, and for a load under way

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
 _Policy = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
+INT64 = range(-(1 << 63), 1 << 63)
 
 
 class ConfigError(ValueError):
@@ -35,20 +37,24 @@ class ModelConfig:
             return found
         if kind == "specific":
             return [version for version in found if version in self.policy.specific.versions]
-        return found[-(self.policy.latest.num_versions or 1) :]
+        return found[-max(self.policy.latest.num_versions, 1) :]
 
-    def versions_on_disk(self) -> list[int]:
-        """Folders whose names are whole numbers; anything else is skipped, so that writers can rename into place."""
-        if not self.base_path.is_dir():
-            return []
-        names = [path.name for path in self.base_path.iterdir() if path.is_dir()]
-        return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
+    def versions_on_disk(self) -> dict[int, Path]:
+        """version → folder, of the folders whose names are whole numbers; writers rename into place from other names.
+
+        Raises OSError if the base path cannot be read.
+        """
+        folders = {}
+        for path in self.base_path.iterdir():
+            if re.fullmatch("[+-]?[0-9]+", path.name) and int(path.name) in INT64 and path.is_dir():
+                folders[int(path.name)] = path  # the name may have leading zeros
+        return folders
 
 
 def models_from(flags: argparse.Namespace) -> list[ModelConfig]:
-    """Raises ConfigError."""
+    """Raises ConfigError, wherever the real server would refuse to start."""
     if not flags.model_config_file:
-        return [ModelConfig(flags.model_name, Path(flags.model_base_path))]
+        return [_checked(ModelConfig(flags.model_name, Path(flags.model_base_path)), "--model_base_path")]
     path = Path(flags.model_config_file)
     try:
         text = path.read_text(encoding="utf-8")
@@ -61,12 +67,29 @@ def models_from(flags: argparse.Namespace) -> list[ModelConfig]:
         raise ConfigError(f"{path}: expected unique model names, got {', '.join(names)}")
     if not models:
         raise ConfigError(f"{path}: expected at least one model")
+    if not flags.allow_version_labels_for_unavailable_models:
+        _refuse_labels(path, models)
     return models
 
 
 def _model(path: Path, config: model_server_config_pb2.ModelConfig) -> ModelConfig:
-    if config.model_platform not in ("", "tensorflow"):
-        raise ConfigError(f"{path}: {config.name}: expected model_platform tensorflow, got {config.model_platform}")
-    if not Path(config.base_path).is_absolute():
-        raise ConfigError(f"{path}: {config.name}: expected an absolute base_path, got {config.base_path!r}")
-    return ModelConfig(config.name, Path(config.base_path), config.model_version_policy, dict(config.version_labels))
+    if config.model_platform != "tensorflow":
+        raise ConfigError(f"{path}: {config.name}: expected model_platform tensorflow, got {config.model_platform!r}")
+    labels = dict(config.version_labels)
+    return _checked(ModelConfig(config.name, Path(config.base_path), config.model_version_policy, labels), path)
+
+
+def _checked(model: ModelConfig, source: Path | str) -> ModelConfig:
+    if not model.base_path.is_absolute():
+        raise ConfigError(f"{source}: {model.name}: expected an absolute path, got {str(model.base_path)!r}")
+    return model
+
+
+def _refuse_labels(path: Path, models: list[ModelConfig]) -> None:
+    """The real server reads the labels before it loads anything, so at start-up no version is available to any."""
+    for model in models:
+        for version in model.labels.values():
+            raise ConfigError(
+                f"{path}: Request to assign label to version {version} of model {model.name}, which is not currently "
+                "available for inference (--allow_version_labels_for_unavailable_models allows it)"
+            )

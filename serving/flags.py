@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import re
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 # Flags of TensorFlow Serving that change nothing a caller of the stand-in could see, or that it lacks.
@@ -43,14 +46,25 @@ def parse_flags(argv: list[str]) -> argparse.Namespace:
     parser = _Parser(prog="python -m serving", allow_abbrev=False, description=__doc__)
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="interface to listen on; the real server always takes all of them")
-    add("--port", type=int, default=8500, help="gRPC port; 0 takes a free one (the real server: no gRPC at all)")
+    add(
+        "--port",
+        type=_whole_number(0, 65535),
+        default=8500,
+        help="gRPC port; 0 takes a free one (the real server: no gRPC at all)",
+    )
     add("--model_name", default="default")
     add("--model_base_path", default="")
     add("--model_config_file", default="", help="text proto ModelServerConfig; name and base path are then ignored")
-    add("--file_system_poll_wait_seconds", type=float, default=1.0)
-    add("--max_num_load_retries", type=int, default=5)
+    add(
+        "--file_system_poll_wait_seconds",
+        type=_poll_wait,
+        default=1.0,
+        help="0 looks only once; may be a fraction here",
+    )
+    add("--max_num_load_retries", type=_whole_number(0), default=5)
     add("--load_retry_interval_micros", type=int, default=60_000_000)
-    add("--grpc_max_threads", type=int, default=4 * (os.cpu_count() or 1), help="calls beyond: RESOURCE_EXHAUSTED")
+    threads = 4 * (os.cpu_count() or 1)
+    add("--grpc_max_threads", type=_whole_number(1), default=threads, help="calls beyond: RESOURCE_EXHAUSTED")
     for name, default in (
         ("enable_model_warmup", True),
         ("allow_version_labels_for_unavailable_models", False),
@@ -78,3 +92,23 @@ def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false", "1", "0"):
         raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
     return text.lower() in ("true", "1")
+
+
+def _whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch("[0-9]+", text) or int(text) < least or (most is not None and int(text) > most):
+            bounds = f"from {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"expected a whole number {bounds}, got {text!r}")
+        return int(text)
+
+    return parse
+
+
+def _poll_wait(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
+    return seconds

@@ -13,23 +13,24 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from grpc import StatusCode
-from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from serving.status import STATUS_OF_CODE, StatusError
-from serving.tensors import to_array, to_tensor, type_name
+from serving.tensors import fill_tensor, to_array, type_name
 
 DEFAULT_SIGNATURE = "serving_default"
+# Handing a small graph to the pool of threads costs several times what running it in the thread of the call does.
+IN_CALLERS_THREAD = config_pb2.RunOptions(inter_op_thread_pool=-1)
 Run = Callable[..., list[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class _Signature:
-    """aliases: of the inputs, sorted, as TensorFlow Serving feeds them."""
+    """inputs: aliases, sorted, as TensorFlow Serving feeds them.  outputs: sorted."""
 
     definition: meta_graph_pb2.SignatureDef
-    aliases: tuple[str, ...]
+    inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
 
@@ -37,7 +38,7 @@ class Servable:
     """A SavedModel with the tag "serve"."""
 
     def __init__(self, name: str, version: int, folder: Path, as_content: bool) -> None:
-        """Loads it.  Raises tf.errors.OpError or OSError."""
+        """Loads it.  Raises whatever TensorFlow raises for the many ways in which a SavedModel can be broken."""
         self.name = name
         self.version = version
         self._as_content = as_content
@@ -68,7 +69,7 @@ class Servable:
         response = predict_pb2.PredictResponse()
         for alias, value in zip(outputs, values, strict=True):
             dtype = signature.definition.outputs[alias].dtype
-            response.outputs[alias].CopyFrom(to_tensor(np.asarray(value), dtype, self._as_content))
+            fill_tensor(response.outputs[alias], np.asarray(value), dtype, self._as_content)
         response.model_spec.name = self.name
         response.model_spec.version.value = self.version
         response.model_spec.signature_name = key
@@ -83,8 +84,10 @@ class Servable:
         if run is None:
             definition = signature.definition
             options = config_pb2.CallableOptions(
-                feed=[definition.inputs[alias].name for alias in signature.aliases],
+                feed=[definition.inputs[alias].name for alias in signature.inputs],
                 fetch=[definition.outputs[alias].name for alias in outputs],
+                # several outputs go to the pool all the same: its order decides which of two failing ones is reported
+                run_options=IN_CALLERS_THREAD if len(outputs) == 1 else None,
             )
             # Session.make_callable would check shapes, which TensorFlow Serving does not, and cost five times as much
             run = self._session._make_callable_from_options(options)
@@ -93,7 +96,7 @@ class Servable:
 
 
 def _feeds(signature: _Signature, request: predict_pb2.PredictRequest) -> list[np.ndarray]:
-    given, expected = set(request.inputs), set(signature.aliases)
+    given, expected = set(request.inputs), set(signature.inputs)
     if len(given) != len(expected):
         raise _invalid(
             f"input size does not match signature: {len(given)}!={len(expected)} len({_braced(given)}) != "
@@ -101,7 +104,7 @@ def _feeds(signature: _Signature, request: predict_pb2.PredictRequest) -> list[n
             f"Missing but required: {_braced(expected - given)}."
         )
     arrays = []
-    for alias in signature.aliases:
+    for alias in signature.inputs:
         if alias not in given:
             raise _invalid(
                 f"Signature input alias: {alias}(feed name: {signature.definition.inputs[alias].name}) not found in "
@@ -116,25 +119,22 @@ def _feeds(signature: _Signature, request: predict_pb2.PredictRequest) -> list[n
 
 
 def _outputs(signature: _Signature, output_filter: Sequence[str]) -> tuple[str, ...]:
-    for alias in output_filter:
+    for position, alias in enumerate(output_filter):
         if alias not in signature.outputs:
             raise _invalid(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
                 f"{_braced(signature.outputs)}."
             )
-        if list(output_filter).count(alias) > 1:
+        if alias in output_filter[:position]:
             raise _invalid(f"duplicate output tensor alias: {alias}")
     return tuple(output_filter) or signature.outputs
 
 
 def _check_dtypes(signature: _Signature, request: predict_pb2.PredictRequest) -> None:
-    for position, alias in enumerate(signature.aliases):
-        expected = signature.definition.inputs[alias].dtype
-        tensor: tensor_pb2.TensorProto = request.inputs[alias]
-        if tensor.dtype != expected:
-            raise _invalid(
-                f"Expects arg[{position}] to be {type_name(expected)} but {type_name(tensor.dtype)} is provided"
-            )
+    for position, alias in enumerate(signature.inputs):
+        expected, given = signature.definition.inputs[alias].dtype, request.inputs[alias].dtype
+        if given != expected:
+            raise _invalid(f"Expects arg[{position}] to be {type_name(expected)} but {type_name(given)} is provided")
 
 
 def _braced(names: Iterable[str]) -> str:

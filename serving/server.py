@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
-import threading
 from concurrent import futures
+from queue import SimpleQueue
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -18,13 +18,16 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.config import ConfigError, ModelConfig
-from serving.manager import LoadOptions, ModelManager, State
+from serving.config import ModelConfig
+from serving.loading import LoadOptions
 from serving.servicers import ModelServicer, PredictionServicer
+from serving.versions import Versions
+from serving.watcher import FolderWatcher, LoadError
 
 log = logging.getLogger(__name__)
 
 GRACE_S = 5.0
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # naming them by their descriptors also loads those, which reflection describes them from
 SERVICES = tuple(
     service.full_name
@@ -45,36 +48,37 @@ class CannotListen(Exception):
 def serve(flags: argparse.Namespace, models: list[ModelConfig]) -> None:
     """Serves until SIGTERM or SIGINT, then lets calls under way finish.
 
-    Raises LoadError or ConfigError if a model cannot be served as configured, CannotListen if the port is taken.
+    Raises LoadError if a model cannot be loaded, CannotListen if the port is taken.
     """
-    stop = threading.Event()
-    manager = ModelManager(
-        models,
-        LoadOptions(
-            poll_wait_s=flags.file_system_poll_wait_seconds,
-            max_num_retries=flags.max_num_load_retries,
-            retry_interval_s=flags.load_retry_interval_micros / 1e6,
-            warm_up=flags.enable_model_warmup,
-            as_content=flags.enable_serialization_as_tensor_content,
-        ),
+    versions = Versions(models)
+    load_options = LoadOptions(
+        max_num_retries=flags.max_num_load_retries,
+        retry_interval_s=flags.load_retry_interval_micros / 1e6,
+        warm_up=flags.enable_model_warmup,
+        as_content=flags.enable_serialization_as_tensor_content,
     )
+    watcher = FolderWatcher(versions, flags.file_system_poll_wait_seconds, load_options)
+    # what the main thread waits for; of all queues and events only this one may be used in a signal handler
+    news: SimpleQueue[LoadError | signal.Signals | None] = SimpleQueue()
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda number, frame: news.put(signal.Signals(number)))
+    watcher.start(tell=news.put)
+    outcome = news.get()
+    if isinstance(outcome, LoadError):
+        raise outcome
+    if outcome is None:
+        server = _start(flags, versions)
+        news.get()
+        log.info("stopping: calls under way may take %g s", GRACE_S)
+        watcher.stop()
+        server.stop(GRACE_S).wait()
 
-    def on_signal(number: int, frame: object) -> None:
-        stop.set()
-        manager.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    manager.start()
-    if stop.is_set():
-        return
-    if not flags.allow_version_labels_for_unavailable_models:
-        _check_labels(manager, models)
-
+def _start(flags: argparse.Namespace, versions: Versions) -> grpc.Server:
     executor = futures.ThreadPoolExecutor(max_workers=flags.grpc_max_threads)
     server = grpc.server(executor, options=OPTIONS, maximum_concurrent_rpcs=flags.grpc_max_threads)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionServicer(manager), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(manager), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionServicer(versions), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(versions), server)
     if flags.enable_grpc_healthcheck_service:
         health_pb2_grpc.add_HealthServicer_to_server(_health(), server)
     reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
@@ -84,20 +88,7 @@ def serve(flags: argparse.Namespace, models: list[ModelConfig]) -> None:
         raise CannotListen(f"cannot listen on {flags.host}:{flags.port}: {error}") from error
     server.start()
     log.info("Running gRPC ModelServer at %s:%d ...", flags.host, port)
-    stop.wait()
-    log.info("stopping: calls under way may take %g s", GRACE_S)
-    server.stop(GRACE_S).wait()
-
-
-def _check_labels(manager: ModelManager, models: list[ModelConfig]) -> None:
-    for model in models:
-        statuses = manager.statuses(model.name)
-        for version in model.labels.values():
-            if statuses.get(version, (State.UNKNOWN,))[0] != State.AVAILABLE:
-                raise ConfigError(
-                    f"Request to assign label to version {version} of model {model.name}, which is not currently "
-                    "available for inference"
-                )
+    return server
 
 
 def _health() -> health.HealthServicer:

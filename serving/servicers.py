@@ -13,8 +13,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.manager import ModelManager
 from serving.status import StatusError
+from serving.versions import Versions
 
 SIGNATURE_DEF = "signature_def"
 
@@ -22,15 +22,15 @@ SIGNATURE_DEF = "signature_def"
 class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata; the other RPCs are UNIMPLEMENTED."""
 
-    def __init__(self, manager: ModelManager) -> None:
-        self._manager = manager
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
 
     def Predict(
         self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
     ) -> predict_pb2.PredictResponse:
         try:
             spec = _model_spec(request)
-            with self._manager.servable(*spec) as servable:
+            with self._versions.servable(*spec) as servable:
                 return servable.predict(request)
         except StatusError as error:
             context.abort(error.code, error.message)
@@ -54,7 +54,7 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
             if field != SIGNATURE_DEF:
                 raise _invalid(f"Metadata field {field} is not supported")
         response = get_model_metadata_pb2.GetModelMetadataResponse()
-        with self._manager.servable(*_model_spec(request)) as servable:
+        with self._versions.servable(*_model_spec(request)) as servable:
             response.model_spec.name = servable.name
             response.model_spec.version.value = servable.version
             signatures = get_model_metadata_pb2.SignatureDefMap()
@@ -67,8 +67,8 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     """GetModelStatus."""
 
-    def __init__(self, manager: ModelManager) -> None:
-        self._manager = manager
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
 
     def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
@@ -84,7 +84,7 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         if not request.HasField("model_spec"):
             raise _invalid("Missing ModelSpec")
         spec = request.model_spec
-        versions = self._manager.statuses(spec.name)
+        versions = self._versions.statuses(spec.name)
         if spec.HasField("version"):
             number = spec.version.value
             if number not in versions:

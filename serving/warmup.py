@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import tensorflow as tf
@@ -12,32 +13,46 @@ from tensorflow_serving.apis import prediction_log_pb2
 from serving.servable import Servable
 from serving.status import StatusError
 
+log = logging.getLogger(__name__)
+
 FILE = Path("assets.extra", "tf_serving_warmup_requests")
 MAX_RECORDS = 1000
+NOT_SERVED_HERE = ("classify_log", "regress_log", "multi_inference_log")
 
 
 def warm_up(servable: Servable, folder: Path) -> int:
-    """The number of requests sent; 0 without a file.  Raises StatusError or tf.errors.OpError for a bad one."""
+    """The number of records read; 0 without a file.  Raises StatusError for a bad one, as the real server would."""
     path = folder / FILE
     if not path.is_file():
         return 0
     count = 0
-    for record in tf.compat.v1.io.tf_record_iterator(str(path)):
-        count += 1
-        if count > MAX_RECORDS:
-            raise StatusError(
-                StatusCode.INVALID_ARGUMENT, f"Number of warmup records exceeds the maximum ({MAX_RECORDS}): {path}"
-            )
-        log = prediction_log_pb2.PredictionLog()
-        try:
-            log.ParseFromString(record)
-        except DecodeError as error:
-            raise StatusError(
-                StatusCode.INVALID_ARGUMENT, f"Failed to parse warmup record {count} of {path}"
-            ) from error
-        kind = log.WhichOneof("log_type")
-        if kind == "predict_log":
-            servable.predict(log.predict_log.request)
-        elif kind is not None:
-            raise StatusError(StatusCode.UNIMPLEMENTED, f"warmup record {count} of {path}: {kind} is not supported")
+    try:
+        for record in tf.compat.v1.io.tf_record_iterator(str(path)):
+            _replay(servable, record, path)
+            count += 1
+            if count > MAX_RECORDS:
+                raise _invalid(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
+    except tf.errors.DataLossError as error:
+        raise StatusError(
+            StatusCode.DATA_LOSS, f"{error.message}. Please verify your warmup data is in TFRecord format."
+        ) from error
     return count
+
+
+def _replay(servable: Servable, record: bytes, path: Path) -> None:
+    prediction = prediction_log_pb2.PredictionLog()
+    try:
+        prediction.ParseFromString(record)
+    except DecodeError as error:
+        raise _invalid(f"Failed to parse warmup record: {record!r} from {path}") from error
+    kind = prediction.WhichOneof("log_type")
+    if kind == "predict_log":
+        servable.predict(prediction.predict_log.request)
+    elif kind in NOT_SERVED_HERE:
+        log.warning("%s: skipped a warm-up record of kind %s, which only the real server can replay", path, kind)
+    elif kind is not None:
+        raise StatusError(StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
+
+
+def _invalid(message: str) -> StatusError:
+    return StatusError(StatusCode.INVALID_ARGUMENT, message)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -25,13 +21,13 @@ from tensorflow_serving.apis import (
 )
 
 from tests.support.errors import failure_of
-from tests.support.processes import served
+from tests.support.processes import health_status, served
 from tests.support.saved_models import save_lookup, save_mixed
 
 CONFIG = """model_config_list {{
   config {{ name: "lookup" base_path: "{base}/lookup" model_platform: "tensorflow" model_version_policy {{ all {{}} }}
            version_labels {{ key: "stable" value: 1 }} version_labels {{ key: "canary" value: 2 }} }}
-  config {{ name: "mixed" base_path: "{base}/mixed" }}
+  config {{ name: "mixed" base_path: "{base}/mixed" model_platform: "tensorflow" }}
 }}"""
 INT64, INT32, FLOAT, DOUBLE, STRING = (
     types_pb2.DT_INT64,
@@ -264,45 +260,6 @@ def test_reflection_describes_the_services(channel: grpc.Channel) -> None:
     assert "Predict" in {method.name for method in file.service[0].method}
 
 
-@pytest.mark.skipif("TF_SERVING_GOLDEN" not in os.environ, reason="TF_SERVING_GOLDEN names no folder of recorded calls")
-def test_recorded_calls_are_answered_as_the_real_server_did(tmp_path: Path) -> None:
-    golden = Path(os.environ["TF_SERVING_GOLDEN"]).resolve()
-    config = tmp_path / "models.config"
-    config.write_text((golden / "models.config").read_text().replace("BASE", str(golden / "models")))
-    flags = ["--port=0", f"--model_config_file={config}", "--allow_version_labels_for_unavailable_models"]
-    with served([sys.executable, "-m", "serving", *flags], tmp_path / "log", {}) as server:
-        address = server.wait_for_line(r"Running gRPC ModelServer at (\S+) \.\.\.")[1]
-        with grpc.insecure_channel(address) as channel:
-            cases = [json.loads(line) for line in (golden / "cases.jsonl").read_text().splitlines()]
-            wrong = [case["name"] for case in cases if not _agrees(channel, case)]
-    assert len(cases) >= 60
-    assert wrong == []
-
-
-def _agrees(channel: grpc.Channel, case: dict[str, Any]) -> bool:
-    try:
-        call: Any = channel.unary_unary(case["method"])
-        answer, code, message = call(base64.b64decode(case["request"]), timeout=5), "OK", ""
-    except grpc.RpcError as error:
-        if not isinstance(error, grpc.Call):
-            raise
-        answer, code, message = b"", error.code().name, error.details() or ""
-    if (code, _without_nodes(message)) != (case["code"], _without_nodes(case["message"])):
-        return False
-    return code != "OK" or _parsed(case, answer) == _parsed(case, base64.b64decode(case["response"]))
-
-
-def _without_nodes(message: str) -> str:
-    return re.sub(r"{{function_node [^}]*}}", "", message)
-
-
-def _parsed(case: dict[str, Any], content: bytes) -> str:
-    """Text form: map entries in order, NaN equal to itself."""
-    if case["method"].endswith("Predict"):
-        return str(predict_pb2.PredictResponse.FromString(content))
-    if case["method"].endswith("GetModelStatus"):
-        return str(get_model_status_pb2.GetModelStatusResponse.FromString(content))
-    response = get_model_metadata_pb2.GetModelMetadataResponse.FromString(content)
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    response.metadata["signature_def"].Unpack(signatures)
-    return f"{response.model_spec} {signatures}"
+def test_health_of_the_server_and_its_services(address: str) -> None:
+    services = ("", "ModelService", "PredictionService", "nobody")
+    assert [health_status(address, name) for name in services] == ["SERVING", "SERVING", "SERVING", "NOT_FOUND"]

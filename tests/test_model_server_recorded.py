@@ -1,0 +1,61 @@
+"""Replays recorded calls of a real TensorFlow Serving; node names inside messages belong to the saved graph."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+
+from tests.support.processes import served
+
+
+@pytest.mark.skipif("TF_SERVING_GOLDEN" not in os.environ, reason="TF_SERVING_GOLDEN names no folder of recorded calls")
+def test_recorded_calls_are_answered_as_the_real_server_did(tmp_path: Path) -> None:
+    golden = Path(os.environ["TF_SERVING_GOLDEN"]).resolve()
+    config = tmp_path / "models.config"
+    config.write_text((golden / "models.config").read_text().replace("BASE", str(golden / "models")))
+    flags = ["--port=0", f"--model_config_file={config}", "--allow_version_labels_for_unavailable_models"]
+    with served([sys.executable, "-m", "serving", *flags], tmp_path / "log", {}) as server:
+        address = server.wait_for_line(r"Running gRPC ModelServer at (\S+) \.\.\.")[1]
+        with grpc.insecure_channel(address) as channel:
+            cases = [json.loads(line) for line in (golden / "cases.jsonl").read_text().splitlines()]
+            wrong = [case["name"] for case in cases if not _agrees(channel, case)]
+    assert len(cases) >= 60
+    assert wrong == []
+
+
+def _agrees(channel: grpc.Channel, case: dict[str, Any]) -> bool:
+    try:
+        call: Any = channel.unary_unary(case["method"])
+        answer, code, message = call(base64.b64decode(case["request"]), timeout=5), "OK", ""
+    except grpc.RpcError as error:
+        if not isinstance(error, grpc.Call):
+            raise
+        answer, code, message = b"", error.code().name, error.details() or ""
+    if (code, _without_nodes(message)) != (case["code"], _without_nodes(case["message"])):
+        return False
+    return code != "OK" or _parsed(case, answer) == _parsed(case, base64.b64decode(case["response"]))
+
+
+def _without_nodes(message: str) -> str:
+    return re.sub(r"{{function_node [^}]*}}", "", message)
+
+
+def _parsed(case: dict[str, Any], content: bytes) -> str:
+    """Text form: map entries in order, NaN equal to itself."""
+    if case["method"].endswith("Predict"):
+        return str(predict_pb2.PredictResponse.FromString(content))
+    if case["method"].endswith("GetModelStatus"):
+        return str(get_model_status_pb2.GetModelStatusResponse.FromString(content))
+    response = get_model_metadata_pb2.GetModelMetadataResponse.FromString(content)
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    response.metadata["signature_def"].Unpack(signatures)
+    return f"{response.model_spec} {signatures}"
