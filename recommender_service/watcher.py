@@ -46,7 +46,7 @@ class _Refusal:
     """manifest: its modification time and size when it was refused."""
 
     manifest: tuple[int, int]
-    error: ReleaseError
+    reason: str
     reconsider_at: float
 
 
@@ -111,13 +111,22 @@ class ReleaseWatcher:
         available: set[int] | None = None
         for version in versions:
             folder = releases / str(version)
+            refusal = self._standing_refusal(version, folder)
+            if refusal is not None:
+                states[version] = api.RELEASE_STATE_REFUSED, refusal
+                continue
             try:
-                self._recall_refusal(version, folder)
-                model_name = read_manifest(folder).model_name
-                available = available or await self._available(model_name)
+                active = self.active.release if self.active is not None else None
+                if active is not None and active.version == version:
+                    manifest = active.manifest  # parsing it every second would hold up calls
+                else:
+                    manifest = await asyncio.to_thread(read_manifest, folder)
+                if available is None:
+                    available = await self._available(manifest.model_name)
                 if version not in available:
-                    raise _NotYet(f"the model server at {self._model_server.address} to load {model_name} {version}")
-                if self.active is None or self.active.release.version != version:
+                    wanted = f"{manifest.model_name} {version}"
+                    raise _NotYet(f"the model server at {self._model_server.address} to load {wanted}")
+                if active is None or active.version != version:
                     release = await asyncio.to_thread(load_release, folder)
                     await self._probe(folder, release)
                     self._activate(release)
@@ -131,10 +140,10 @@ class ReleaseWatcher:
                 self._wait_for(str(error))
                 if not self._model_server_status.reachable:
                     break
-        active = self.active
-        if active is not None and states.get(active.release.version, (0, ""))[0] != api.RELEASE_STATE_ACTIVE:
-            # nothing else can be served: better this one, with what is known, than none
-            states[active.release.version] = api.RELEASE_STATE_ACTIVE, states.get(active.release.version, (0, ""))[1]
+        if self.active is not None:
+            served = self.active.release.version
+            # if no release could be confirmed, this one serves on, with what is known: better than none
+            states[served] = api.RELEASE_STATE_ACTIVE, states.get(served, (0, ""))[1]
         self._states = states
 
     async def _available(self, model_name: str) -> set[int]:
@@ -194,18 +203,19 @@ class ReleaseWatcher:
     def _refuse(self, folder: Path, version: int, error: ReleaseError) -> None:
         """Says so once, until the reason changes."""
         known = self._refused.get(version)
-        self._refused[version] = _Refusal(_fingerprint(folder), error, time.monotonic() + RECONSIDER_S)
-        if known is None or str(known.error) != str(error):
+        self._refused[version] = _Refusal(_fingerprint(folder), str(error), time.monotonic() + RECONSIDER_S)
+        if known is None or known.reason != str(error):
             log.error("release refused", extra={"fields": {"release": version, "reason": str(error)}})
             RELEASES_REFUSED.inc()
         if self.active is None:
             self.waiting_for = f"a release that can be served; refused {error}"
 
-    def _recall_refusal(self, version: int, folder: Path) -> None:
-        """Raises the error again, without reading gigabytes every second, while nothing has changed."""
+    def _standing_refusal(self, version: int, folder: Path) -> str | None:
+        """Why it is still refused, without reading gigabytes every second; None if it is worth another look."""
         refusal = self._refused.get(version)
         if refusal and refusal.manifest == _fingerprint(folder) and time.monotonic() < refusal.reconsider_at:
-            raise refusal.error
+            return refusal.reason
+        return None
 
     def _wait_for(self, what: str) -> None:
         if self.active is None and what != self.waiting_for:

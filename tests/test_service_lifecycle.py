@@ -93,6 +93,7 @@ def test_serves_the_newest_release_and_picks_up_a_newer_one(tmp_path: Path) -> N
         ("empty manifest", "manifest.json: expected format_version 1, got 0"),
         ("not json", "manifest.json:"),
         ("future", "manifest.json: expected format_version 1, got 2"),
+        ("from another release", "embeddings.npy: expected sha256"),
         ("another model", "is not the one of this release: user"),
     ],
 )
@@ -136,6 +137,9 @@ def _damage(release: Path, damage: str) -> None:
     elif damage == "truncate":
         content = bytearray((release / "embeddings.npy").read_bytes())
         (release / "embeddings.npy").write_bytes(content[:-8])
+    elif damage == "from another release":
+        other = min(release.parent.iterdir())
+        shutil.copy(other / "embeddings.npy", release / "embeddings.npy")
     elif damage == "missing":
         (release / "user_ids.npy").unlink()
     elif damage == "empty manifest":
