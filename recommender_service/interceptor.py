@@ -28,6 +28,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._max_concurrent_calls = max_concurrent_calls
         self._in_progress = 0
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._unlogged_refusals, self._log_refusals_at = 0, 0.0
         CALLS_IN_PROGRESS.set_function(lambda: self._in_progress)
 
     async def intercept_service(
@@ -65,6 +66,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     response = await behaviour(request, context)
                 finally:
                     self._in_progress -= 1
+            except TooManyCalls as error:
+                failure = error
+                self._log_refusal(name, error)
             except ServiceError as error:
                 failure = error
                 _log_call(logging.INFO, name, failure.code.name, start, reason=failure.reason, message=str(failure))
@@ -84,6 +88,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return await context.abort(failure.code, str(failure), trailers)
 
         return guarded
+
+    def _log_refusal(self, name: str, error: TooManyCalls) -> None:
+        """At most once a second: a line per refused call would feed the overload it tells of."""
+        self._unlogged_refusals += 1
+        if time.monotonic() >= self._log_refusals_at:
+            fields = {"rpc": name, "code": error.code.name, "refused": self._unlogged_refusals, "message": str(error)}
+            log.warning("overload", extra={"fields": fields})
+            self._unlogged_refusals, self._log_refusals_at = 0, time.monotonic() + 1
 
 
 def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:

@@ -180,7 +180,7 @@ def test_calls_beyond_the_bound_are_refused_at_once(tmp_path: Path) -> None:
     settings = {"MAX_CONCURRENT_CALLS": "2", "PREDICT_TIMEOUT_MS": "5000"}
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
-        recommender(tmp_path, model_server_address, tmp_path / "recommender.log", **settings) as (_, address),
+        recommender(tmp_path, model_server_address, tmp_path / "recommender.log", **settings) as (server, address),
         ThreadPoolExecutor() as pool,
     ):
         wait_until_serving(address)
@@ -189,6 +189,9 @@ def test_calls_beyond_the_bound_are_refused_at_once(tmp_path: Path) -> None:
         time.sleep(0.5)
         failure = failure_of(lambda: recommend(address))
         assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CONCURRENT_CALLS")
+        for _ in range(20):
+            failure_of(lambda: recommend(address))
+        assert len(server.events("overload")) <= 2  # told once a second, not once a call
         assert health_status(address) == "SERVING"
         models.send(signal.SIGCONT)
         assert [call.result(timeout=10) for call in slow] == [[4, 6, 10]] * 2
