@@ -17,9 +17,10 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from trainer.published import MODEL_NAME, models_folder
+
 START_TIMEOUT_S = 60  # importing TensorFlow takes seconds, on a cold disk tens of them
 STOP_TIMEOUT_S = 10
-MODEL_NAME = "user_embedding"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def train_release(dataset: str, artifacts: Path, *flags: str) -> int:
 
 
 def _models_config(artifacts: Path) -> str:
-    base_path = (artifacts / "models" / MODEL_NAME).resolve()
+    base_path = models_folder(artifacts).resolve()
     return (
         f'model_config_list {{ config {{ name: "{MODEL_NAME}" base_path: "{base_path}" model_platform: "tensorflow" '
         "model_version_policy { latest { num_versions: 2 } } } }\n"

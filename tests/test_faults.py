@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,15 @@ from protos.recommender.v1.recommender_pb2 import (
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
-from tests.support.processes import Server, health_status, model_server, recommender, served, wait_until_serving
+from tests.support.processes import (
+    Server,
+    health_status,
+    model_server,
+    recommender,
+    served,
+    wait_for,
+    wait_until_serving,
+)
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
 
 RECOVERY_S = 2.0
@@ -67,13 +75,6 @@ def stack(artifacts: Path, **settings: str) -> Iterator[Stack]:
 
 def ids(response: RecommendResponse) -> list[int]:
     return [scored.movie.movie_id for scored in response.movies]
-
-
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 def check_degraded(running: Stack, reason: str) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import pytest
 from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
-from tests.support.processes import health_status, model_server, recommender, wait_until_serving
+from tests.support.processes import health_status, model_server, recommender, wait_for, wait_until_serving
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
 
 SERVICE = "recommender.v1.RecommenderService"
@@ -31,13 +31,6 @@ def recommend(address: str, user_id: int = EVEN_USER, timeout: float | None = No
         request = RecommendRequest(user_id=user_id, limit=3)
         response = RecommenderServiceStub(channel).Recommend(request, timeout=timeout)
         return [scored.movie.movie_id for scored in response.movies]
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"not within 30 s: {what}"
-        time.sleep(0.05)
 
 
 def free_port() -> int:

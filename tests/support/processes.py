@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -99,6 +99,14 @@ def served(command: Sequence[str], log: Path, environment: Mapping[str, str]) ->
     finally:
         server.process.send_signal(signal.SIGCONT)
         server.stop(signal.SIGKILL)
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
+    """Returns once the condition holds; fails, naming what was waited for, if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
 
 
 def health_status(address: str, service: str = "") -> str:
