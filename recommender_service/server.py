@@ -39,6 +39,9 @@ async def serve(settings: Settings, is_worker: bool) -> None:
 
     options = [
         ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+        # gRPC refuses by itself beyond these, at random between them and always above: see MAX_QUEUED_CALLS
+        ("grpc.server.max_pending_requests", settings.max_queued_calls),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * settings.max_queued_calls),
         ("grpc.so_reuseport", int(is_worker)),  # a second service on the port must fail, not take half of the calls
     ]
     server = grpc.aio.server(interceptors=[CallInterceptor(settings.max_concurrent_calls)], options=options)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -188,6 +189,26 @@ def test_calls_beyond_the_bound_are_refused_at_once(tmp_path: Path) -> None:
         assert health_status(address) == "SERVING"
         models.send(signal.SIGCONT)
         assert [call.result(timeout=10) for call in slow] == [[4, 6, 10]] * 2
+
+
+def test_a_queue_longer_than_the_bound_is_refused_not_kept(tmp_path: Path) -> None:
+    publish_checkerboard(tmp_path)
+    with (
+        model_server(tmp_path, tmp_path / "model_server.log") as (_, model_server_address),
+        recommender(tmp_path, model_server_address, tmp_path / "log", MAX_QUEUED_CALLS="4") as (server, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        wait_until_serving(address)
+        stub = RecommenderServiceStub(channel)
+        assert stub.Recommend(RecommendRequest(user_id=EVEN_USER)).movies
+        server.send(signal.SIGSTOP)
+        calls = [stub.Recommend.future(RecommendRequest(user_id=EVEN_USER), timeout=20) for _ in range(60)]
+        time.sleep(0.2)
+        server.send(signal.SIGCONT)
+        codes = Counter(call.code() for call in calls)
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
+        assert codes[grpc.StatusCode.OK] >= 4
+        assert stub.Recommend(RecommendRequest(user_id=EVEN_USER)).movies
 
 
 def test_many_callers_at_once_get_their_own_answers(recommender_address: str) -> None:

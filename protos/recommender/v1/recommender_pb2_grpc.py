@@ -32,7 +32,8 @@ class RecommenderServiceStub:
     `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
 
     Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls in flight: back off and retry) or DEADLINE_EXCEEDED.
+    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
+    the processor: back off and retry) or DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -65,7 +66,8 @@ class RecommenderServiceServicer:
     `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
 
     Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls in flight: back off and retry) or DEADLINE_EXCEEDED.
+    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
+    the processor: back off and retry) or DEADLINE_EXCEEDED.
     """
 
     def Recommend(self, request, context):
@@ -135,7 +137,8 @@ class RecommenderService:
     `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
 
     Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls in flight: back off and retry) or DEADLINE_EXCEEDED.
+    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
+    the processor: back off and retry) or DEADLINE_EXCEEDED.
     """
 
     @staticmethod

@@ -33,7 +33,8 @@ class RecommenderServiceStub:
     `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
 
     Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls in flight: back off and retry) or DEADLINE_EXCEEDED.
+    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
+    the processor: back off and retry) or DEADLINE_EXCEEDED.
     """
 
     @_typing.overload
@@ -71,7 +72,8 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
 
     Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls in flight: back off and retry) or DEADLINE_EXCEEDED.
+    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
+    the processor: back off and retry) or DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -105,7 +107,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
 
     Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls in flight: back off and retry) or DEADLINE_EXCEEDED.
+    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
+    the processor: back off and retry) or DEADLINE_EXCEEDED.
     """
 
     @_abc_1.abstractmethod
