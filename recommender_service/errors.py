@@ -15,6 +15,7 @@ class ServiceError(Exception):
 
     code: StatusCode
     reason: str
+    allows_degraded_answer = False
 
     def __init__(self, message: str, **metadata: object) -> None:
         super().__init__(message)
@@ -58,20 +59,6 @@ class UnknownMovie(ServiceError):
         super().__init__(f"movie {movie_id} is not in release {release}", movie_id=movie_id, release=release)
 
 
-class MovieWithoutEmbedding(ServiceError):
-    """Nobody has liked the movie, so nothing was learned about it."""
-
-    code = StatusCode.NOT_FOUND
-    reason = "MOVIE_WITHOUT_EMBEDDING"
-
-    def __init__(self, movie_id: int, release: int) -> None:
-        super().__init__(
-            f"nobody has liked movie {movie_id} in release {release}, so nothing is known to be like it",
-            movie_id=movie_id,
-            release=release,
-        )
-
-
 class NoActiveRelease(ServiceError):
     """Nothing can be answered yet."""
 
@@ -84,6 +71,7 @@ class ModelServerUnavailable(ServiceError):
 
     code = StatusCode.UNAVAILABLE
     reason = "MODEL_SERVER_UNAVAILABLE"
+    allows_degraded_answer = True
 
 
 class DeadlineExceeded(ServiceError):

@@ -47,16 +47,35 @@ class ModelServer:
 
         Raises ModelServerError.
         """
-        request = pb.PredictRequest(
-            model_spec=pb.ModelSpec(name=model_name, version=pb.Int64Value(value=version)),
-            inputs={
-                "user_id": pb.TensorProto(
-                    dtype=pb.DATA_TYPE_INT64,
-                    tensor_shape=pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=len(user_ids))]),
-                    int64_val=user_ids,
-                )
-            },
-        )
+        ids = np.array(user_ids, np.int64)
+        return await self._embeddings(model_name, version, "serving_default", "user_id", ids, embedding_dim, timeout_s)
+
+    async def fold_in(
+        self, model_name: str, version: int, liked: Sequence[np.ndarray], embedding_dim: int, timeout_s: float
+    ) -> np.ndarray:
+        """float32[len(liked), embedding_dim]: embeddings of people who like these movies (int64 ids, each known).
+
+        Raises ModelServerError.
+        """
+        movie_ids = np.zeros((len(liked), max(map(len, liked))), np.int64)  # 0 is no movie
+        for row, ids in zip(movie_ids, liked, strict=True):
+            row[: len(ids)] = ids
+        return await self._embeddings(model_name, version, "fold_in", "movie_id", movie_ids, embedding_dim, timeout_s)
+
+    async def _embeddings(
+        self,
+        model_name: str,
+        version: int,
+        signature: str,
+        input_name: str,
+        ids: np.ndarray,
+        embedding_dim: int,
+        timeout_s: float,
+    ) -> np.ndarray:
+        spec = pb.ModelSpec(name=model_name, version=pb.Int64Value(value=version), signature_name=signature)
+        shape = pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=size) for size in ids.shape])
+        tensor = pb.TensorProto(dtype=pb.DATA_TYPE_INT64, tensor_shape=shape, tensor_content=ids.tobytes())
+        request = pb.PredictRequest(model_spec=spec, inputs={input_name: tensor})
         try:
             response = await self._predict(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
@@ -68,7 +87,7 @@ class ModelServer:
             )
         if "user_embedding" not in response.outputs:
             raise ModelServerError(f"expected an output user_embedding, got {sorted(response.outputs)}")
-        return _float_matrix(response.outputs["user_embedding"], (len(user_ids), embedding_dim))
+        return _float_matrix(response.outputs["user_embedding"], (len(ids), embedding_dim))
 
     async def available_versions(self, model_name: str, timeout_s: float) -> set[int]:
         """Versions that are AVAILABLE; none if the server does not know the model.  Raises ModelServerError."""

@@ -1,6 +1,11 @@
-"""Which movies come first: neighbours of an embedding, or the popular ones; as many as asked for, if they exist."""
+"""Which movies come first: neighbours of an embedding, popular ones, or ones alike in genres and year.
+
+As many as asked for, if so many qualify.
+"""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -9,48 +14,108 @@ from recommender_service.release import Release
 # Among many candidates the trees' ends come into play: measured recall falls below its target under this effort.
 MIN_EFFORT_PER_CANDIDATE = 8
 
+MAX_REASONS = 3
+YEARS_APART = 20  # from which on two movies' years have nothing in common
+
 
 def nearest(
-    release: Release, embedding: np.ndarray, limit: int, excluded: np.ndarray, search_k: int
+    release: Release,
+    embedding: np.ndarray,
+    limit: int,
+    excluded: np.ndarray,
+    search_k: int,
+    qualifying: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(int rows, float32 cosines) of the `limit` nearest trained movies that are not excluded, nearest first.
+    """(int rows, float32 cosines) of the `limit` nearest trained movies that qualify and are not excluded.
 
-    embedding: float32[embedding_dim], unit length.  excluded: bool[num_movies].
+    embedding: float32[embedding_dim], unit length.  excluded, qualifying: bool[num_movies]; None: all qualify.
     search_k: the effort calibrated for lists of `index.recall_k`; longer lists get proportionally more, and once that
-    reaches the number of movies, they are all scored instead, which is exact and no dearer.
-    Fewer than `limit` only if fewer are left.
+    reaches the number of movies that qualify, they are all scored instead, which is exact and no dearer.
+    Fewer than `limit` only if fewer are left. Nearest first.
     """
-    num_movies = release.manifest.num_trained_movies
-    excluded = excluded[:num_movies]
-    num_excluded = int(np.count_nonzero(excluded))
-    limit = min(limit, num_movies - num_excluded)
-    wanted = limit + num_excluded
-    effort = max(search_k, search_k * limit // release.manifest.index.recall_k, MIN_EFFORT_PER_CANDIDATE * wanted)
-    if effort < num_movies:
-        found, distances = release.index.get_nns_by_vector(embedding, wanted, effort, include_distances=True)
+    num_movies = release.num_trained_movies
+    removed = excluded[:num_movies]
+    num_qualifying, num_removed = num_movies, int(np.count_nonzero(removed))
+    if qualifying is not None:
+        qualifying = qualifying[:num_movies]
+        num_qualifying = int(np.count_nonzero(qualifying))
+        num_removed = int(np.count_nonzero(removed & qualifying))
+        removed = removed | ~qualifying
+    limit = min(limit, num_qualifying - num_removed)
+    if limit == 0:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    # enough even if what is excluded comes first; what qualifies is spread by chance, hence three deviations more
+    wanted, share = limit + num_removed, num_qualifying / num_movies
+    candidates = wanted if share == 1 else math.ceil((wanted + 3 * math.sqrt(wanted)) / share)
+    effort = max(
+        search_k,
+        math.ceil(search_k * limit / share) // release.manifest.index.recall_k,
+        MIN_EFFORT_PER_CANDIDATE * candidates,
+    )
+    if effort < num_qualifying:
+        found, distances = release.index.get_nns_by_vector(embedding, candidates, effort, include_distances=True)
         rows = np.array(found, np.int64)
-        kept = ~excluded[rows]
+        kept = ~removed[rows]
         rows = rows[kept][:limit]
         if len(rows) == limit:
             distance = np.array(distances, np.float32)[kept][:limit]
             return rows, 1 - distance * distance / 2  # both are of unit length
-    return _scan(release.embeddings, embedding, limit, excluded)
+    rows = np.flatnonzero(~removed)
+    if 2 * len(rows) < num_movies:
+        return _best(rows, release.embeddings[rows] @ embedding, limit)
+    return _best(rows, (release.embeddings @ embedding)[rows], limit)  # cheaper than to copy most of them
 
 
-def most_popular(release: Release, limit: int, excluded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(int rows, float32 share of users who liked them), most liked first.  excluded: bool[num_movies]."""
-    rows = release.popular_rows[~excluded[release.popular_rows]][:limit]
+def most_popular(
+    release: Release, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(int rows, float32 share of users who liked them) of trained movies, most liked first.
+
+    excluded, qualifying: bool[num_movies]; None: all qualify.
+    """
+    removed = excluded if qualifying is None else excluded | ~qualifying
+    rows = release.popular_rows[~removed[release.popular_rows]][:limit]
     return rows, release.popularity[rows]
 
 
-def _scan(
-    embeddings: np.ndarray, embedding: np.ndarray, limit: int, excluded: np.ndarray
+def alike_in_genres_and_year(
+    release: Release, row: int, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Exact: every movie that qualifies is scored."""
-    if limit == 0:
-        return np.empty(0, np.int64), np.empty(0, np.float32)
-    scores = embeddings @ embedding  # float32[num_trained_movies]
-    scores[excluded] = -np.inf
-    rows = np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
-    rows = rows[np.lexsort((rows, -scores[rows]))]  # ties by row
-    return rows, scores[rows]
+    """(int rows, float32 similarities) of trained movies: 0.8 × Jaccard index of the genres + 0.2 × nearness in years.
+
+    Among equals the more popular one comes first.  excluded, qualifying: bool[num_movies]; None: all qualify.
+    """
+    common, either = np.zeros(len(release.movies)), np.zeros(len(release.movies))
+    for has_it in release.genres.values():
+        common += has_it & has_it[row]
+        either += has_it | has_it[row]
+    scores = 0.8 * common / np.maximum(either, 1)
+    if release.years[row]:
+        apart = np.abs(release.years - release.years[row]) / YEARS_APART
+        scores += 0.2 * np.where(release.years > 0, np.maximum(1 - apart, 0), 0)
+    removed = excluded if qualifying is None else excluded | ~qualifying
+    rows = release.popular_rows[~removed[release.popular_rows]]
+    rows = rows[np.argsort(-scores[rows], kind="stable")][:limit]
+    return rows, scores[rows].astype(np.float32)
+
+
+def reasons(release: Release, rows: np.ndarray, liked: np.ndarray) -> list[list[tuple[int, float]]]:
+    """For each row: up to three (row, cosine) of the liked movies nearest to it, itself not among them.
+
+    rows, liked: int, of trained movies.
+    """
+    cosines = release.embeddings[rows] @ release.embeddings[liked].T  # float32[len(rows), len(liked)]
+    cosines[rows[:, None] == liked] = -np.inf
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :MAX_REASONS]
+    nearest_first = np.take_along_axis(cosines, order, axis=1)
+    return [
+        [(row, cosine) for row, cosine in zip(its_rows, its_cosines, strict=True) if cosine > -np.inf]
+        for its_rows, its_cosines in zip(liked[order].tolist(), nearest_first.tolist(), strict=True)
+    ]
+
+
+def _best(rows: np.ndarray, scores: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `limit` rows with the highest scores, best first, ties by row."""
+    best = np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
+    best = best[np.lexsort((rows[best], -scores[best]))]
+    return rows[best], scores[best]

@@ -6,6 +6,7 @@ The layout is described in `protos/release/v1/manifest.proto`.
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,6 +17,7 @@ from annoy import AnnoyIndex
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
 from recommender_service.release_files import MANIFEST, ReleaseError, read_manifest, read_movies, verify_files
+from recommender_service.title_index import TitleIndex
 
 UNIT_NORM_TOLERANCE = 1e-3
 
@@ -24,10 +26,12 @@ UNIT_NORM_TOLERANCE = 1e-3
 class Release:
     """Rows are positions in `movies`; the first manifest.num_trained_movies of them have an embedding.
 
-    movies: in row order.  movie_rows: movie_id → row.
+    movies: in row order.  movie_ids: int64[num_movies], theirs.  movie_rows: movie_id → row.
     embeddings: float32[num_trained_movies, embedding_dim], unit rows.  index: Annoy over the same rows.
     popular_rows: int64[num_trained_movies], most liked first, ties by movie_id.
     popularity: float32[num_movies], share of the users who liked each movie.
+    years: int32[num_movies], 0 if unknown.  genres: name → bool[num_movies], in alphabetical order of the names.
+    titles: finds movies by title.
     user_ids: int64[num_users], ascending.  watched_indptr, watched_rows: what user i rated, as CSR;
     watched_positive: bool, whether they liked it.
     lock: the manifest, locked for sharing while this object lives: the trainer prunes no release that is in use.
@@ -35,11 +39,15 @@ class Release:
 
     manifest: pb.Manifest
     movies: list[api.Movie]
+    movie_ids: np.ndarray
     movie_rows: dict[int, int]
     embeddings: np.ndarray
     index: AnnoyIndex
     popular_rows: np.ndarray
     popularity: np.ndarray
+    years: np.ndarray
+    genres: dict[str, np.ndarray]
+    titles: TitleIndex
     user_ids: np.ndarray
     watched_indptr: np.ndarray
     watched_rows: np.ndarray
@@ -49,6 +57,10 @@ class Release:
     @property
     def version(self) -> int:
         return self.manifest.version
+
+    @property
+    def num_trained_movies(self) -> int:
+        return len(self.embeddings)
 
     def watched(self, user_id: int) -> tuple[np.ndarray, np.ndarray]:
         """(int32 rows of the movies the user rated, those of them that the user liked); empty for an unknown user."""
@@ -100,21 +112,35 @@ def load_release(folder: Path) -> Release:
     if (rows[positive] >= manifest.num_trained_movies).any():
         raise ReleaseError(f"{folder / 'watched_positive.npy'}: expected every liked movie to have an embedding")
 
-    trained_ids = np.array([movie.movie_id for movie in movies[: manifest.num_trained_movies]])
+    movie_ids = np.array([movie.movie_id for movie in movies], np.int64)
+    trained_ids = movie_ids[: manifest.num_trained_movies]
     return Release(
         manifest=manifest,
         movies=movies,
+        movie_ids=movie_ids,
         movie_rows=movie_rows,
         embeddings=embeddings,
         index=_index(folder / "movies.ann", manifest),
         popular_rows=np.lexsort((trained_ids, -likes[: manifest.num_trained_movies])),
         popularity=(likes / manifest.num_users).astype(np.float32),
+        years=np.array([movie.year for movie in movies], np.int32),
+        genres=_genres(movies),
+        titles=TitleIndex([movie.title for movie in movies], [movie.year for movie in movies], likes),
         user_ids=user_ids,
         watched_indptr=indptr,
         watched_rows=rows,
         watched_positive=positive,
         lock=lock,
     )
+
+
+def _genres(movies: Sequence[api.Movie]) -> dict[str, np.ndarray]:
+    names = sorted({genre for movie in movies for genre in movie.genres})
+    genres = {name: np.zeros(len(movies), np.bool_) for name in names}
+    for row, movie in enumerate(movies):
+        for genre in movie.genres:
+            genres[genre][row] = True
+    return genres
 
 
 def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -10,21 +12,16 @@ import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1 import recommender_pb2_grpc
-from recommender_service.errors import (
-    InvalidArgument,
-    ModelServerUnavailable,
-    MovieWithoutEmbedding,
-    NoActiveRelease,
-    UnknownMovie,
-)
-from recommender_service.metrics import ANSWERS
-from recommender_service.ranking import most_popular, nearest
-from recommender_service.release import Release
+from recommender_service.checks import check_id, excluded_rows, limit_of, qualifying_rows
+from recommender_service.errors import InvalidArgument, NoActiveRelease, ServiceError, UnknownMovie
+from recommender_service.ranking import alike_in_genres_and_year, nearest
+from recommender_service.recommendation import Wanted, answer, scored_movies, understand
+from recommender_service.title_index import words_of
 from recommender_service.watcher import Active, ReleaseWatcher
 
-DEFAULT_LIMIT = 10
-MAX_LIMIT = 500
-MAX_EXCLUDED = 10_000
+MAX_BATCH = 100
+MAX_BATCH_MOVIES = 10_000  # about 0.7 MB of answer, or 3 MB with reasons: clients accept 4 MB by default
+MAX_QUERY = 200
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -37,55 +34,65 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
         self._degraded_answers = degraded_answers
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> api.RecommendResponse:
-        _check_id("user_id", request.user_id)
-        limit = _limit(request.limit)
-        _check_excluded(request.exclude_movie_ids)
         active = self._active()
-        release = active.release
-        excluded, ignored = _excluded(release, request.exclude_movie_ids)
-        watched, liked = release.watched(request.user_id)
-        if not request.include_watched:
-            excluded[watched] = True
-        source, degraded_reason = api.SOURCE_POPULAR, ""
-        if len(liked):  # else there is nothing to know this user's taste from
+        wanted = understand(active.release, request)
+        (embedding,) = await _embeddings(active, [wanted], context.time_remaining())
+        return answer(active.release, wanted, embedding, self._degraded_answers)
+
+    async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> api.BatchRecommendResponse:
+        _check_batch(request.requests)
+        active = self._active()
+        understood: list[Wanted | ServiceError] = []
+        for one in request.requests:
             try:
-                embedding = await active.user_embeddings.get(request.user_id, context.time_remaining())
-                source = api.SOURCE_PERSONALIZED
-            except ModelServerUnavailable as error:
-                if not self._degraded_answers:
-                    raise
-                embedding = release.mean_embedding(liked)
-                source, degraded_reason = api.SOURCE_FOLDED_IN, str(error)
-            search_k = release.manifest.index.recommend.search_k
-            rows, scores = nearest(release, embedding, limit, excluded, search_k)
-        else:
-            rows, scores = most_popular(release, limit, excluded)
-        ANSWERS.labels(api.Source.Name(source), str(bool(degraded_reason)).lower()).inc()
-        return api.RecommendResponse(
-            movies=_scored(release, rows, scores),
-            source=source,
-            release=release.version,
-            ignored_movie_ids=ignored,
-            degraded_reason=degraded_reason,
-        )
+                understood.append(understand(active.release, one))
+            except ServiceError as error:
+                understood.append(error)
+        asked = [each for each in understood if isinstance(each, Wanted)]
+        embeddings = iter(await _embeddings(active, asked, context.time_remaining()))
+        response = api.BatchRecommendResponse()
+        for each in understood:
+            try:
+                if isinstance(each, ServiceError):
+                    raise each
+                answered = answer(active.release, each, next(embeddings), self._degraded_answers)
+                response.results.add(response=answered)
+            except ServiceError as error:
+                response.results.add(error=error.status())
+            await asyncio.sleep(0)  # other calls get their turn
+        return response
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> api.SimilarMoviesResponse:
-        _check_id("movie_id", request.movie_id)
-        limit = _limit(request.limit)
-        _check_excluded(request.exclude_movie_ids)
+        check_id("movie_id", request.movie_id)
+        limit = limit_of(request.limit)
         release = self._active().release
+        qualifying = qualifying_rows(release, request.filter) if request.HasField("filter") else None
+        excluded, _ = excluded_rows(release, request.exclude_movie_ids)
         row = release.movie_rows.get(request.movie_id)
         if row is None:
             raise UnknownMovie(request.movie_id, release.version)
-        if row >= len(release.embeddings):
-            raise MovieWithoutEmbedding(request.movie_id, release.version)
-        excluded, _ = _excluded(release, request.exclude_movie_ids)
         excluded[row] = True
-        search_k = release.manifest.index.similar_movies.search_k
-        rows, scores = nearest(release, release.embeddings[row], limit, excluded, search_k)
+        if row < release.num_trained_movies:
+            source = api.SIMILARITY_SOURCE_EMBEDDINGS
+            search_k = release.manifest.index.similar_movies.search_k
+            rows, scores = nearest(release, release.embeddings[row], limit, excluded, search_k, qualifying)
+        else:
+            source = api.SIMILARITY_SOURCE_GENRES_AND_YEAR
+            rows, scores = alike_in_genres_and_year(release, row, limit, excluded, qualifying)
+        movies = scored_movies(release, rows, scores)
         return api.SimilarMoviesResponse(
-            movie=release.movies[row], movies=_scored(release, rows, scores), release=release.version
+            movie=release.movies[row], movies=movies, release=release.version, source=source
         )
+
+    async def SearchMovies(self, request: api.SearchMoviesRequest, context: Context) -> api.SearchMoviesResponse:
+        if len(request.query) > MAX_QUERY:
+            raise InvalidArgument("query", f"expected at most {MAX_QUERY} characters, got {len(request.query)}")
+        if not words_of(request.query):
+            raise InvalidArgument("query", f"expected words of a title, got {request.query!r}")
+        limit = limit_of(request.limit)
+        release = self._active().release
+        movies = [release.movies[row] for row in release.titles.search(request.query, limit)]
+        return api.SearchMoviesResponse(movies=movies, release=release.version)
 
     async def GetServingStatus(
         self, request: api.GetServingStatusRequest, context: Context
@@ -99,39 +106,27 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
         return active
 
 
-def _check_id(field: str, value: int) -> None:
-    if value <= 0:
-        raise InvalidArgument(field, f"expected a positive id, got {value}")
+async def _embeddings(
+    active: Active, wanted: Sequence[Wanted], time_remaining_s: float | None
+) -> list[np.ndarray | ServiceError | None]:
+    """For each, in order: float32[embedding_dim], why there is none, or None where none is needed."""
+    if len(wanted) == 1 and wanted[0].user_id is not None:  # the usual call
+        cached = active.embeddings.of_users.cached(wanted[0].user_id)
+        if cached is not None:
+            return [cached]
+    of_users, of_likes = await asyncio.gather(
+        active.embeddings.of_users.get([w.user_id for w in wanted if w.user_id is not None], time_remaining_s),
+        active.embeddings.of_likes.get([w.likes for w in wanted if w.likes], time_remaining_s),
+    )
+    return [of_users[w.user_id] if w.user_id is not None else of_likes[w.likes] if w.likes else None for w in wanted]
 
 
-def _limit(limit: int) -> int:
-    if not 0 <= limit <= MAX_LIMIT:
-        raise InvalidArgument("limit", f"expected 1 to {MAX_LIMIT}, or 0 for {DEFAULT_LIMIT}; got {limit}")
-    return limit or DEFAULT_LIMIT
-
-
-def _check_excluded(movie_ids: Iterable[int]) -> None:
-    count = len(list(movie_ids))
-    if count > MAX_EXCLUDED:
-        raise InvalidArgument("exclude_movie_ids", f"expected at most {MAX_EXCLUDED} ids, got {count}")
-
-
-def _excluded(release: Release, movie_ids: Iterable[int]) -> tuple[np.ndarray, list[int]]:
-    """(bool[num_movies], the ids that the release does not know, in order, each once)"""
-    excluded = np.zeros(len(release.movies), np.bool_)
-    unknown: dict[int, None] = {}
-    for movie_id in movie_ids:
-        row = release.movie_rows.get(movie_id)
-        if row is None:
-            unknown[movie_id] = None
-        else:
-            excluded[row] = True
-    return excluded, list(unknown)
-
-
-def _scored(release: Release, rows: np.ndarray, scores: np.ndarray) -> list[api.ScoredMovie]:
-    movies = release.movies
-    return [
-        api.ScoredMovie(movie=movies[row], score=score)
-        for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
-    ]
+def _check_batch(requests: Sequence[api.RecommendRequest]) -> None:
+    if len(requests) > MAX_BATCH:
+        raise InvalidArgument("requests", f"expected at most {MAX_BATCH}, got {len(requests)}")
+    movies = 0
+    for request in requests:
+        with suppress(InvalidArgument):  # reported in its place
+            movies += limit_of(request.limit)
+    if movies > MAX_BATCH_MOVIES:
+        raise InvalidArgument("requests", f"expected limits that sum to at most {MAX_BATCH_MOVIES}, got {movies}")

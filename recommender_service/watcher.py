@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.embeddings import Embeddings
 from recommender_service.metrics import (
     ACTIVE_RELEASE,
     MODEL_SERVER_REACHABLE,
@@ -26,7 +27,6 @@ from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.release import Release, load_release
 from recommender_service.release_files import MANIFEST, ReleaseError, complete_versions, read_manifest
 from recommender_service.settings import Settings
-from recommender_service.user_embeddings import UserEmbeddings
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Active:
     """What one call works with from beginning to end, whatever is swapped in meanwhile."""
 
     release: Release
-    user_embeddings: UserEmbeddings
+    embeddings: Embeddings
 
 
 class ReleaseWatcher:
@@ -185,7 +185,7 @@ class ReleaseWatcher:
         settings = self._settings
         self.active = Active(
             release,
-            UserEmbeddings(
+            Embeddings(
                 self._model_server, release, settings.user_cache_size, timeout_s=settings.predict_timeout_ms / 1000
             ),
         )

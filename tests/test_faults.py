@@ -84,6 +84,9 @@ def check_degraded(running: Stack, reason: str) -> None:
     assert (ids(uncached), uncached.source) == ([3, 5, 7], SOURCE_FOLDED_IN)
     assert reason in uncached.degraded_reason
     assert (unknown.source, unknown.degraded_reason) == (SOURCE_POPULAR, "")
+    new = running.stub.Recommend(RecommendRequest(liked_movie_ids=[1, 3], limit=3), timeout=10)
+    assert (ids(new), new.source) == ([5, 7, 9], SOURCE_FOLDED_IN)
+    assert reason in new.degraded_reason
     similar = running.stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, limit=2), timeout=10)
     assert [scored.movie.movie_id for scored in similar.movies] == [4, 6]
     assert health_status(running.address) == "SERVING"

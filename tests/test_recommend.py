@@ -69,7 +69,7 @@ def test_titles_survive_commas_quotes_and_other_scripts(stub: RecommenderService
     response = stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3, include_watched=True))
     assert [m.movie.title for m in response.movies] == [TITLES[2], TITLES[4], TITLES[6]]
     odd = stub.Recommend(RecommendRequest(user_id=ODD_USER, limit=1)).movies[0].movie
-    assert (odd.year, list(odd.genres)) == (1999, ["Drama", "Comedy"])
+    assert (odd.year, list(odd.genres)) == (1993, ["Drama", "Comedy"])
 
 
 @pytest.mark.parametrize(

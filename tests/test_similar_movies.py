@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from protos.recommender.v1.recommender_pb2 import SimilarMoviesRequest, SimilarMoviesResponse
+from protos.recommender.v1.recommender_pb2 import (
+    SIMILARITY_SOURCE_EMBEDDINGS,
+    SIMILARITY_SOURCE_GENRES_AND_YEAR,
+    MovieFilter,
+    SimilarMoviesRequest,
+    SimilarMoviesResponse,
+)
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
 from tests.support.releases import TITLES, UNKNOWN_MOVIE, UNLIKED_MOVIE, UNRATED_MOVIE
@@ -31,12 +37,34 @@ def test_excluded_movies_do_not_shorten_the_list(stub: RecommenderServiceStub) -
     assert ids(stub.SimilarMovies(request)) == [6, 10, 12]
 
 
+def test_a_movie_that_nobody_liked_is_compared_by_genres_and_year_and_says_so(stub: RecommenderServiceStub) -> None:
+    response = stub.SimilarMovies(SimilarMoviesRequest(movie_id=UNRATED_MOVIE, limit=3))
+    assert response.source == SIMILARITY_SOURCE_GENRES_AND_YEAR
+    assert response.movie.title == TITLES[UNRATED_MOVIE]  # Western and Romance, 2020
+    assert ids(response) == [2, 4, 12]  # Western, 1966; Romance and Comedy, 2001; no genre, 2002
+    expected = [0.8 / 2, 0.8 / 3 + 0.2 * (1 - 19 / 20), 0.2 * (1 - 18 / 20)]
+    assert [scored.score for scored in response.movies] == pytest.approx(expected, abs=1e-6)
+
+
+def test_even_a_movie_without_genres_and_likes_has_as_many_neighbours_as_asked_for(
+    stub: RecommenderServiceStub,
+) -> None:
+    response = stub.SimilarMovies(SimilarMoviesRequest(movie_id=UNLIKED_MOVIE, limit=500, exclude_movie_ids=[3]))
+    assert sorted(ids(response)) == [movie for movie in range(1, 13) if movie != 3]
+    assert response.source == SIMILARITY_SOURCE_GENRES_AND_YEAR
+
+
+def test_a_filter_does_not_shorten_the_list(stub: RecommenderServiceStub) -> None:
+    request = SimilarMoviesRequest(movie_id=2, limit=3, filter=MovieFilter(genres=["drama"]))
+    response = stub.SimilarMovies(request)
+    assert ids(response) == [11, 9, 7]
+    assert response.source == SIMILARITY_SOURCE_EMBEDDINGS
+
+
 @pytest.mark.parametrize(
     ("movie_id", "code", "reason"),
     [
         (UNKNOWN_MOVIE, "NOT_FOUND", "UNKNOWN_MOVIE"),
-        (UNRATED_MOVIE, "NOT_FOUND", "MOVIE_WITHOUT_EMBEDDING"),
-        (UNLIKED_MOVIE, "NOT_FOUND", "MOVIE_WITHOUT_EMBEDDING"),
         (0, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
     ],
 )

@@ -1,7 +1,8 @@
 """A model server that answers wrongly on purpose: `… tests.support.faulty_model_server RELEASE_FOLDER FAULT_FILE`.
 
 It offers the release's version and knows the probes' users and their embeddings; others get the first probe's.
-What it does wrong is read from FAULT_FILE at every Predict: nothing, "version", "width", "nan", "dtype" or "slow".
+It logs each Predict. What it does wrong is read from FAULT_FILE at each: nothing, "version", "width", "nan", "dtype"
+or "slow".
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from concurrent import futures
 from pathlib import Path
 
 import grpc
+import numpy as np
 from google.protobuf import json_format
 
 from protos.release.v1 import manifest_pb2
@@ -32,21 +34,23 @@ class Faulty:
         fault = self._fault_file.read_text() if self._fault_file.exists() else ""
         if fault == "slow":
             time.sleep(SLOW_S)
-        user_ids = request.inputs["user_id"].int64_val
+        ((name, tensor),) = request.inputs.items()
+        user_ids = np.frombuffer(tensor.tensor_content, np.int64).reshape(tensor.tensor_shape.dim[0].size, -1)[:, 0]
+        print(f"predict {name} × {len(user_ids)}", flush=True)
         default = self._embeddings[self._manifest.probes[0].user_id]
         width = self._manifest.embedding_dim + (fault == "width")
-        values = [x for user_id in user_ids for x in [*self._embeddings.get(user_id, default), 0.5][:width]]
+        values = [x for user_id in user_ids for x in [*self._embeddings.get(int(user_id), default), 0.5][:width]]
         if fault == "nan":
             values[0] = float("nan")
         dims = [pb.TensorShapeProto.Dim(size=size) for size in (len(user_ids), width)]
-        tensor = pb.TensorProto(
+        answer = pb.TensorProto(
             dtype=pb.DATA_TYPE_INT64 if fault == "dtype" else pb.DATA_TYPE_FLOAT,
             tensor_shape=pb.TensorShapeProto(dim=dims),
             float_val=values,
         )
         version = self._manifest.version - (fault == "version")
         spec = pb.ModelSpec(name=self._manifest.model_name, version=pb.Int64Value(value=version))
-        return pb.PredictResponse(outputs={"user_embedding": tensor}, model_spec=spec)
+        return pb.PredictResponse(outputs={"user_embedding": answer}, model_spec=spec)
 
     def get_model_status(
         self, request: pb.GetModelStatusRequest, context: grpc.ServicerContext

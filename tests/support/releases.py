@@ -13,6 +13,7 @@ from trainer.model import Embeddings
 from trainer.ratings_files import Dataset
 from trainer.release import Fitted, publish
 
+RANDOM_GENRES = ["Action", "Comedy", "Drama", "Horror", "Musical", "War"]
 LIKED, DISLIKED = 5.0, 1.0
 POSITIVE_THRESHOLD = 3.5
 
@@ -25,6 +26,7 @@ TITLES = {
     6: "千と千尋の神隠し (2001)",
     UNRATED_MOVIE: "Nobody Came (2020)",
 }
+GENRES = {2: "Western", 4: "Romance|Comedy", 6: "Animation", UNRATED_MOVIE: "Western|Romance", UNLIKED_MOVIE: ""}
 
 
 def publish_checkerboard(artifacts: Path, rotate_degrees: float = 0.0, stretch: float = 1.0) -> int:
@@ -40,9 +42,9 @@ def publish_checkerboard(artifacts: Path, rotate_degrees: float = 0.0, stretch: 
     movies = pd.DataFrame(
         {
             "movie_id": movie_ids,
-            "title": [TITLES.get(movie, f"Movie {movie} (1999)") for movie in movie_ids],
-            "year": 1999,
-            "genres": ["Drama|Comedy" if movie % 2 else "" for movie in movie_ids],
+            "title": [TITLES.get(movie, f"Movie {movie} ({1990 + movie})") for movie in movie_ids],
+            "year": [int(TITLES[movie][-5:-1]) if movie in TITLES else 1990 + movie for movie in movie_ids],
+            "genres": [GENRES.get(movie, "Drama|Comedy" if movie % 2 else "") for movie in movie_ids],
         }
     )
     known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
@@ -63,7 +65,9 @@ def publish_random(artifacts: Path, num_movies: int = 3000, dim: int = 16, heavy
         rated += [(user, movie, LIKED) for movie in rng.choice(movie_ids, rng.integers(1, 80), replace=False)]
     ratings = pd.DataFrame(rated, columns=["user_id", "movie_id", "rating"]).assign(timestamp=0)
     titles = [f"Movie {movie}" for movie in movie_ids]
-    movies = pd.DataFrame({"movie_id": movie_ids, "title": titles, "year": 0, "genres": ""})
+    years = np.where(rng.random(num_movies) < 0.1, 0, rng.integers(1950, 2021, num_movies))
+    listed = ["|".join(rng.choice(RANDOM_GENRES, rng.integers(0, 4), replace=False)) for _ in movie_ids]
+    movies = pd.DataFrame({"movie_id": movie_ids, "title": titles, "year": years, "genres": listed})
     clusters = rng.normal(size=(40, dim))
     items = clusters[rng.integers(0, 40, num_movies)] + 0.7 * rng.normal(size=(num_movies, dim))
     users = clusters[rng.integers(0, 40, 60)] + 0.5 * rng.normal(size=(60, dim))

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\"f\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x19\n\x11\x65xclude_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0finclude_watched\x18\x05 \x01(\x08\"\xad\x01\n\x11RecommendResponse\x12+\n\x06movies\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12&\n\x06source\x18\x02 \x01(\x0e\x32\x16.recommender.v1.Source\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x19\n\x11ignored_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0f\x64\x65graded_reason\x18\x05 \x01(\t\"R\n\x14SimilarMoviesRequest\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x19\n\x11\x65xclude_movie_ids\x18\x03 \x03(\x03\"{\n\x15SimilarMoviesResponse\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12+\n\x06movies\x18\x02 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12\x0f\n\x07release\x18\x03 \x01(\x03\"F\n\x05Movie\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06genres\x18\x03 \x03(\t\x12\x0c\n\x04year\x18\x04 \x01(\x05\"B\n\x0bScoredMovie\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\r\n\x05score\x18\x02 \x01(\x02\"\x19\n\x17GetServingStatusRequest\"\xc5\x02\n\x18GetServingStatusResponse\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12\x13\n\x0bwaiting_for\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x46\n\x07metrics\x18\x04 \x03(\x0b\x32\x35.recommender.v1.GetServingStatusResponse.MetricsEntry\x12/\n\x08releases\x18\x05 \x03(\x0b\x32\x1d.recommender.v1.ReleaseStatus\x12\x37\n\x0cmodel_server\x18\x06 \x01(\x0b\x32!.recommender.v1.ModelServerStatus\x12\x10\n\x08uptime_s\x18\x07 \x01(\x01\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"]\n\rReleaseStatus\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.recommender.v1.ReleaseState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"b\n\x11ModelServerStatus\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x1a\n\x12\x61vailable_versions\x18\x04 \x03(\x03*c\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13SOURCE_PERSONALIZED\x10\x01\x12\x14\n\x10SOURCE_FOLDED_IN\x10\x02\x12\x12\n\x0eSOURCE_POPULAR\x10\x03*\x95\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n\x15RELEASE_STATE_REFUSED\x10\x04\x32\xab\x02\n\x12RecommenderService\x12P\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12\\\n\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\x12\x65\n\x10GetServingStatus\x12\'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x17google/rpc/status.proto\"\xbd\x01\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x17\n\x0fliked_movie_ids\x18\x03 \x03(\x03\x12\x19\n\x11\x65xclude_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0finclude_watched\x18\x05 \x01(\x08\x12+\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x1b.recommender.v1.MovieFilter\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\"\xad\x01\n\x11RecommendResponse\x12+\n\x06movies\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12&\n\x06source\x18\x02 \x01(\x0e\x32\x16.recommender.v1.Source\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x19\n\x11ignored_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0f\x64\x65graded_reason\x18\x05 \x01(\t\"K\n\x15\x42\x61tchRecommendRequest\x12\x32\n\x08requests\x18\x01 \x03(\x0b\x32 .recommender.v1.RecommendRequest\"\xc8\x01\n\x16\x42\x61tchRecommendResponse\x12>\n\x07results\x18\x01 \x03(\x0b\x32-.recommender.v1.BatchRecommendResponse.Result\x1an\n\x06Result\x12\x35\n\x08response\x18\x01 \x01(\x0b\x32!.recommender.v1.RecommendResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"Y\n\x0bMovieFilter\x12\x0e\n\x06genres\x18\x01 \x03(\t\x12\x16\n\x0e\x65xclude_genres\x18\x02 \x03(\t\x12\x10\n\x08min_year\x18\x03 \x01(\x05\x12\x10\n\x08max_year\x18\x04 \x01(\x05\"\x7f\n\x14SimilarMoviesRequest\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x19\n\x11\x65xclude_movie_ids\x18\x03 \x03(\x03\x12+\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.recommender.v1.MovieFilter\"\xad\x01\n\x15SimilarMoviesResponse\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12+\n\x06movies\x18\x02 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x30\n\x06source\x18\x04 \x01(\x0e\x32 .recommender.v1.SimilaritySource\"3\n\x13SearchMoviesRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"N\n\x14SearchMoviesResponse\x12%\n\x06movies\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Movie\x12\x0f\n\x07release\x18\x02 \x01(\x03\"F\n\x05Movie\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06genres\x18\x03 \x03(\t\x12\x0c\n\x04year\x18\x04 \x01(\x05\"k\n\x0bScoredMovie\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\r\n\x05score\x18\x02 \x01(\x02\x12\'\n\x07reasons\x18\x03 \x03(\x0b\x32\x16.recommender.v1.Reason\"D\n\x06Reason\x12&\n\x07\x62\x65\x63\x61use\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\x12\n\nsimilarity\x18\x02 \x01(\x02\"\x19\n\x17GetServingStatusRequest\"\xc5\x02\n\x18GetServingStatusResponse\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12\x13\n\x0bwaiting_for\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x46\n\x07metrics\x18\x04 \x03(\x0b\x32\x35.recommender.v1.GetServingStatusResponse.MetricsEntry\x12/\n\x08releases\x18\x05 \x03(\x0b\x32\x1d.recommender.v1.ReleaseStatus\x12\x37\n\x0cmodel_server\x18\x06 \x01(\x0b\x32!.recommender.v1.ModelServerStatus\x12\x10\n\x08uptime_s\x18\x07 \x01(\x01\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"]\n\rReleaseStatus\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.recommender.v1.ReleaseState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"b\n\x11ModelServerStatus\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x1a\n\x12\x61vailable_versions\x18\x04 \x03(\x03*~\n\x10SimilaritySource\x12!\n\x1dSIMILARITY_SOURCE_UNSPECIFIED\x10\x00\x12 \n\x1cSIMILARITY_SOURCE_EMBEDDINGS\x10\x01\x12%\n!SIMILARITY_SOURCE_GENRES_AND_YEAR\x10\x02*c\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13SOURCE_PERSONALIZED\x10\x01\x12\x14\n\x10SOURCE_FOLDED_IN\x10\x02\x12\x12\n\x0eSOURCE_POPULAR\x10\x03*\x95\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n\x15RELEASE_STATE_REFUSED\x10\x04\x32\xe7\x03\n\x12RecommenderService\x12P\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12_\n\x0e\x42\x61tchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\x12\\\n\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\x12Y\n\x0cSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\x12\x65\n\x10GetServingStatus\x12\'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,32 +34,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._loaded_options = None
   _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_SOURCE']._serialized_start=1238
-  _globals['_SOURCE']._serialized_end=1337
-  _globals['_RELEASESTATE']._serialized_start=1340
-  _globals['_RELEASESTATE']._serialized_end=1489
-  _globals['_RECOMMENDREQUEST']._serialized_start=59
-  _globals['_RECOMMENDREQUEST']._serialized_end=161
-  _globals['_RECOMMENDRESPONSE']._serialized_start=164
-  _globals['_RECOMMENDRESPONSE']._serialized_end=337
-  _globals['_SIMILARMOVIESREQUEST']._serialized_start=339
-  _globals['_SIMILARMOVIESREQUEST']._serialized_end=421
-  _globals['_SIMILARMOVIESRESPONSE']._serialized_start=423
-  _globals['_SIMILARMOVIESRESPONSE']._serialized_end=546
-  _globals['_MOVIE']._serialized_start=548
-  _globals['_MOVIE']._serialized_end=618
-  _globals['_SCOREDMOVIE']._serialized_start=620
-  _globals['_SCOREDMOVIE']._serialized_end=686
-  _globals['_GETSERVINGSTATUSREQUEST']._serialized_start=688
-  _globals['_GETSERVINGSTATUSREQUEST']._serialized_end=713
-  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_start=716
-  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_end=1041
-  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_start=995
-  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_end=1041
-  _globals['_RELEASESTATUS']._serialized_start=1043
-  _globals['_RELEASESTATUS']._serialized_end=1136
-  _globals['_MODELSERVERSTATUS']._serialized_start=1138
-  _globals['_MODELSERVERSTATUS']._serialized_end=1236
-  _globals['_RECOMMENDERSERVICE']._serialized_start=1492
-  _globals['_RECOMMENDERSERVICE']._serialized_end=1791
+  _globals['_SIMILARITYSOURCE']._serialized_start=2062
+  _globals['_SIMILARITYSOURCE']._serialized_end=2188
+  _globals['_SOURCE']._serialized_start=2190
+  _globals['_SOURCE']._serialized_end=2289
+  _globals['_RELEASESTATE']._serialized_start=2292
+  _globals['_RELEASESTATE']._serialized_end=2441
+  _globals['_RECOMMENDREQUEST']._serialized_start=85
+  _globals['_RECOMMENDREQUEST']._serialized_end=274
+  _globals['_RECOMMENDRESPONSE']._serialized_start=277
+  _globals['_RECOMMENDRESPONSE']._serialized_end=450
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=452
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=527
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=530
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=730
+  _globals['_BATCHRECOMMENDRESPONSE_RESULT']._serialized_start=620
+  _globals['_BATCHRECOMMENDRESPONSE_RESULT']._serialized_end=730
+  _globals['_MOVIEFILTER']._serialized_start=732
+  _globals['_MOVIEFILTER']._serialized_end=821
+  _globals['_SIMILARMOVIESREQUEST']._serialized_start=823
+  _globals['_SIMILARMOVIESREQUEST']._serialized_end=950
+  _globals['_SIMILARMOVIESRESPONSE']._serialized_start=953
+  _globals['_SIMILARMOVIESRESPONSE']._serialized_end=1126
+  _globals['_SEARCHMOVIESREQUEST']._serialized_start=1128
+  _globals['_SEARCHMOVIESREQUEST']._serialized_end=1179
+  _globals['_SEARCHMOVIESRESPONSE']._serialized_start=1181
+  _globals['_SEARCHMOVIESRESPONSE']._serialized_end=1259
+  _globals['_MOVIE']._serialized_start=1261
+  _globals['_MOVIE']._serialized_end=1331
+  _globals['_SCOREDMOVIE']._serialized_start=1333
+  _globals['_SCOREDMOVIE']._serialized_end=1440
+  _globals['_REASON']._serialized_start=1442
+  _globals['_REASON']._serialized_end=1510
+  _globals['_GETSERVINGSTATUSREQUEST']._serialized_start=1512
+  _globals['_GETSERVINGSTATUSREQUEST']._serialized_end=1537
+  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_start=1540
+  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_end=1865
+  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_start=1819
+  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_end=1865
+  _globals['_RELEASESTATUS']._serialized_start=1867
+  _globals['_RELEASESTATUS']._serialized_end=1960
+  _globals['_MODELSERVERSTATUS']._serialized_start=1962
+  _globals['_MODELSERVERSTATUS']._serialized_end=2060
+  _globals['_RECOMMENDERSERVICE']._serialized_start=2444
+  _globals['_RECOMMENDERSERVICE']._serialized_end=2931
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from google.rpc import status_pb2 as _status_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -6,6 +7,12 @@ from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class SimilaritySource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SIMILARITY_SOURCE_UNSPECIFIED: _ClassVar[SimilaritySource]
+    SIMILARITY_SOURCE_EMBEDDINGS: _ClassVar[SimilaritySource]
+    SIMILARITY_SOURCE_GENRES_AND_YEAR: _ClassVar[SimilaritySource]
 
 class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -21,6 +28,9 @@ class ReleaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RELEASE_STATE_IDLE: _ClassVar[ReleaseState]
     RELEASE_STATE_WAITING: _ClassVar[ReleaseState]
     RELEASE_STATE_REFUSED: _ClassVar[ReleaseState]
+SIMILARITY_SOURCE_UNSPECIFIED: SimilaritySource
+SIMILARITY_SOURCE_EMBEDDINGS: SimilaritySource
+SIMILARITY_SOURCE_GENRES_AND_YEAR: SimilaritySource
 SOURCE_UNSPECIFIED: Source
 SOURCE_PERSONALIZED: Source
 SOURCE_FOLDED_IN: Source
@@ -32,16 +42,22 @@ RELEASE_STATE_WAITING: ReleaseState
 RELEASE_STATE_REFUSED: ReleaseState
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "limit", "exclude_movie_ids", "include_watched")
+    __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    LIKED_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_WATCHED_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     user_id: int
     limit: int
+    liked_movie_ids: _containers.RepeatedScalarFieldContainer[int]
     exclude_movie_ids: _containers.RepeatedScalarFieldContainer[int]
     include_watched: bool
-    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ...) -> None: ...
+    filter: MovieFilter
+    explain: bool
+    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., liked_movie_ids: _Optional[_Iterable[int]] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
     __slots__ = ("movies", "source", "release", "ignored_movie_ids", "degraded_reason")
@@ -57,25 +73,76 @@ class RecommendResponse(_message.Message):
     degraded_reason: str
     def __init__(self, movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., source: _Optional[_Union[Source, str]] = ..., release: _Optional[int] = ..., ignored_movie_ids: _Optional[_Iterable[int]] = ..., degraded_reason: _Optional[str] = ...) -> None: ...
 
+class BatchRecommendRequest(_message.Message):
+    __slots__ = ("requests",)
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    requests: _containers.RepeatedCompositeFieldContainer[RecommendRequest]
+    def __init__(self, requests: _Optional[_Iterable[_Union[RecommendRequest, _Mapping]]] = ...) -> None: ...
+
+class BatchRecommendResponse(_message.Message):
+    __slots__ = ("results",)
+    class Result(_message.Message):
+        __slots__ = ("response", "error")
+        RESPONSE_FIELD_NUMBER: _ClassVar[int]
+        ERROR_FIELD_NUMBER: _ClassVar[int]
+        response: RecommendResponse
+        error: _status_pb2.Status
+        def __init__(self, response: _Optional[_Union[RecommendResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[BatchRecommendResponse.Result]
+    def __init__(self, results: _Optional[_Iterable[_Union[BatchRecommendResponse.Result, _Mapping]]] = ...) -> None: ...
+
+class MovieFilter(_message.Message):
+    __slots__ = ("genres", "exclude_genres", "min_year", "max_year")
+    GENRES_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_GENRES_FIELD_NUMBER: _ClassVar[int]
+    MIN_YEAR_FIELD_NUMBER: _ClassVar[int]
+    MAX_YEAR_FIELD_NUMBER: _ClassVar[int]
+    genres: _containers.RepeatedScalarFieldContainer[str]
+    exclude_genres: _containers.RepeatedScalarFieldContainer[str]
+    min_year: int
+    max_year: int
+    def __init__(self, genres: _Optional[_Iterable[str]] = ..., exclude_genres: _Optional[_Iterable[str]] = ..., min_year: _Optional[int] = ..., max_year: _Optional[int] = ...) -> None: ...
+
 class SimilarMoviesRequest(_message.Message):
-    __slots__ = ("movie_id", "limit", "exclude_movie_ids")
+    __slots__ = ("movie_id", "limit", "exclude_movie_ids", "filter")
     MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     movie_id: int
     limit: int
     exclude_movie_ids: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, movie_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+    filter: MovieFilter
+    def __init__(self, movie_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ...) -> None: ...
 
 class SimilarMoviesResponse(_message.Message):
-    __slots__ = ("movie", "movies", "release")
+    __slots__ = ("movie", "movies", "release", "source")
     MOVIE_FIELD_NUMBER: _ClassVar[int]
     MOVIES_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     movie: Movie
     movies: _containers.RepeatedCompositeFieldContainer[ScoredMovie]
     release: int
-    def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
+    source: SimilaritySource
+    def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., release: _Optional[int] = ..., source: _Optional[_Union[SimilaritySource, str]] = ...) -> None: ...
+
+class SearchMoviesRequest(_message.Message):
+    __slots__ = ("query", "limit")
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    query: str
+    limit: int
+    def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class SearchMoviesResponse(_message.Message):
+    __slots__ = ("movies", "release")
+    MOVIES_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    movies: _containers.RepeatedCompositeFieldContainer[Movie]
+    release: int
+    def __init__(self, movies: _Optional[_Iterable[_Union[Movie, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
 
 class Movie(_message.Message):
     __slots__ = ("movie_id", "title", "genres", "year")
@@ -90,12 +157,22 @@ class Movie(_message.Message):
     def __init__(self, movie_id: _Optional[int] = ..., title: _Optional[str] = ..., genres: _Optional[_Iterable[str]] = ..., year: _Optional[int] = ...) -> None: ...
 
 class ScoredMovie(_message.Message):
-    __slots__ = ("movie", "score")
+    __slots__ = ("movie", "score", "reasons")
     MOVIE_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     movie: Movie
     score: float
-    def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., score: _Optional[float] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., score: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ...) -> None: ...
+
+class Reason(_message.Message):
+    __slots__ = ("because", "similarity")
+    BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    because: Movie
+    similarity: float
+    def __init__(self, because: _Optional[_Union[Movie, _Mapping]] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class GetServingStatusRequest(_message.Message):
     __slots__ = ()

@@ -47,10 +47,20 @@ class RecommenderServiceStub:
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendResponse.FromString,
                 _registered_method=True)
+        self.BatchRecommend = channel.unary_unary(
+                '/recommender.v1.RecommenderService/BatchRecommend',
+                request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.BatchRecommendRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.BatchRecommendResponse.FromString,
+                _registered_method=True)
         self.SimilarMovies = channel.unary_unary(
                 '/recommender.v1.RecommenderService/SimilarMovies',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesResponse.FromString,
+                _registered_method=True)
+        self.SearchMovies = channel.unary_unary(
+                '/recommender.v1.RecommenderService/SearchMovies',
+                request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.FromString,
                 _registered_method=True)
         self.GetServingStatus = channel.unary_unary(
                 '/recommender.v1.RecommenderService/GetServingStatus',
@@ -71,15 +81,26 @@ class RecommenderServiceServicer:
     """
 
     def Recommend(self, request, context):
-        """The movies a user is most likely to enjoy next, best first.
+        """The movies somebody is most likely to enjoy next, best first.
 
-        A user the active release knows gets personal recommendations. Any other user gets the most popular movies, and
-        `source` says so. While the model server cannot be asked, a known user's taste is taken from the movies they liked,
-        and `degraded_reason` says why.
+        A user the active release knows gets personal recommendations. Anybody who names movies they liked, known or new,
+        gets recommendations from those (together with what a known user liked before), without retraining. Any other user
+        gets the most popular movies. `source` says which. While the model server cannot be asked, taste is the mean of the
+        liked movies' embeddings, and `degraded_reason` says why.
 
-        INVALID_ARGUMENT: `user_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
+        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
         UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
         MODEL_SERVER_UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchRecommend(self, request, context):
+        """Recommend for up to 100 users in one call, cheaper than a call for each.
+
+        INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. What is wrong with a
+        single request is reported in its place and does not spoil the others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,9 +109,18 @@ class RecommenderServiceServicer:
     def SimilarMovies(self, request, context):
         """The movies most like a given movie, most similar first; never the movie itself.
 
-        INVALID_ARGUMENT: `movie_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
-        NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE), or has no embedding for it, because
-        nobody has liked it yet (reason MOVIE_WITHOUT_EMBEDDING).
+        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
+        NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchMovies(self, request, context):
+        """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
+        missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+
+        INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,10 +142,20 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendRequest.FromString,
                     response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendResponse.SerializeToString,
             ),
+            'BatchRecommend': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchRecommend,
+                    request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.BatchRecommendRequest.FromString,
+                    response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.BatchRecommendResponse.SerializeToString,
+            ),
             'SimilarMovies': grpc.unary_unary_rpc_method_handler(
                     servicer.SimilarMovies,
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesRequest.FromString,
                     response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesResponse.SerializeToString,
+            ),
+            'SearchMovies': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchMovies,
+                    request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.FromString,
+                    response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.SerializeToString,
             ),
             'GetServingStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServingStatus,
@@ -169,6 +209,33 @@ class RecommenderService:
             _registered_method=True)
 
     @staticmethod
+    def BatchRecommend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recommender.v1.RecommenderService/BatchRecommend',
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.BatchRecommendRequest.SerializeToString,
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.BatchRecommendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SimilarMovies(request,
             target,
             options=(),
@@ -185,6 +252,33 @@ class RecommenderService:
             '/recommender.v1.RecommenderService/SimilarMovies',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarMoviesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchMovies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recommender.v1.RecommenderService/SearchMovies',
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.SerializeToString,
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,22 +42,34 @@ class RecommenderServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RecommenderServiceAsyncStub: ...
     Recommend: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]
-    """The movies a user is most likely to enjoy next, best first.
+    """The movies somebody is most likely to enjoy next, best first.
 
-    A user the active release knows gets personal recommendations. Any other user gets the most popular movies, and
-    `source` says so. While the model server cannot be asked, a known user's taste is taken from the movies they liked,
-    and `degraded_reason` says why.
+    A user the active release knows gets personal recommendations. Anybody who names movies they liked, known or new,
+    gets recommendations from those (together with what a known user liked before), without retraining. Any other user
+    gets the most popular movies. `source` says which. While the model server cannot be asked, taste is the mean of the
+    liked movies' embeddings, and `degraded_reason` says why.
 
-    INVALID_ARGUMENT: `user_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
+    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
     UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
     MODEL_SERVER_UNAVAILABLE).
+    """
+    BatchRecommend: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.BatchRecommendRequest, _recommender_pb2.BatchRecommendResponse]
+    """Recommend for up to 100 users in one call, cheaper than a call for each.
+
+    INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. What is wrong with a
+    single request is reported in its place and does not spoil the others.
     """
     SimilarMovies: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SimilarMoviesRequest, _recommender_pb2.SimilarMoviesResponse]
     """The movies most like a given movie, most similar first; never the movie itself.
 
-    INVALID_ARGUMENT: `movie_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
-    NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE), or has no embedding for it, because
-    nobody has liked it yet (reason MOVIE_WITHOUT_EMBEDDING).
+    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
+    NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
+    """
+    SearchMovies: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SearchMoviesRequest, _recommender_pb2.SearchMoviesResponse]
+    """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
+    missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+
+    INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
     """
     GetServingStatus: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.GetServingStatusRequest, _recommender_pb2.GetServingStatusResponse]
     """What is being served and why: the active release, what became of the others, the model server. Answers always, also
@@ -78,22 +90,34 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Recommend: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]  # type: ignore[assignment]
-    """The movies a user is most likely to enjoy next, best first.
+    """The movies somebody is most likely to enjoy next, best first.
 
-    A user the active release knows gets personal recommendations. Any other user gets the most popular movies, and
-    `source` says so. While the model server cannot be asked, a known user's taste is taken from the movies they liked,
-    and `degraded_reason` says why.
+    A user the active release knows gets personal recommendations. Anybody who names movies they liked, known or new,
+    gets recommendations from those (together with what a known user liked before), without retraining. Any other user
+    gets the most popular movies. `source` says which. While the model server cannot be asked, taste is the mean of the
+    liked movies' embeddings, and `degraded_reason` says why.
 
-    INVALID_ARGUMENT: `user_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
+    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
     UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
     MODEL_SERVER_UNAVAILABLE).
+    """
+    BatchRecommend: _aio.UnaryUnaryMultiCallable[_recommender_pb2.BatchRecommendRequest, _recommender_pb2.BatchRecommendResponse]  # type: ignore[assignment]
+    """Recommend for up to 100 users in one call, cheaper than a call for each.
+
+    INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. What is wrong with a
+    single request is reported in its place and does not spoil the others.
     """
     SimilarMovies: _aio.UnaryUnaryMultiCallable[_recommender_pb2.SimilarMoviesRequest, _recommender_pb2.SimilarMoviesResponse]  # type: ignore[assignment]
     """The movies most like a given movie, most similar first; never the movie itself.
 
-    INVALID_ARGUMENT: `movie_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
-    NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE), or has no embedding for it, because
-    nobody has liked it yet (reason MOVIE_WITHOUT_EMBEDDING).
+    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
+    NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
+    """
+    SearchMovies: _aio.UnaryUnaryMultiCallable[_recommender_pb2.SearchMoviesRequest, _recommender_pb2.SearchMoviesResponse]  # type: ignore[assignment]
+    """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
+    missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+
+    INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
     """
     GetServingStatus: _aio.UnaryUnaryMultiCallable[_recommender_pb2.GetServingStatusRequest, _recommender_pb2.GetServingStatusResponse]  # type: ignore[assignment]
     """What is being served and why: the active release, what became of the others, the model server. Answers always, also
@@ -117,15 +141,28 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.RecommendRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.RecommendResponse, _abc.Awaitable[_recommender_pb2.RecommendResponse]]:
-        """The movies a user is most likely to enjoy next, best first.
+        """The movies somebody is most likely to enjoy next, best first.
 
-        A user the active release knows gets personal recommendations. Any other user gets the most popular movies, and
-        `source` says so. While the model server cannot be asked, a known user's taste is taken from the movies they liked,
-        and `degraded_reason` says why.
+        A user the active release knows gets personal recommendations. Anybody who names movies they liked, known or new,
+        gets recommendations from those (together with what a known user liked before), without retraining. Any other user
+        gets the most popular movies. `source` says which. While the model server cannot be asked, taste is the mean of the
+        liked movies' embeddings, and `degraded_reason` says why.
 
-        INVALID_ARGUMENT: `user_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
+        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
         UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
         MODEL_SERVER_UNAVAILABLE).
+        """
+
+    @_abc_1.abstractmethod
+    def BatchRecommend(
+        self,
+        request: _recommender_pb2.BatchRecommendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.BatchRecommendResponse, _abc.Awaitable[_recommender_pb2.BatchRecommendResponse]]:
+        """Recommend for up to 100 users in one call, cheaper than a call for each.
+
+        INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. What is wrong with a
+        single request is reported in its place and does not spoil the others.
         """
 
     @_abc_1.abstractmethod
@@ -136,9 +173,20 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommender_pb2.SimilarMoviesResponse, _abc.Awaitable[_recommender_pb2.SimilarMoviesResponse]]:
         """The movies most like a given movie, most similar first; never the movie itself.
 
-        INVALID_ARGUMENT: `movie_id` is not positive, `limit` or `exclude_movie_ids` is out of bounds.
-        NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE), or has no embedding for it, because
-        nobody has liked it yet (reason MOVIE_WITHOUT_EMBEDDING).
+        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
+        NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
+        """
+
+    @_abc_1.abstractmethod
+    def SearchMovies(
+        self,
+        request: _recommender_pb2.SearchMoviesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.SearchMoviesResponse, _abc.Awaitable[_recommender_pb2.SearchMoviesResponse]]:
+        """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
+        missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+
+        INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
         """
 
     @_abc_1.abstractmethod

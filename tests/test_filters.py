@@ -1,0 +1,68 @@
+"""Genres and years: which movies may be in an answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from protos.recommender.v1.recommender_pb2 import MovieFilter, RecommendRequest, SimilarMoviesRequest
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.errors import failure_of
+from tests.support.releases import EVEN_USER, UNKNOWN_USER
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (MovieFilter(), [4, 6, 10, 12, 11, 9, 7, 5, 1]),
+        (MovieFilter(genres=["Comedy"]), [4, 11, 9, 7, 5, 1]),
+        (MovieFilter(genres=["romance", "ANIMATION"]), [4, 6]),
+        (MovieFilter(genres=["Comedy"], exclude_genres=["Drama"]), [4]),
+        (MovieFilter(exclude_genres=["Drama"]), [4, 6, 10, 12]),
+        (MovieFilter(min_year=2001), [4, 6, 12, 11]),
+        (MovieFilter(max_year=1997), [7, 5, 1]),
+        (MovieFilter(min_year=1997, max_year=1999), [9, 7]),
+        (MovieFilter(genres=["Western"]), []),
+    ],
+)
+def test_what_qualifies_is_answered_nearest_first_to_the_last(
+    stub: RecommenderServiceStub, wanted: MovieFilter, expected: list[int]
+) -> None:
+    response = stub.Recommend(RecommendRequest(user_id=EVEN_USER, filter=wanted, limit=500))
+    assert [scored.movie.movie_id for scored in response.movies] == expected
+
+
+def test_popular_movies_are_filtered_too(stub: RecommenderServiceStub) -> None:
+    request = RecommendRequest(user_id=UNKNOWN_USER, filter=MovieFilter(genres=["Drama"], min_year=1995), limit=2)
+    assert [scored.movie.movie_id for scored in stub.Recommend(request).movies] == [5, 7]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field", "problem"),
+    [
+        (
+            MovieFilter(genres=["Drama", "Sci-Fi"]),
+            "filter.genres",
+            "expected some of Animation, Comedy, Drama, Romance, Western; got 'Sci-Fi'",
+        ),
+        (
+            MovieFilter(exclude_genres=[""]),
+            "filter.exclude_genres",
+            "expected some of Animation, Comedy, Drama, Romance, Western; got ''",
+        ),
+        (MovieFilter(min_year=-1), "filter.min_year", "expected a year, or 0 for any; got -1"),
+        (
+            MovieFilter(min_year=2000, max_year=1999),
+            "filter.max_year",
+            "expected at least min_year, 2000, or 0 for any; got 1999",
+        ),
+    ],
+)
+def test_bad_input_names_the_field_and_what_there_is(
+    stub: RecommenderServiceStub, wanted: MovieFilter, field: str, problem: str
+) -> None:
+    for failure in (
+        failure_of(lambda: stub.Recommend(RecommendRequest(user_id=EVEN_USER, filter=wanted))),
+        failure_of(lambda: stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, filter=wanted))),
+    ):
+        assert failure.code == "INVALID_ARGUMENT"
+        assert failure.violations == {field: problem}
