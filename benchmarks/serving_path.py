@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import os
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 import grpc
 import numpy as np
 
+from benchmarks.cpu import cpu_seconds
 from protos.recommender.v1 import recommender_pb2 as api
 from tests.support.processes import model_server, recommender, served, wait_until_serving
 
@@ -58,9 +58,9 @@ def main(argv: Sequence[str]) -> None:
         microseconds: dict[str, list[float]] = {name: [] for name in servers}
         for _ in range(ROUNDS):
             for name, (process, address) in servers.items():
-                before = _cpu_seconds(process.pid)
+                before = cpu_seconds(process.pid)
                 asyncio.run(_load(address, user_ids))
-                microseconds[name].append((_cpu_seconds(process.pid) - before) / CALLS * 1e6)
+                microseconds[name].append((cpu_seconds(process.pid) - before) / CALLS * 1e6)
     echo = statistics.median(microseconds["empty echo, grpc.aio"])
     print(f"{'CPU per call, 32 in flight':<44}{'µs':>8}{'÷ echo':>9}")
     for name, values in microseconds.items():
@@ -100,11 +100,6 @@ async def _load(address: str, user_ids: Sequence[int]) -> None:
                 await call(api.RecommendRequest(user_id=next(users), limit=LIMIT), timeout=30)
 
         await asyncio.gather(*(caller() for _ in range(IN_FLIGHT)))
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

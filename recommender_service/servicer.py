@@ -114,10 +114,15 @@ async def _embeddings(
         cached = active.embeddings.of_users.cached(wanted[0].user_id)
         if cached is not None:
             return [cached]
-    of_users, of_likes = await asyncio.gather(
-        active.embeddings.of_users.get([w.user_id for w in wanted if w.user_id is not None], time_remaining_s),
-        active.embeddings.of_likes.get([w.likes for w in wanted if w.likes], time_remaining_s),
-    )
+    embeddings = active.embeddings
+    users, likes = [w.user_id for w in wanted if w.user_id is not None], [w.likes for w in wanted if w.likes]
+    if users and likes:
+        of_users, of_likes = await asyncio.gather(
+            embeddings.of_users.get(users, time_remaining_s), embeddings.of_likes.get(likes, time_remaining_s)
+        )
+    else:  # a task for each would cost as much as the search
+        of_users = await embeddings.of_users.get(users, time_remaining_s)
+        of_likes = await embeddings.of_likes.get(likes, time_remaining_s)
     return [of_users[w.user_id] if w.user_id is not None else of_likes[w.likes] if w.likes else None for w in wanted]
 
 

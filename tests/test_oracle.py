@@ -60,7 +60,7 @@ class World:
     def folded_in(self, movie_ids: np.ndarray) -> np.ndarray:
         """Five steps of projected gradient ascent on the likelihood of these movies, from their mean."""
         mean = self.embeddings[np.isin(self.movie_ids, movie_ids)].mean(axis=0)
-        user = mean / np.linalg.norm(mean)
+        user: np.ndarray = mean / np.linalg.norm(mean)
         for _ in range(5):
             logits = self.embeddings @ user / TEMPERATURE
             softmax = np.exp(logits - logits.max())

@@ -51,14 +51,20 @@ class UserTower(tf.Module):
         Projected gradient ascent on the training likelihood with the movies frozen, from the mean of the liked
         embeddings. Unknown ids count for nothing; a row without a known id gets zeros.
         """
-        liked = _look_up(self._movie_ids, self._movies, movie_id)  # float32[B, L, d]
+        # Read once: a lookup in the variable itself makes TensorFlow copy all of it at every later read. Measured with
+        # 8,452 movies of 256 dimensions, that took three quarters of the time of a call.
+        movies = tf.convert_to_tensor(self._movies)  # float32[num_movies, d]
+        liked = _look_up(self._movie_ids, movies, movie_id)  # float32[B, L, d]
         known = tf.reduce_any(liked != 0.0, axis=2, keepdims=True)  # bool[B, L, 1]
         count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)  # float32[B, 1]
         mean = tf.math.divide_no_nan(tf.reduce_sum(liked, axis=1), count)  # float32[B, d]
         user = tf.math.l2_normalize(mean, axis=1)
         for _ in range(FOLD_IN_STEPS):
-            logits = tf.matmul(user, self._movies, transpose_b=True) / self._temperature  # float32[B, num_movies]
-            expected = tf.matmul(tf.nn.softmax(logits), self._movies)  # float32[B, d]
+            # the large matrix first: for 32 users half the time of user × moviesᵀ
+            logits = tf.transpose(
+                tf.matmul(movies, user / self._temperature, transpose_b=True)
+            )  # float32[B, num_movies]
+            expected = tf.matmul(tf.nn.softmax(logits), movies)  # float32[B, d]
             user = tf.math.l2_normalize(user + FOLD_IN_STEP_SIZE * (mean - expected), axis=1)
         return {"user_embedding": tf.where(count > 0.0, user, tf.zeros_like(user))}
 
