@@ -21,8 +21,8 @@ help:
 	@echo 'make train         train and publish a release into artifacts/'
 	@echo 'make test          the whole test suite'
 	@echo 'make soak          the long runs: releases swapped under load for SOAK_SECONDS (120)'
-	@echo 'make check         ruff, mypy --strict, generated code up to date, proto lint'
-	@echo 'make protos        regenerate the code under protos/'
+	@echo 'make check         ruff, mypy --strict, generated code up to date, protos linted and compatible'
+	@echo 'make protos        regenerate the code under protos/ and docs/api.md'
 	@echo 'make compose-test  build the images and run docker-compose.yml, with a stand-in for the model server image'
 	@echo 'make lock          refresh constraints.txt'
 	@echo 'make clean         remove .venv, artifacts, caches'
@@ -49,8 +49,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@$(BIN)/python -m deploy.protos --check
-	@if command -v buf >/dev/null; then cd protos && buf lint && echo 'buf lint: clean'; \
-	else echo 'buf lint: skipped, buf is not on the PATH (npm install -g @bufbuild/buf)'; fi
+	@$(BIN)/python -m deploy.proto_lint
 
 protos: $(STAMP)
 	@$(BIN)/python -m deploy.protos

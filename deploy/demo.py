@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 import time
@@ -60,17 +61,52 @@ def _show(recommender: recommender_pb2_grpc.RecommenderServiceStub, dataset: Dat
         _side_by_side(user_id, _favourites(ratings[ratings["user_id"] == user_id]), response)
 
     _say("4. SimilarMovies: the neighbours of two popular movies")
-    popular = ratings["movie_id"].value_counts().index
-    for movie_id in (int(popular[0]), int(popular[9])):
+    popular = [int(movie_id) for movie_id in ratings["movie_id"].value_counts().index]
+    for movie_id in (popular[0], popular[9]):
         similar = recommender.SimilarMovies(api.SimilarMoviesRequest(movie_id=movie_id, limit=5), timeout=10)
         print(f"\n{similar.movie.title}")
         print(movie_table(similar.movies))
 
-    _say("5. Recommend: somebody the release does not know gets popular movies, and the answer says so")
-    newcomer = int(ratings["user_id"].max()) + 1
-    response = recommender.Recommend(api.RecommendRequest(user_id=newcomer, limit=5), timeout=10)
-    print(f"\nuser {newcomer}: {api.Source.Name(response.source)}")
+    _say("5. SearchMovies, then Recommend: somebody new names two movies, misspelt, and wants to know why")
+    liked = [_find(recommender, ratings, movie_id) for movie_id in (popular[4], popular[14])]
+    genre, year = liked[0].genres[0], liked[0].year - 10
+    request = api.RecommendRequest(
+        liked_movie_ids=[movie.movie_id for movie in liked],
+        limit=5,
+        filter=api.MovieFilter(genres=[genre], min_year=year),
+        explain=True,
+    )
+    response = recommender.Recommend(request, timeout=10)
+    print(f"\n{api.Source.Name(response.source)}, only {genre} since {year}")
     print(movie_table(response.movies))
+
+    _say("6. BatchRecommend: three users at once, one of them unknown, and a request that is wrong")
+    newcomer = int(ratings["user_id"].max()) + 1
+    user_ids = [int(counts.index[0]), int(counts.index[1]), newcomer, -1]
+    batch = api.BatchRecommendRequest(requests=[api.RecommendRequest(user_id=user, limit=2) for user in user_ids])
+    rows = []
+    for user, result in zip(user_ids, recommender.BatchRecommend(batch, timeout=10).results, strict=True):
+        titles = "; ".join(shorten(scored.movie.title, COLUMN) for scored in result.response.movies)
+        rows.append([str(user), titles or f"error {result.error.code}: {result.error.message}"])
+        rows[-1].insert(1, api.Source.Name(result.response.source) if titles else "")
+    print("\n" + format_table(["user", "source", "answer"], rows, right_aligned=(0,)))
+
+    _say("7. GetServingStatus: what is served")
+    status = recommender.GetServingStatus(api.GetServingStatusRequest(), timeout=10)
+    metrics = ", ".join(f"{name} {value:.3f}" for name, value in sorted(status.metrics.items()))
+    print(f"\nrelease {status.release}, trained on {status.dataset} ({metrics})")
+    print(f"model server {status.model_server.address}, versions {list(status.model_server.available_versions)}")
+
+
+def _find(recommender: recommender_pb2_grpc.RecommenderServiceStub, ratings: pd.DataFrame, movie_id: int) -> api.Movie:
+    """The movie as found by a careless version of its title."""
+    title = str(ratings.loc[ratings["movie_id"] == movie_id, "title"].iloc[0])
+    words = re.findall(r"\w+", title.partition("(")[0].lower())
+    longest = max(words, key=len)
+    query = " ".join(word if word != longest else word[:-2] + word[-1] for word in words)
+    found = recommender.SearchMovies(api.SearchMoviesRequest(query=query, limit=1), timeout=10).movies[0]
+    print(f"{query!r} is found to be {found.title}, movie {found.movie_id}")
+    return found
 
 
 def _favourites(rated: pd.DataFrame) -> list[str]:

@@ -15,7 +15,7 @@ from rapidfuzz import fuzz, process
 MIN_SIMILARITY = 75.0  # of two words, 0 to 100: one wrong letter in five, two swapped ones in six
 PREFIX_SIMILARITY = 0.9  # of a word with one that starts with it
 YEAR_SIMILARITY = 0.9  # of a number with the year; a title may have the number in it
-MIN_MATCHED = 0.6  # share of the query, by weight, that a title must match
+MIN_MATCHED = 0.65  # share of the query, by weight, that a title must match
 MAX_WORDS = 16  # of a query; the rest is ignored
 APOSTROPHES = re.compile("['\N{RIGHT SINGLE QUOTATION MARK}]")
 NUMERALS = dict(zip("ii iii iv vi vii viii ix xi xii xiii".split(), "2 3 4 6 7 8 9 11 12 13".split(), strict=True))
@@ -84,7 +84,7 @@ class TitleIndex:
     def _similar(self, word: str, is_last: bool) -> dict[int, float]:
         """Known words like this one, by number → similarity, 0 to 1."""
         similar: dict[int, float] = {}
-        if len(word) > 3 and not word.isdecimal():
+        if len(word) > 2 and not word.isdecimal():
             matches = process.extract(word, self._words, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY, limit=20)
             similar = {number: (ratio / 100) ** 2 for _, ratio, number in matches}
         if is_last and len(word) > 2 and not word.isdecimal():  # perhaps still being typed

@@ -1,0 +1,72 @@
+"""CPU per title search, against scoring every title with rapidfuzz's WRatio in the same run.
+
+    make train && python -m benchmarks.title_search
+
+Queries are titles of the newest release as people type them: lower case, without year and punctuation, one letter of
+the longest word missing. "found" is how often the movie itself is among the first three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from rapidfuzz import fuzz, process
+
+from recommender_service.release_files import read_movies
+from recommender_service.title_index import TitleIndex
+
+QUERIES, FIRST = 200, 3
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
+    artifacts = parser.parse_args(argv).artifacts
+    releases = sorted(path.parent for path in artifacts.glob("releases/*/manifest.json"))
+    if not releases:
+        sys.exit(f"error: no release in {artifacts}: run `make train` first")
+    movies, likes = read_movies(releases[-1] / "movies.csv")
+    titles = [movie.title for movie in movies]
+    index = TitleIndex(titles, [movie.year for movie in movies], likes)
+    lowered = [title.lower() for title in titles]
+
+    def scan(query: str) -> list[int]:
+        return [row for _, _, row in process.extract(query, lowered, scorer=fuzz.WRatio, limit=FIRST)]
+
+    rows = np.random.default_rng(0).choice(len(titles), QUERIES, replace=False).tolist()
+    queries = [_careless(titles[row]) for row in rows]
+    print(f"{len(titles):,} titles, {QUERIES} queries     median ms   99 % ms   found")
+    for name, search in (("title index", lambda query: index.search(query, FIRST)), ("WRatio on every title", scan)):
+        milliseconds, found = _measure(search, queries, rows)
+        slowest = float(np.percentile(milliseconds, 99))
+        print(f"{name:<32}{statistics.median(milliseconds):>10.2f}{slowest:>10.2f}{found:>8.0%}")
+
+
+def _measure(
+    search: Callable[[str], list[int]], queries: Sequence[str], rows: Sequence[int]
+) -> tuple[list[float], float]:
+    milliseconds, found = [], 0
+    for query, row in zip(queries, rows, strict=True):
+        before = time.process_time()
+        answer = search(query)
+        milliseconds.append((time.process_time() - before) * 1e3)
+        found += row in answer
+    return milliseconds, found / len(rows)
+
+
+def _careless(title: str) -> str:
+    words = re.findall(r"\w+", title.partition("(")[0].lower()) or [title.lower()]
+    longest = max(words, key=len)
+    middle = len(longest) // 2
+    return " ".join(word if word != longest else word[:middle] + word[middle + 1 :] for word in words)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
