@@ -69,6 +69,7 @@ def test_only_the_newest_two_are_kept_under_num_versions_2(versions: Path, tmp_p
         assert (client.predict(), client.predict(version=1), client.predict(version=2)) == (2, 1, 2)
         publish(versions, base, 3)
         client.wait_for(1, State.END)
+        client.wait_for(3, State.AVAILABLE)  # while 2 is available, 1 may go before 3 has come
         assert (client.predict(), client.predict(version=2)) == (3, 2)
 
 

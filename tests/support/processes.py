@@ -51,7 +51,14 @@ class Server:
         return [line for line in lines if line["event"] == name]
 
     def send(self, number: signal.Signals) -> None:
+        """Sends the signal; after SIGSTOP, returns once no thread runs any more."""
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            wait_for(lambda: all(state in "TtZ" for state in self._thread_states()), "the process has stopped")
+
+    def _thread_states(self) -> list[str]:
+        stats = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return [stat.read_text().rpartition(")")[2].split()[0] for stat in stats]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Sends the signal and returns the exit status."""
