@@ -22,7 +22,8 @@ import numpy as np
 from benchmarks.cpu import cpu_seconds
 from protos.tfserving.v1 import predict_pb2 as pb
 from tests.support.processes import model_server
-from trainer.user_tower import FOLD_IN_STEPS, UserTower, save_user_tower
+from trainer.fold_in import STEPS
+from trainer.user_tower import UserTower, save_user_tower
 
 NUM_MOVIES, DIM, LIKES, TEMPERATURE = 8_452, 256, 5, 0.12
 ROUNDS = 5
@@ -54,7 +55,7 @@ def main() -> None:
                     milliseconds.setdefault(("Predict", batch), []).append(used / calls / batch * 1e3)
                     used = _time(partial(_fold_in, movies, liked[batch]), calls)
                     milliseconds.setdefault(("numpy", batch), []).append(used / calls / batch * 1e3)
-    print(f"{'CPU per newcomer, ' + str(FOLD_IN_STEPS) + ' steps':<28}{'Predict ms':>11}{'numpy ms':>10}{'ratio':>7}")
+    print(f"{'CPU per newcomer, ' + str(STEPS) + ' steps':<28}{'Predict ms':>11}{'numpy ms':>10}{'ratio':>7}")
     for batch in CALLS:
         ours, reference = (statistics.median(milliseconds[name, batch]) for name in ("Predict", "numpy"))
         print(f"{f'{batch} in one Predict':<28}{ours:>11.2f}{reference:>10.2f}{ours / reference:>7.2f}")
@@ -63,7 +64,7 @@ def main() -> None:
 def _fold_in(movies: np.ndarray, movie_ids: np.ndarray) -> np.ndarray:
     mean = movies[movie_ids - 1].mean(axis=1)
     user = _unit(mean)
-    for _ in range(FOLD_IN_STEPS):
+    for _ in range(STEPS):
         weights = np.exp(user @ movies.T / TEMPERATURE)
         user = _unit(user + mean - weights @ movies / weights.sum(axis=1, keepdims=True))
     return user

@@ -1,7 +1,4 @@
-"""Which movies come first: neighbours of an embedding, popular ones, or ones alike in genres and year.
-
-As many as asked for, if so many qualify.
-"""
+"""Which movies come first: neighbours of a vector, or popular ones; as many as asked for, if so many qualify."""
 
 from __future__ import annotations
 
@@ -9,31 +6,25 @@ import math
 
 import numpy as np
 
-from recommender_service.release import Release
+from recommender_service.release import Release, Vectors
 
 # Among many candidates the trees' ends come into play: measured recall falls below its target under this effort.
 MIN_EFFORT_PER_CANDIDATE = 8
 
 MAX_REASONS = 3
-YEARS_APART = 20  # from which on two movies' years have nothing in common
 
 
 def nearest(
-    release: Release,
-    embedding: np.ndarray,
-    limit: int,
-    excluded: np.ndarray,
-    search_k: int,
-    qualifying: np.ndarray | None = None,
+    movies: Vectors, query: np.ndarray, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """(int rows, float32 cosines) of the `limit` nearest trained movies that qualify and are not excluded.
 
-    embedding: float32[embedding_dim], unit length.  excluded, qualifying: bool[num_movies]; None: all qualify.
-    search_k: the effort calibrated for lists of `index.recall_k`; longer lists get proportionally more, and once that
-    reaches the number of movies that qualify, they are all scored instead, which is exact and no dearer.
+    query: float32[dim of the movies' vectors], unit length.  excluded, qualifying: bool[num_movies]; None: all qualify.
+    The effort is calibrated for lists of `recall_k`; longer lists get proportionally more, and once that reaches the
+    number of movies that qualify, they are all scored instead, which is exact and no dearer.
     Fewer than `limit` only if fewer are left. Nearest first.
     """
-    num_movies = release.num_trained_movies
+    num_movies = len(movies.vectors)
     removed = excluded[:num_movies]
     num_qualifying, num_removed = num_movies, int(np.count_nonzero(removed))
     if qualifying is not None:
@@ -48,12 +39,12 @@ def nearest(
     wanted, share = limit + num_removed, num_qualifying / num_movies
     candidates = wanted if share == 1 else math.ceil((wanted + 3 * math.sqrt(wanted)) / share)
     effort = max(
-        search_k,
-        math.ceil(search_k * limit / share) // release.manifest.index.recall_k,
+        movies.search_k,
+        math.ceil(movies.search_k * limit / share) // movies.recall_k,
         MIN_EFFORT_PER_CANDIDATE * candidates,
     )
     if effort < num_qualifying:
-        found, distances = release.index.get_nns_by_vector(embedding, candidates, effort, include_distances=True)
+        found, distances = movies.index.get_nns_by_vector(query, candidates, effort, include_distances=True)
         rows = np.array(found, np.int64)
         kept = ~removed[rows]
         rows = rows[kept][:limit]
@@ -62,8 +53,8 @@ def nearest(
             return rows, 1 - distance * distance / 2  # both are of unit length
     rows = np.flatnonzero(~removed)
     if 2 * len(rows) < num_movies:
-        return _best(rows, release.embeddings[rows] @ embedding, limit)
-    return _best(rows, (release.embeddings @ embedding)[rows], limit)  # cheaper than to copy most of them
+        return _best(rows, movies.vectors[rows] @ query, limit)
+    return _best(rows, (movies.vectors @ query)[rows], limit)  # cheaper than to copy most of them
 
 
 def most_popular(
@@ -78,33 +69,12 @@ def most_popular(
     return rows, release.popularity[rows]
 
 
-def alike_in_genres_and_year(
-    release: Release, row: int, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """(int rows, float32 similarities) of trained movies: 0.8 × Jaccard index of the genres + 0.2 × nearness in years.
-
-    Among equals the more popular one comes first.  excluded, qualifying: bool[num_movies]; None: all qualify.
-    """
-    common, either = np.zeros(len(release.movies)), np.zeros(len(release.movies))
-    for has_it in release.genres.values():
-        common += has_it & has_it[row]
-        either += has_it | has_it[row]
-    scores = 0.8 * common / np.maximum(either, 1)
-    if release.years[row]:
-        apart = np.abs(release.years - release.years[row]) / YEARS_APART
-        scores += 0.2 * np.where(release.years > 0, np.maximum(1 - apart, 0), 0)
-    removed = excluded if qualifying is None else excluded | ~qualifying
-    rows = release.popular_rows[~removed[release.popular_rows]]
-    rows = rows[np.argsort(-scores[rows], kind="stable")][:limit]
-    return rows, scores[rows].astype(np.float32)
-
-
 def reasons(release: Release, rows: np.ndarray, liked: np.ndarray) -> list[list[tuple[int, float]]]:
     """For each row: up to three (row, cosine) of the liked movies nearest to it, itself not among them.
 
     rows, liked: int, of trained movies.
     """
-    cosines = release.embeddings[rows] @ release.embeddings[liked].T  # float32[len(rows), len(liked)]
+    cosines = release.embeddings.vectors[rows] @ release.embeddings.vectors[liked].T  # float32[len(rows), len(liked)]
     cosines[rows[:, None] == liked] = -np.inf
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :MAX_REASONS]
     nearest_first = np.take_along_axis(cosines, order, axis=1)

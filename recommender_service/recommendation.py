@@ -81,8 +81,7 @@ def answer(
     if embedding is None:
         rows, scores = most_popular(release, wanted.limit, wanted.excluded, wanted.qualifying)
     else:
-        search_k = release.manifest.index.recommend.search_k
-        rows, scores = nearest(release, embedding, wanted.limit, wanted.excluded, search_k, wanted.qualifying)
+        rows, scores = nearest(release.embeddings, embedding, wanted.limit, wanted.excluded, wanted.qualifying)
     movies = scored_movies(release, rows, scores)
     if wanted.explain and len(wanted.liked) and movies:
         _explain(release, movies, rows, wanted.liked)

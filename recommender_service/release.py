@@ -23,11 +23,24 @@ UNIT_NORM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
+class Vectors:
+    """vectors: float32[num_trained_movies, any], unit rows.  index: Annoy over the same rows.
+    search_k: the effort at which lists of recall_k are as good as exact ones."""
+
+    vectors: np.ndarray
+    index: AnnoyIndex
+    search_k: int
+    recall_k: int
+
+
+@dataclass(frozen=True)
 class Release:
     """Rows are positions in `movies`; the first manifest.num_trained_movies of them have an embedding.
 
     movies: in row order.  movie_ids: int64[num_movies], theirs.  movie_rows: movie_id → row.
-    embeddings: float32[num_trained_movies, embedding_dim], unit rows.  index: Annoy over the same rows.
+    embeddings: where users' neighbours are looked for.
+    similar: where movies' neighbours are looked for.
+    similar_vectors: float32[num_movies, similar_dim], unit rows, zeros where nothing is known of a movie.
     popular_rows: int64[num_trained_movies], most liked first, ties by movie_id.
     popularity: float32[num_movies], share of the users who liked each movie.
     years: int32[num_movies], 0 if unknown.  genres: name → bool[num_movies], in alphabetical order of the names.
@@ -41,8 +54,9 @@ class Release:
     movies: list[api.Movie]
     movie_ids: np.ndarray
     movie_rows: dict[int, int]
-    embeddings: np.ndarray
-    index: AnnoyIndex
+    embeddings: Vectors
+    similar: Vectors
+    similar_vectors: np.ndarray
     popular_rows: np.ndarray
     popularity: np.ndarray
     years: np.ndarray
@@ -60,7 +74,7 @@ class Release:
 
     @property
     def num_trained_movies(self) -> int:
-        return len(self.embeddings)
+        return len(self.embeddings.vectors)
 
     def watched(self, user_id: int) -> tuple[np.ndarray, np.ndarray]:
         """(int32 rows of the movies the user rated, those of them that the user liked); empty for an unknown user."""
@@ -76,7 +90,7 @@ class Release:
 
         The start of fold-in, without its gradient steps: recall@20 .244 where trained embeddings reach .278 (ML-1M).
         """
-        mean = self.embeddings[rows].mean(axis=0)
+        mean = self.embeddings.vectors[rows].mean(axis=0)
         unit: np.ndarray = mean / max(float(np.linalg.norm(mean)), np.finfo(np.float32).tiny)
         return unit
 
@@ -93,11 +107,12 @@ def load_release(folder: Path) -> Release:
     _expect(folder / "movies.csv", "different movie ids", len(movie_rows), manifest.num_movies)
 
     embeddings = _array(folder / "embeddings.npy", np.float32, (manifest.num_trained_movies, manifest.embedding_dim))
-    norms = np.linalg.norm(embeddings, axis=1)
-    if not (np.abs(norms - 1) < UNIT_NORM_TOLERANCE).all():
-        raise ReleaseError(
-            f"{folder / 'embeddings.npy'}: expected rows of length 1, got {norms.min():g} to {norms.max():g}"
-        )
+    _expect_unit_rows(folder / "embeddings.npy", embeddings)
+    similar_vectors = _array(folder / "similar_movies.npy", np.float32, (manifest.num_movies, None))
+    similar = similar_vectors[: manifest.num_trained_movies]
+    _expect_unit_rows(folder / "similar_movies.npy", similar)
+    if not np.isfinite(similar_vectors).all():
+        raise ReleaseError(f"{folder / 'similar_movies.npy'}: expected finite values")
 
     user_ids = _array(folder / "user_ids.npy", np.int64, (manifest.num_users,))
     if (np.diff(user_ids) <= 0).any():
@@ -113,14 +128,17 @@ def load_release(folder: Path) -> Release:
         raise ReleaseError(f"{folder / 'watched_positive.npy'}: expected every liked movie to have an embedding")
 
     movie_ids = np.array([movie.movie_id for movie in movies], np.int64)
+    recommend, similar_movies = manifest.index.recommend.search_k, manifest.index.similar_movies.search_k
+    recall_k = manifest.index.recall_k
     trained_ids = movie_ids[: manifest.num_trained_movies]
     return Release(
         manifest=manifest,
         movies=movies,
         movie_ids=movie_ids,
         movie_rows=movie_rows,
-        embeddings=embeddings,
-        index=_index(folder / "movies.ann", manifest),
+        embeddings=Vectors(embeddings, _index(folder / "movies.ann", manifest, embeddings), recommend, recall_k),
+        similar=Vectors(similar, _index(folder / "similar_movies.ann", manifest, similar), similar_movies, recall_k),
+        similar_vectors=similar_vectors,
         popular_rows=np.lexsort((trained_ids, -likes[: manifest.num_trained_movies])),
         popularity=(likes / manifest.num_users).astype(np.float32),
         years=np.array([movie.year for movie in movies], np.int32),
@@ -143,25 +161,32 @@ def _genres(movies: Sequence[api.Movie]) -> dict[str, np.ndarray]:
     return genres
 
 
-def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
+def _array(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray:
+    """shape: None where any size is right."""
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # numpy's header parser raises whatever a damaged header leads to
         raise ReleaseError(f"{path}: {error}") from error
-    if array.dtype != dtype or array.shape != shape:
-        expected = f"{np.dtype(dtype).name}{list(shape)}"
+    sizes = [got if size is None else size for size, got in zip(shape, array.shape, strict=False)]
+    if array.dtype != dtype or list(array.shape) != sizes or len(shape) != array.ndim or not all(array.shape[1:]):
+        expected = f"{np.dtype(dtype).name}{['any' if size is None else size for size in shape]}"
         raise ReleaseError(f"{path}: expected {expected}, got {array.dtype.name}{list(array.shape)}")
     return array.view(np.ndarray)  # still mapped; slices of numpy's memmap class cost several times as much
 
 
-def _index(path: Path, manifest: pb.Manifest) -> AnnoyIndex:
-    index = AnnoyIndex(manifest.embedding_dim, "angular")
+def _expect_unit_rows(path: Path, array: np.ndarray) -> None:
+    norms = np.linalg.norm(array, axis=1)
+    if not (np.abs(norms - 1) < UNIT_NORM_TOLERANCE).all():
+        raise ReleaseError(f"{path}: expected rows of length 1, got {norms.min():g} to {norms.max():g}")
+
+
+def _index(path: Path, manifest: pb.Manifest, vectors: np.ndarray) -> AnnoyIndex:
+    index = AnnoyIndex(vectors.shape[1], "angular")
     try:
         index.load(str(path))
     except OSError as error:
         raise ReleaseError(f"{path}: {error}") from error
     _expect(path, "items", index.get_n_items(), manifest.num_trained_movies)
-    _expect(path, "trees", index.get_n_trees(), manifest.index.num_trees)
     return index
 
 

@@ -13,9 +13,12 @@ from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 REQUIRED_FILES = frozenset(
-    "movies.csv embeddings.npy movies.ann user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy".split()
+    (
+        "movies.csv embeddings.npy movies.ann similar_movies.npy similar_movies.ann "
+        "user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy"
+    ).split()
 )
 MOVIE_COLUMNS = ["movie_id", "title", "year", "genres", "popularity"]
 

@@ -14,7 +14,7 @@ from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1 import recommender_pb2_grpc
 from recommender_service.checks import check_id, excluded_rows, limit_of, qualifying_rows
 from recommender_service.errors import InvalidArgument, NoActiveRelease, ServiceError, UnknownMovie
-from recommender_service.ranking import alike_in_genres_and_year, nearest
+from recommender_service.ranking import most_popular, nearest
 from recommender_service.recommendation import Wanted, answer, scored_movies, understand
 from recommender_service.title_index import words_of
 from recommender_service.watcher import Active, ReleaseWatcher
@@ -72,13 +72,14 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
         if row is None:
             raise UnknownMovie(request.movie_id, release.version)
         excluded[row] = True
-        if row < release.num_trained_movies:
-            source = api.SIMILARITY_SOURCE_EMBEDDINGS
-            search_k = release.manifest.index.similar_movies.search_k
-            rows, scores = nearest(release, release.embeddings[row], limit, excluded, search_k, qualifying)
-        else:
+        source = api.SIMILARITY_SOURCE_EMBEDDINGS
+        if row >= release.num_trained_movies:
             source = api.SIMILARITY_SOURCE_GENRES_AND_YEAR
-            rows, scores = alike_in_genres_and_year(release, row, limit, excluded, qualifying)
+        if release.similar_vectors[row].any():
+            rows, scores = nearest(release.similar, release.similar_vectors[row], limit, excluded, qualifying)
+        else:  # neither genres nor a year: nothing is like it
+            rows, _ = most_popular(release, limit, excluded, qualifying)
+            scores = np.zeros(len(rows), np.float32)
         movies = scored_movies(release, rows, scores)
         return api.SimilarMoviesResponse(
             movie=release.movies[row], movies=movies, release=release.version, source=source

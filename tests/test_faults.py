@@ -88,7 +88,7 @@ def check_degraded(running: Stack, reason: str) -> None:
     assert (ids(new), new.source) == ([5, 7, 9], SOURCE_FOLDED_IN)
     assert reason in new.degraded_reason
     similar = running.stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, limit=2), timeout=10)
-    assert [scored.movie.movie_id for scored in similar.movies] == [4, 6]
+    assert [scored.movie.movie_id for scored in similar.movies] == [8, 10]
     assert health_status(running.address) == "SERVING"
 
 

@@ -36,6 +36,21 @@ def test_movies_that_somebody_liked_come_first() -> None:
     assert known.popularity.tolist() == [1, 1, 0, 0]
 
 
+def test_history_weighs_likes_above_what_was_only_watched_and_new_above_old() -> None:
+    rated = ratings((7, 50, 5, 10), (7, 20, 1, 20), (7, 60, 4, 30), (7, 70, 4, 40), (3, 20, 1, 1), (4, 20, 5, 1))
+    known = interactions_of(rated, 3.5)
+    assert known.movie_ids.tolist() == [20, 50, 60, 70]
+    alike = known.history(recency=0, watched_weight=0.5)
+    assert alike.toarray().tolist() == [[0, 0, 0, 0], [1, 0, 0, 0], [0.5, 1, 1, 1]]  # user 3 liked nothing
+    fading = known.history(recency=2, watched_weight=0.5).toarray()[2]
+    assert fading == pytest.approx([0.5 * np.exp(-2 * 0.5), np.exp(-2 * 0.75), np.exp(-2 * 0.25), 1])
+
+
+def test_equal_or_missing_times_count_alike() -> None:
+    history = interactions_of(ratings((1, 5, 4, 0), (1, 6, 4, 0), (1, 7, 4, 0)), 3.5).history(3, 0.1)
+    assert len(set(history.data.tolist())) == 1
+
+
 def test_ids_without_a_row_are_minus_one() -> None:
     assert rows_of(np.array([30, 10, 20]), np.array([20, 5, 30, 99])).tolist() == [2, -1, 0, -1]
 

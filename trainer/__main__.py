@@ -1,5 +1,5 @@
 """Command line: `python -m trainer` trains and publishes a release; `… evaluate` scores a split;
-`… releases` lists, prunes and rolls back."""
+`… compare` scores baselines too; `… releases` lists, prunes and rolls back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pandas as pd
 from trainer.arguments import parse_arguments
 from trainer.datasets import DownloadError, find_dataset
 from trainer.hyperparameters import Hyperparameters
-from trainer.interactions import default_positive_threshold
+from trainer.interactions import default_positive_threshold, split_by_time
 from trainer.movies_reader import movies_from_csv
 from trainer.published import prune, published_releases, roll_back
 from trainer.ratings_files import Dataset
@@ -35,6 +35,8 @@ def main(argv: list[str]) -> int:
     try:
         if arguments.command == "evaluate":
             _evaluate(arguments)
+        elif arguments.command == "compare":
+            _compare(arguments)
         elif arguments.command == "releases":
             return _releases(arguments)
         else:
@@ -62,7 +64,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
     from trainer.training import train
 
-    train(dataset, threshold, _hyperparameters(arguments), arguments.artifacts)
+    train(dataset, threshold, _hyperparameters(arguments), arguments.artifacts, arguments.force)
 
 
 def _dataset(arguments: argparse.Namespace) -> Dataset:
@@ -88,14 +90,47 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     from trainer.console import epochs_bar, print_report
     from trainer.evaluation import evaluate
+    from trainer.task import task_of
 
     settings = _hyperparameters(arguments)
+    task = task_of(train, test, threshold)
     with epochs_bar(f"fit on {arguments.train}", settings.epochs) as on_epoch:
-        report = evaluate(train, test, threshold, settings, arguments.k, on_epoch)
+        report = evaluate(task, settings, arguments.k, on_epoch)
     print_report(report)
     if arguments.json is not None:
-        figures = {"positive_threshold": threshold, "hyperparameters": asdict(settings), **asdict(report)}
+        figures = {
+            "positive_threshold": threshold,
+            "hyperparameters": {**asdict(settings), "temperature": report.embeddings.temperature},
+            "num_users": len(task.user_ids),
+            "num_unknown_users": report.num_unknown_users,
+            "num_positives": int(task.held_out.nnz),
+            "num_unknown_positives": task.num_unknown_positives,
+            "num_repeated": task.num_repeated,
+            "is_later": task.is_later,
+            "evaluations": [
+                {"ranking": name, "metrics": scores.means, "standard_errors": scores.standard_errors}
+                for name, scores in report.scores.items()
+            ],
+            "calibration": asdict(report.calibration),
+        }
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    dataset = _dataset(arguments)
+    threshold = _threshold(arguments, dataset.ratings)
+
+    from trainer.baselines import baselines
+    from trainer.comparison import compare, compare_similar_movies
+    from trainer.console import print_comparison, print_similar_movies
+    from trainer.task import task_of
+
+    train, test = split_by_time(dataset.ratings)
+    task, settings = task_of(train, test, threshold), _hyperparameters(arguments)
+    print_comparison(compare(task, settings, arguments.seeds, arguments.k), arguments.k)
+    for name, reason in baselines(task)[1].items():
+        print(f"left out: {name}: {reason}")
+    print_similar_movies(compare_similar_movies(task, train, test, dataset.movies, settings))
 
 
 def _hyperparameters(arguments: argparse.Namespace) -> Hyperparameters:

@@ -9,7 +9,7 @@ from trainer.datasets import CACHE, DEFAULT_DATASET, PUBLISHED
 from trainer.hyperparameters import Hyperparameters
 from trainer.ratings_reader import FIVE_STARS, RatingScale
 
-COMMANDS = ("train", "evaluate", "releases")
+COMMANDS = ("train", "evaluate", "compare", "releases")
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -18,6 +18,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="evaluate, fit on all ratings, publish a release (the default)"))
     _add_evaluate(commands.add_parser("evaluate", help="fit on one file of ratings, score against another"))
+    _add_compare(commands.add_parser("compare", help="score the model and baselines on one split of a data set"))
     _add_releases(commands.add_parser("releases", help="list, prune or roll back what is published"))
     if not argv or argv[0] not in (*COMMANDS, "-h", "--help"):
         argv = ["train", *argv]
@@ -25,6 +26,28 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    parser.add_argument(
+        "--artifacts", type=Path, default=Path("artifacts"), help="where releases are published (default: artifacts)"
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="publish even if the figures are worse than those of popular movies, of the previous release, or of exact "
+        "search; the release's manifest records it",
+    )
+    parser.add_argument("--if-none", action="store_true", help="do nothing if a release is published there already")
+    _add_common(parser)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    parser.add_argument("--seeds", type=_positive_int, default=3, help="runs of the model (default: %(default)s)")
+    parser.add_argument("-k", type=_positive_int, default=20, help="length of the scored lists (default: %(default)s)")
+    _add_common(parser)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--dataset",
@@ -39,13 +62,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample-if-offline",
         action="store_true",
-        help="train on a small generated sample if the data set cannot be downloaded",
+        help="go on with a small generated sample if the data set cannot be downloaded",
     )
-    parser.add_argument(
-        "--artifacts", type=Path, default=Path("artifacts"), help="where releases are published (default: artifacts)"
-    )
-    parser.add_argument("--if-none", action="store_true", help="do nothing if a release is published there already")
-    _add_common(parser)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +109,24 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--epochs", type=_positive_int, default=defaults.epochs)
     model.add_argument("--batch-size", type=_positive_int, default=defaults.batch_size, help="users per step")
     model.add_argument("--learning-rate", type=_positive_float, default=defaults.learning_rate)
-    model.add_argument("--temperature", type=_positive_float, default=defaults.temperature)
+    model.add_argument(
+        "--temperature",
+        type=_positive_float,
+        default=defaults.temperature,
+        help="of the softmax (default: by the number of movies, 0.12 for 7,000)",
+    )
+    model.add_argument(
+        "--watched-weight",
+        type=_not_negative,
+        default=defaults.watched_weight,
+        help="of a movie watched but not liked, against 1 for a liked one (default: %(default)s)",
+    )
+    model.add_argument(
+        "--recency",
+        type=_not_negative,
+        default=defaults.recency,
+        help="a user's oldest rating counts exp(−recency) of the newest (default: %(default)s)",
+    )
     model.add_argument("--seed", type=int, default=defaults.seed)
 
 
@@ -106,6 +141,12 @@ def _positive_int(text: str) -> int:
     if int(text) <= 0:
         raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text}")
     return int(text)
+
+
+def _not_negative(text: str) -> float:
+    if not 0 <= float(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text}")
+    return float(text)
 
 
 def _positive_float(text: str) -> float:

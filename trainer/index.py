@@ -59,14 +59,17 @@ def calibrate_recommend(index: AnnoyIndex, embeddings: Embeddings, known: Intera
     return _calibrate(index, embeddings.users[users], embeddings.movies, known.watched_trained[users])
 
 
-def calibrate_similar_movies(index: AnnoyIndex, embeddings: Embeddings, known: Interactions) -> Calibration:
-    """The effort at which movies' nearest other movies are found; movies drawn as often as they are liked."""
+def calibrate_similar_movies(index: AnnoyIndex, vectors: np.ndarray, known: Interactions) -> Calibration:
+    """The effort at which movies' nearest other movies are found; movies drawn as often as they are liked.
+
+    vectors: float32[num_trained_movies, s], what the index was built of.
+    """
     rng = np.random.default_rng(SEED)
-    num_movies = len(embeddings.movies)
+    num_movies = len(vectors)
     chance = known.popularity[:num_movies] / known.popularity.sum()
     movies = rng.choice(num_movies, min(MAX_QUERIES, num_movies), replace=False, p=chance)
     itself = indicator(np.arange(len(movies)), movies, (len(movies), num_movies))
-    return _calibrate(index, embeddings.movies[movies], embeddings.movies, itself)
+    return _calibrate(index, vectors[movies], vectors, itself)
 
 
 def _calibrate(index: AnnoyIndex, queries: np.ndarray, movies: np.ndarray, exclude: sparse.csr_matrix) -> Calibration:
@@ -74,7 +77,7 @@ def _calibrate(index: AnnoyIndex, queries: np.ndarray, movies: np.ndarray, exclu
     exact = exact_ranking(queries, movies, exclude, RECALL_K)
     curve: list[Effort] = []
     for search_k in _efforts(len(movies)):
-        found, seconds = index_ranking(index, queries, exclude, RECALL_K, search_k)
+        found, seconds = index_ranking(index, movies, queries, exclude, RECALL_K, search_k)
         curve.append(Effort(search_k, _overlap(found, exact), float(np.median(seconds)) * 1e6))
         if curve[-1].recall >= TARGET_RECALL:
             break
@@ -82,12 +85,13 @@ def _calibrate(index: AnnoyIndex, queries: np.ndarray, movies: np.ndarray, exclu
 
 
 def index_ranking(
-    index: AnnoyIndex, queries: np.ndarray, exclude: sparse.csr_matrix, k: int, search_k: int
+    index: AnnoyIndex, movies: np.ndarray, queries: np.ndarray, exclude: sparse.csr_matrix, k: int, search_k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(int32[num_queries, k] rows, nearest first, −1 where fewer were found; float64[num_queries] seconds per query).
 
-    queries: float32[num_queries, d].  exclude: CSR[num_queries, num_movies].  Asks for k plus what is excluded, with
-    the effort that `Calibration` in manifest.proto prescribes, as the service does.
+    movies: float32[num_movies, d], what the index was built of.  queries: float32[num_queries, d].
+    exclude: CSR[num_queries, num_movies].  Asks for k plus what is excluded, with the effort that `Calibration` in
+    manifest.proto prescribes, or scores all movies where that is as cheap, as the service does.
     """
     ranked = np.full((len(queries), k), -1, np.int32)
     seconds = np.zeros(len(queries))
@@ -96,7 +100,10 @@ def index_ranking(
         wanted = k + len(excluded)
         effort = max(search_k, search_k * k // RECALL_K, MIN_EFFORT_PER_CANDIDATE * wanted)
         start = time.perf_counter()
-        rows = np.array(index.get_nns_by_vector(query, wanted, effort), np.int32)
+        if effort < len(movies):
+            rows = np.array(index.get_nns_by_vector(query, wanted, effort), np.int32)
+        else:
+            rows = np.argsort(-(movies @ query), kind="stable")[:wanted].astype(np.int32)
         seconds[i] = time.perf_counter() - start
         kept = rows[~np.isin(rows, excluded)][:k]
         ranked[i, : len(kept)] = kept

@@ -20,12 +20,19 @@ class Interactions:
     user_ids: int64[num_users], ascending; everybody who rated.
     movie_ids: int64[num_movies]; first the trained movies, which somebody liked, then the others; each part ascending.
     watched: CSR float32[num_users, num_movies], 1 where rated.
+    liked: bool[watched.nnz], for its entries in order: rated at least `positive_threshold`.
+    freshness: float32[watched.nnz], for its entries: the share of the user's ratings that are not newer, above 0 to 1;
+    the same for all of a user's ratings if their times are equal or missing.
+    stars: float32[watched.nnz], for its entries: the rating.
     positives: CSR float32[num_users, num_trained_movies], 1 where rated at least `positive_threshold`: liked.
     """
 
     user_ids: np.ndarray
     movie_ids: np.ndarray
     watched: sparse.csr_matrix
+    liked: np.ndarray
+    freshness: np.ndarray
+    stars: np.ndarray
     positives: sparse.csr_matrix
     positive_threshold: float
 
@@ -39,10 +46,31 @@ class Interactions:
         return self.watched[:, : self.num_trained_movies]
 
     @property
+    def stars_of_trained(self) -> np.ndarray:
+        """float32: the ratings of `watched_trained`, in the order of its entries."""
+        stars: np.ndarray = self.stars[self.watched.indices < self.num_trained_movies]
+        return stars
+
+    @property
     def popularity(self) -> np.ndarray:
         """int64[num_movies]: how many users liked each movie."""
         likes = np.asarray(self.positives.sum(axis=0)).ravel().astype(np.int64)
         return np.pad(likes, (0, len(self.movie_ids) - len(likes)))
+
+    def history(self, recency: float, watched_weight: float) -> sparse.csr_matrix:
+        """CSR float32[num_users, num_trained_movies]: what tells of a user's taste, and how much it counts.
+
+        1 for a movie they liked, `watched_weight` for one they only watched, times exp(−recency · share of the user's
+        ratings that are newer). Nothing for users who liked nothing.
+        """
+        weights = np.where(self.liked, 1.0, watched_weight) * np.exp(-recency * (1 - self.freshness))
+        likes = np.diff(self.positives.indptr)
+        weights[np.repeat(likes == 0, np.diff(self.watched.indptr))] = 0
+        indices, indptr = self.watched.indices, self.watched.indptr
+        history = sparse.csr_matrix((weights.astype(np.float32), indices, indptr), shape=self.watched.shape)
+        history = history[:, : self.num_trained_movies]
+        history.eliminate_zeros()
+        return history
 
 
 def interactions_of(
@@ -61,10 +89,15 @@ def interactions_of(
     others = np.setdiff1d(rated if catalogue is None else np.concatenate([rated, catalogue]), trained)
     movie_ids = np.concatenate([trained, others])
     movie_rows = rows_of(movie_ids, rated)
+    freshness = ratings.groupby("user_id")["timestamp"].rank(pct=True).to_numpy(np.float32)
+    in_order = np.lexsort((movie_rows, user_rows))
     return Interactions(
         user_ids,
         movie_ids,
         indicator(user_rows, movie_rows, (len(user_ids), len(movie_ids))),
+        liked[in_order],
+        freshness[in_order],
+        ratings["rating"].to_numpy(np.float32)[in_order],
         indicator(user_rows[liked], movie_rows[liked], (len(user_ids), len(trained))),
         positive_threshold,
     )

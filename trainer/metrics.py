@@ -1,4 +1,4 @@
-"""Ranking metrics with binary relevance. Each is a mean over users, in [0, 1].
+"""Ranking metrics with binary relevance, one value per user, in [0, 1].
 
 ranked_rows: int[num_users, k], best first, −1 where a user had fewer than k candidates.
 held_out: CSR[num_users, num_movies], nonzero where the user liked the movie in the test part: at least once per user.
@@ -10,21 +10,25 @@ import numpy as np
 from scipy import sparse
 
 
-def recall_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> float:
-    """Hits among the first k, divided by the user's held-out positives."""
-    return float(np.mean(_hits(ranked_rows, held_out).sum(axis=1) / np.diff(held_out.indptr)))
+def recall_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:
+    """float64[num_users]: hits among the first k, divided by the user's held-out positives."""
+    recalls: np.ndarray = _hits(ranked_rows, held_out).sum(axis=1) / np.diff(held_out.indptr)
+    return recalls
 
 
-def ndcg_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> float:
-    """DCG with discount 1/log2(rank + 1) over that of the best possible list (Järvelin & Kekäläinen 2002)."""
+def ndcg_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:
+    """float64[num_users]: DCG with discount 1/log2(rank + 1) over that of the best possible list (Järvelin &
+    Kekäläinen 2002)."""
     discounts = 1.0 / np.log2(np.arange(2, ranked_rows.shape[1] + 2))
     ideal = np.cumsum(discounts)[np.minimum(np.diff(held_out.indptr), ranked_rows.shape[1]) - 1]
-    return float(np.mean(_hits(ranked_rows, held_out) @ discounts / ideal))
+    ndcgs: np.ndarray = _hits(ranked_rows, held_out) @ discounts / ideal
+    return ndcgs
 
 
-def hit_rate_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> float:
-    """Share of users with at least one hit among the first k."""
-    return float(np.mean(_hits(ranked_rows, held_out).any(axis=1)))
+def hit_rate_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:
+    """float64[num_users]: 1 with at least one hit among the first k, else 0."""
+    hits: np.ndarray = np.any(_hits(ranked_rows, held_out), axis=1)
+    return hits.astype(np.float64)
 
 
 def coverage_at_k(ranked_rows: np.ndarray, num_movies: int) -> float:

@@ -1,8 +1,11 @@
 """The model: two embedding tables on the unit sphere, trained so that cosine ranks.
 
 The score of a movie for a user is the cosine of their embeddings divided by a temperature; the loss is the softmax
-cross-entropy of the user's positives over the whole catalogue (a multinomial likelihood, Liang et al. 2018, sec. 2).
+cross-entropy of the user's history over the whole catalogue (a multinomial likelihood, Liang et al. 2018, sec. 2).
 Cosine is the metric the Annoy index searches, so what is trained is what is served.
+
+The users' table is trained only for the movies' sake. Users are then folded in from their history, the latest of it
+counting most: what somebody watches next is nearer to what they watched last.
 """
 
 from __future__ import annotations
@@ -13,23 +16,26 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from trainer.hyperparameters import Hyperparameters
+from trainer.fold_in import fold_in
+from trainer.hyperparameters import Hyperparameters, default_temperature
+from trainer.interactions import Interactions
 from trainer.tensorflow_quietly import keras, tf
 
 
 @dataclass(frozen=True)
 class Embeddings:
     """users: float32[num_users, embedding_dim], unit rows; all zeros for a user without positives.
-    movies: float32[num_movies, embedding_dim], unit rows."""
+    movies: float32[num_movies, embedding_dim], unit rows.  temperature: what they were trained with."""
 
     users: np.ndarray
     movies: np.ndarray
+    temperature: float
 
 
 class CosineSoftmax(keras.Model):
     """Logits of every movie for a batch of users."""
 
-    def __init__(self, num_users: int, num_movies: int, settings: Hyperparameters) -> None:
+    def __init__(self, num_users: int, num_movies: int, temperature: float, settings: Hyperparameters) -> None:
         super().__init__()
         # On the sphere only the direction counts; the length sets how far one Adam step turns it.
         initializer = keras.initializers.RandomNormal(stddev=0.05, seed=settings.seed)
@@ -41,7 +47,7 @@ class CosineSoftmax(keras.Model):
             shape=(num_movies, settings.embedding_dim),
             initializer=keras.initializers.RandomNormal(stddev=0.05, seed=settings.seed + 1),
         )
-        self.temperature = settings.temperature
+        self.temperature = temperature
 
     def call(self, user_rows: tf.Tensor) -> tf.Tensor:
         """int32[B] → float32[B, num_movies]"""
@@ -50,27 +56,39 @@ class CosineSoftmax(keras.Model):
         return tf.matmul(users, movies, transpose_b=True) / self.temperature
 
 
-def multinomial_loss(positives: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Mean over users of −Σ log softmax over each user's positives.  positives, logits: float32[B, num_movies]."""
-    return -tf.reduce_mean(tf.reduce_sum(positives * tf.nn.log_softmax(logits), axis=1))
+def multinomial_loss(history: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Mean over users of −Σ weight · log softmax over each user's history.  history, logits: float32[B, num_movies]."""
+    return -tf.reduce_mean(tf.reduce_sum(history * tf.nn.log_softmax(logits), axis=1))
 
 
 def fit(
-    positives: sparse.csr_matrix,
+    known: Interactions,
     settings: Hyperparameters,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> Embeddings:
-    """Fits both towers to positives float32[num_users, num_movies]; the same seed gives the same embeddings.
+    """Fits the movies, then folds in the users; the same seed gives the same embeddings.
 
-    on_epoch(epoch from 1, mean loss per positive) is called after each pass over the users.
+    on_epoch(epoch from 1, mean loss per liked movie) is called after each pass over the users.
     """
-    users_with_taste = np.flatnonzero(np.diff(positives.indptr))
-    liked = positives[users_with_taste]  # CSR float32[U, num_movies]
-    num_users, num_movies = liked.shape
+    temperature = settings.temperature or default_temperature(known.num_trained_movies)
+    movies = _fit_movies(known.history(0.0, settings.watched_weight), temperature, settings, on_epoch)
+    users = fold_in(known.history(settings.recency, settings.watched_weight), movies, temperature)
+    return Embeddings(users, movies, temperature)
+
+
+def _fit_movies(
+    history: sparse.csr_matrix,
+    temperature: float,
+    settings: Hyperparameters,
+    on_epoch: Callable[[int, float], None],
+) -> np.ndarray:
+    """float32[num_movies, embedding_dim], unit rows.  history: CSR float32[num_users, num_movies], weights."""
+    histories = history[np.flatnonzero(np.diff(history.indptr))]  # CSR float32[U, num_movies]
+    num_users, num_movies = histories.shape
     batch_size = min(settings.batch_size, num_users)
     steps = -(-num_users // batch_size) * settings.epochs
 
-    model = CosineSoftmax(num_users, num_movies, settings)
+    model = CosineSoftmax(num_users, num_movies, temperature, settings)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps))
     optimizer.build(model.trainable_variables)
 
@@ -88,22 +106,13 @@ def fit(
         total = 0.0
         for start in range(0, num_users, batch_size):
             rows = order[start : start + batch_size]
-            batch = liked[rows].toarray()  # float32[B, num_movies]
+            batch = histories[rows].toarray()  # float32[B, num_movies]
             total += float(step(tf.constant(rows, tf.int32), tf.constant(batch))) * len(rows)
-        on_epoch(epoch, total / liked.nnz)
-    return Embeddings(
-        users=_scatter(users_with_taste, unit_rows(model.user_table.numpy()), positives.shape[0]),
-        movies=unit_rows(model.movie_table.numpy()),
-    )
+        on_epoch(epoch, total / histories.sum())
+    return unit_rows(model.movie_table.numpy())
 
 
 def unit_rows(matrix: np.ndarray) -> np.ndarray:
     """float32[n, d] with each row scaled to length 1."""
     unit: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     return unit.astype(np.float32)
-
-
-def _scatter(rows: np.ndarray, embeddings: np.ndarray, num_rows: int) -> np.ndarray:
-    table = np.zeros((num_rows, embeddings.shape[1]), np.float32)
-    table[rows] = embeddings
-    return table

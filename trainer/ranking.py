@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import sparse
 
@@ -13,9 +15,16 @@ def exact_ranking(users: np.ndarray, movies: np.ndarray, exclude: sparse.csr_mat
 
     users: float32[num_users, d].  movies: float32[num_movies, d].  exclude: CSR[num_users, num_movies].
     """
-    blocks = [
-        _top_k(users[i : i + BLOCK] @ movies.T, exclude[i : i + BLOCK], k) for i in range(0, users.shape[0], BLOCK)
-    ]
+    return scored_ranking(lambda rows: users[rows] @ movies.T, exclude, k)
+
+
+def scored_ranking(scores: Callable[[slice], np.ndarray], exclude: sparse.csr_matrix, k: int) -> np.ndarray:
+    """int32[num_users, k]: rows of the highest scores, as above.
+
+    scores: a new float32[B, num_movies] for a slice of the users.  exclude: CSR[num_users, num_movies].
+    """
+    slices = [slice(i, min(i + BLOCK, exclude.shape[0])) for i in range(0, exclude.shape[0], BLOCK)]
+    blocks = [_top_k(scores(rows), exclude[rows], k) for rows in slices]
     return np.concatenate(blocks) if blocks else np.empty((0, k), np.int32)
 
 

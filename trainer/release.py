@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ import pandas as pd
 from google.protobuf import json_format
 
 from protos.release.v1 import manifest_pb2 as pb
-from trainer.evaluation import Evaluation
+from trainer.evaluation import Report
 from trainer.hyperparameters import Hyperparameters
 from trainer.index import (
     NUM_TREES,
@@ -34,22 +34,24 @@ from trainer.interactions import Interactions, rows_of
 from trainer.model import Embeddings
 from trainer.published import MODEL_NAME, STAGING, locked, models_folder, releases_folder, version_of
 from trainer.ratings_files import Dataset
+from trainer.similar_movies import similar_movie_vectors
 from trainer.user_tower import UserTower, save_user_tower
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 NUM_PROBES = 5
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """One training run, ready to publish.  `known` covers every movie of the data set, rated or not."""
+    """One training run, ready to publish.  `known` covers every movie of the data set, rated or not.
+    report: of the same settings on a split; None if nothing was evaluated.  forced_despite: why not to publish it."""
 
     dataset: Dataset
     known: Interactions
     embeddings: Embeddings
     settings: Hyperparameters
-    evaluations: list[Evaluation]
-    num_evaluated_users: int
+    report: Report | None
+    forced_despite: Sequence[str] = ()
 
 
 def publish(fitted: Fitted, artifacts: Path) -> Path:
@@ -102,7 +104,7 @@ def _new_version(models: Path, releases: Path) -> Iterator[int]:
 def _write_model(fitted: Fitted, folder: Path) -> None:
     known, embeddings = fitted.known, fitted.embeddings
     trained = known.movie_ids[: known.num_trained_movies]
-    tower = UserTower(known.user_ids, embeddings.users, trained, embeddings.movies, fitted.settings.temperature)
+    tower = UserTower(known.user_ids, embeddings.users, trained, embeddings.movies, embeddings.temperature)
     save_user_tower(tower, MODEL_NAME, folder, known.user_ids, trained)
 
 
@@ -110,11 +112,16 @@ def _write_release(fitted: Fitted, version: int, folder: Path) -> None:
     known, embeddings, watched = fitted.known, fitted.embeddings, fitted.known.watched
     index = build_index(embeddings.movies, folder / "movies.ann")
     np.save(folder / "embeddings.npy", embeddings.movies)
-    _movie_table(fitted).to_csv(folder / "movies.csv", index=False, encoding="utf-8", lineterminator="\n")
+    table = _movie_table(fitted)
+    similar = similar_movie_vectors(embeddings.movies, table)
+    similar_trained = similar[: known.num_trained_movies]
+    similar_index = build_index(similar_trained, folder / "similar_movies.ann")
+    np.save(folder / "similar_movies.npy", similar)
+    table.to_csv(folder / "movies.csv", index=False, encoding="utf-8", lineterminator="\n")
     np.save(folder / "user_ids.npy", known.user_ids)
     np.save(folder / "watched_indptr.npy", watched.indptr.astype(np.int64))
     np.save(folder / "watched_rows.npy", watched.indices.astype(np.int32))
-    np.save(folder / "watched_positive.npy", _is_positive(known))
+    np.save(folder / "watched_positive.npy", known.liked)
     manifest = pb.Manifest(
         format_version=FORMAT_VERSION,
         model_name=MODEL_NAME,
@@ -131,23 +138,23 @@ def _write_release(fitted: Fitted, version: int, folder: Path) -> None:
             epochs=fitted.settings.epochs,
             batch_size=fitted.settings.batch_size,
             learning_rate=fitted.settings.learning_rate,
-            temperature=fitted.settings.temperature,
+            temperature=embeddings.temperature,
             positive_threshold=known.positive_threshold,
             seed=fitted.settings.seed,
+            watched_weight=fitted.settings.watched_weight,
+            recency=fitted.settings.recency,
         ),
         index=pb.Index(
             num_trees=NUM_TREES,
             recall_k=RECALL_K,
             target_recall=TARGET_RECALL,
             recommend=_calibration(calibrate_recommend(index, embeddings, known)),
-            similar_movies=_calibration(calibrate_similar_movies(index, embeddings, known)),
+            similar_movies=_calibration(calibrate_similar_movies(similar_index, similar_trained, known)),
         ),
-        evaluations=[
-            pb.Evaluation(ranking=e.ranking, metrics=e.metrics, num_users=fitted.num_evaluated_users)
-            for e in fitted.evaluations
-        ],
+        evaluations=_evaluations(fitted.report),
         files=[_file(path) for path in sorted(folder.iterdir())],
         probes=_probes(known.user_ids, embeddings.users),
+        forced_despite=fitted.forced_despite,
     )
     (folder / "manifest.json").write_text(
         json_format.MessageToJson(manifest, preserving_proto_field_name=True, indent=1) + "\n", encoding="utf-8"
@@ -161,12 +168,18 @@ def _movie_table(fitted: Fitted) -> pd.DataFrame:
     return table.assign(popularity=fitted.known.popularity)[["movie_id", "title", "year", "genres", "popularity"]]
 
 
-def _is_positive(known: Interactions) -> np.ndarray:
-    """bool[num_ratings], for the entries of `watched` in their order."""
-    users = np.repeat(np.arange(len(known.user_ids)), np.diff(known.watched.indptr))
-    liked = np.repeat(np.arange(len(known.user_ids)), np.diff(known.positives.indptr))
-    num_movies = len(known.movie_ids)
-    return np.isin(users * num_movies + known.watched.indices, liked * num_movies + known.positives.indices)
+def _evaluations(report: Report | None) -> list[pb.Evaluation]:
+    if report is None:
+        return []
+    return [
+        pb.Evaluation(
+            ranking=ranking,
+            metrics=scores.means,
+            standard_errors=scores.standard_errors,
+            num_users=len(report.task.user_ids),
+        )
+        for ranking, scores in report.scores.items()
+    ]
 
 
 def _calibration(calibration: Calibration) -> pb.Calibration:

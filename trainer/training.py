@@ -7,24 +7,37 @@ from pathlib import Path
 
 from trainer.console import epochs_bar, print_report
 from trainer.evaluation import evaluate
+from trainer.gate import GateError, failures
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import interactions_of, split_by_time
 from trainer.model import fit
+from trainer.published import published_releases
 from trainer.ratings_files import Dataset
 from trainer.release import Fitted, publish
+from trainer.task import task_of
 
 log = logging.getLogger(__name__)
 
 
-def train(dataset: Dataset, positive_threshold: float, settings: Hyperparameters, artifacts: Path) -> Path:
-    """Returns the published release's folder.  Raises DataError if the ratings hold too little to learn from."""
-    train_part, test_part = split_by_time(dataset.ratings)
+def train(
+    dataset: Dataset, positive_threshold: float, settings: Hyperparameters, artifacts: Path, force: bool = False
+) -> Path:
+    """Returns the published release's folder.  Raises DataError if the ratings hold too little to learn from, and
+    GateError if the figures are too bad, unless forced: then the release's manifest says so."""
+    task = task_of(*split_by_time(dataset.ratings), positive_threshold)
     with epochs_bar("fit on each user's first 80 %", settings.epochs) as on_epoch:
-        report = evaluate(train_part, test_part, positive_threshold, settings, on_epoch=on_epoch)
+        report = evaluate(task, settings, on_epoch=on_epoch)
     print_report(report)
+    manifests = [release.manifest for release in published_releases(artifacts) if release.manifest is not None]
+    passed = [manifest for manifest in manifests if not manifest.forced_despite]
+    problems = failures(report, passed[-1] if passed else None, dataset.fingerprint)
+    if problems and not force:
+        raise GateError(f"not published: {'; '.join(problems)} (--force publishes all the same)")
+    for problem in problems:
+        log.warning("publishing all the same: %s", problem)
     known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
     with epochs_bar("fit on all ratings", settings.epochs) as on_epoch:
-        embeddings = fit(known.positives, settings, on_epoch)
-    release = publish(Fitted(dataset, known, embeddings, settings, report.evaluations, report.num_users), artifacts)
+        embeddings = fit(known, settings, on_epoch)
+    release = publish(Fitted(dataset, known, embeddings, settings, report, problems), artifacts)
     log.info("published release %s: %s", release.name, release)
     return release

@@ -15,7 +15,7 @@ from trainer.release import Fitted, publish
 
 RANDOM_GENRES = ["Action", "Comedy", "Drama", "Horror", "Musical", "War"]
 LIKED, DISLIKED = 5.0, 1.0
-POSITIVE_THRESHOLD = 3.5
+POSITIVE_THRESHOLD, TEMPERATURE = 3.5, 0.12
 
 # Checkerboard: even users sit at 0°, odd ones at 90°. Movie 2 lies at 2°, movie 4 at 4°, movie 1 at 89°, movie 3 at 87°
 EVEN_USER, ODD_USER, USER_WITHOUT_LIKES, UNKNOWN_USER = 10, 11, 30, 12345
@@ -76,10 +76,10 @@ def publish_random(artifacts: Path, num_movies: int = 3000, dim: int = 16, heavy
 
 def _publish(artifacts: Path, ratings: pd.DataFrame, movies: pd.DataFrame, users: np.ndarray, items: np.ndarray) -> int:
     known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
-    embeddings = Embeddings(users.astype(np.float32), items.astype(np.float32))
+    embeddings = Embeddings(users.astype(np.float32), items.astype(np.float32), TEMPERATURE)
     settings = Hyperparameters(embedding_dim=items.shape[1])
     dataset = Dataset("hand-made", ratings, movies, fingerprint="0" * 64)
-    return int(publish(Fitted(dataset, known, embeddings, settings, [], 0), artifacts).name)
+    return int(publish(Fitted(dataset, known, embeddings, settings, None), artifacts).name)
 
 
 def _at_degrees(degrees: np.ndarray) -> np.ndarray:
