@@ -13,12 +13,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve train test soak check protos compose-test lock clean install
+.PHONY: help demo serve train report test soak check protos compose-test lock clean install
 
 help:
 	@echo 'make demo          train on MovieLens, publish, serve, show recommendations, stop'
 	@echo 'make serve         the same stack, up until Ctrl-C, with ready-to-paste grpcurl lines'
 	@echo 'make train         train and publish a release into artifacts/'
+	@echo 'make report        an HTML page about the newest release in artifacts/: figures, plots, examples'
 	@echo 'make test          the whole test suite'
 	@echo 'make soak          the long runs: releases swapped under load for SOAK_SECONDS (120)'
 	@echo 'make check         ruff, mypy --strict, generated code up to date, protos linted and compatible'
@@ -35,6 +36,9 @@ serve: $(STAMP)
 
 train: $(STAMP)
 	@$(BIN)/python -m trainer --dataset $(DATASET)
+
+report: $(STAMP)
+	@$(BIN)/python -m trainer report --dataset $(DATASET)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest
@@ -54,7 +58,10 @@ check: $(STAMP)
 protos: $(STAMP)
 	@$(BIN)/python -m deploy.protos
 
-compose-test: $(STAMP)
+compose-report: $(STAMP)
+	@$(BIN)/python -m trainer report --dataset $(DATASET)
+
+test: $(STAMP)
 	@$(BIN)/python -m deploy.compose_test
 
 lock: $(STAMP)
@@ -77,5 +84,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo 'setting up $(VENV) with $(PYTHON) (once, a minute or two: TensorFlow is large)'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt \
-		--editable '.[trainer,service,serving,dev]' | sed -nE 's/^ *(Downloading|Using cached|Building wheel for) ([^ ]+).*/  \1 \2/p'
+		--editable '.[trainer,report,service,serving,dev]' | sed -nE 's/^ *(Downloading|Using cached|Building wheel for) ([^ ]+).*/  \1 \2/p'
 	@touch $@

@@ -1,5 +1,5 @@
-"""Command line: `python -m trainer` trains and publishes a release; `… evaluate` scores a split;
-`… compare` scores baselines too; `… releases` lists, prunes and rolls back."""
+"""Command line: `python -m trainer` trains and publishes a release; `… evaluate` scores a split; `… compare` scores
+baselines too; `… report` writes a page about a release; `… releases` lists, prunes and rolls back."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def main(argv: list[str]) -> int:
             _evaluate(arguments)
         elif arguments.command == "compare":
             _compare(arguments)
+        elif arguments.command == "report":
+            _report(arguments)
         elif arguments.command == "releases":
             return _releases(arguments)
         else:
@@ -131,6 +133,15 @@ def _compare(arguments: argparse.Namespace) -> None:
     for name, reason in baselines(task)[1].items():
         print(f"left out: {name}: {reason}")
     print_similar_movies(compare_similar_movies(task, train, test, dataset.movies, settings))
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    dataset = _dataset(arguments)
+
+    from trainer.report import load, write_report
+
+    page = write_report(load(arguments.artifacts, arguments.release, dataset), arguments.artifacts)
+    print(f"wrote {page}: open it in a browser")
 
 
 def _hyperparameters(arguments: argparse.Namespace) -> Hyperparameters:

@@ -9,7 +9,7 @@ from trainer.datasets import CACHE, DEFAULT_DATASET, PUBLISHED
 from trainer.hyperparameters import Hyperparameters
 from trainer.ratings_reader import FIVE_STARS, RatingScale
 
-COMMANDS = ("train", "evaluate", "compare", "releases")
+COMMANDS = ("train", "evaluate", "compare", "report", "releases")
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -19,6 +19,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     _add_train(commands.add_parser("train", help="evaluate, fit on all ratings, publish a release (the default)"))
     _add_evaluate(commands.add_parser("evaluate", help="fit on one file of ratings, score against another"))
     _add_compare(commands.add_parser("compare", help="score the model and baselines on one split of a data set"))
+    _add_report(commands.add_parser("report", help="write an HTML page about a release"))
     _add_releases(commands.add_parser("releases", help="list, prune or roll back what is published"))
     if not argv or argv[0] not in (*COMMANDS, "-h", "--help"):
         argv = ["train", *argv]
@@ -45,6 +46,13 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=_positive_int, default=3, help="runs of the model (default: %(default)s)")
     parser.add_argument("-k", type=_positive_int, default=20, help="length of the scored lists (default: %(default)s)")
     _add_common(parser)
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
+    parser.add_argument("--release", type=_positive_int, help="its version (default: the newest)")
+    parser.add_argument("--rating-scale", type=_rating_scale, default=FIVE_STARS, help=argparse.SUPPRESS)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

@@ -155,6 +155,7 @@ def _write_release(fitted: Fitted, version: int, folder: Path) -> None:
         files=[_file(path) for path in sorted(folder.iterdir())],
         probes=_probes(known.user_ids, embeddings.users),
         forced_despite=fitted.forced_despite,
+        report=f"reports/{version}.html",
     )
     (folder / "manifest.json").write_text(
         json_format.MessageToJson(manifest, preserving_proto_field_name=True, indent=1) + "\n", encoding="utf-8"

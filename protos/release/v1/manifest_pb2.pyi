@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Manifest(_message.Message):
-    __slots__ = ("format_version", "model_name", "version", "embedding_dim", "num_users", "num_movies", "num_trained_movies", "num_ratings", "dataset", "hyperparameters", "index", "evaluations", "files", "probes", "forced_despite")
+    __slots__ = ("format_version", "model_name", "version", "embedding_dim", "num_users", "num_movies", "num_trained_movies", "num_ratings", "dataset", "hyperparameters", "index", "evaluations", "files", "probes", "forced_despite", "report")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,7 @@ class Manifest(_message.Message):
     FILES_FIELD_NUMBER: _ClassVar[int]
     PROBES_FIELD_NUMBER: _ClassVar[int]
     FORCED_DESPITE_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     model_name: str
     version: int
@@ -38,7 +39,8 @@ class Manifest(_message.Message):
     files: _containers.RepeatedCompositeFieldContainer[File]
     probes: _containers.RepeatedCompositeFieldContainer[Probe]
     forced_despite: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, format_version: _Optional[int] = ..., model_name: _Optional[str] = ..., version: _Optional[int] = ..., embedding_dim: _Optional[int] = ..., num_users: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_trained_movies: _Optional[int] = ..., num_ratings: _Optional[int] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., index: _Optional[_Union[Index, _Mapping]] = ..., evaluations: _Optional[_Iterable[_Union[Evaluation, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., forced_despite: _Optional[_Iterable[str]] = ...) -> None: ...
+    report: str
+    def __init__(self, format_version: _Optional[int] = ..., model_name: _Optional[str] = ..., version: _Optional[int] = ..., embedding_dim: _Optional[int] = ..., num_users: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_trained_movies: _Optional[int] = ..., num_ratings: _Optional[int] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., index: _Optional[_Union[Index, _Mapping]] = ..., evaluations: _Optional[_Iterable[_Union[Evaluation, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., forced_despite: _Optional[_Iterable[str]] = ..., report: _Optional[str] = ...) -> None: ...
 
 class Dataset(_message.Message):
     __slots__ = ("name", "fingerprint", "generated")
