@@ -1,5 +1,4 @@
-"""Command line: `python -m trainer` trains and publishes a release; `… evaluate` scores a split; `… compare` scores
-baselines too; `… report` writes a page about a release; `… releases` lists, prunes and rolls back."""
+"""Command line: `python -m trainer` trains and publishes a release; its other commands are in arguments.py."""
 
 from __future__ import annotations
 
@@ -27,6 +26,8 @@ from trainer.sample import generate
 
 log = logging.getLogger("trainer")
 
+REPORT_PACKAGES = ("optuna", "plotly", "sklearn")  # of the extra `report`, which an image that only trains lacks
+
 
 def main(argv: list[str]) -> int:
     """Returns the exit status: 1 for data that cannot be used, 2 for wrong flags."""
@@ -37,6 +38,8 @@ def main(argv: list[str]) -> int:
             _evaluate(arguments)
         elif arguments.command == "compare":
             _compare(arguments)
+        elif arguments.command == "tune":
+            _tune(arguments)
         elif arguments.command == "report":
             _report(arguments)
         elif arguments.command == "releases":
@@ -45,6 +48,11 @@ def main(argv: list[str]) -> int:
             _train(arguments)
     except (DataError, DownloadError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name not in REPORT_PACKAGES:
+            raise
+        print(f"error: {error.name} is not installed: pip install '.[report]'", file=sys.stderr)
         return 1
     return 0
 
@@ -133,6 +141,17 @@ def _compare(arguments: argparse.Namespace) -> None:
     for name, reason in baselines(task)[1].items():
         print(f"left out: {name}: {reason}")
     print_similar_movies(compare_similar_movies(task, train, test, dataset.movies, settings))
+
+
+def _tune(arguments: argparse.Namespace) -> None:
+    dataset = _dataset(arguments)
+    threshold = _threshold(arguments, dataset.ratings)
+
+    from trainer.tuning import flags_of, tune
+
+    study, log_file = tune(dataset, threshold, _hyperparameters(arguments), arguments.seconds, arguments.study)
+    print(f"best of {len(study.trials)} trials, kept in {log_file}: recall@20 {study.best_value:.4f}, with")
+    print(f"python -m trainer {flags_of(study)}")
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from trainer.datasets import CACHE, DEFAULT_DATASET, PUBLISHED
 from trainer.hyperparameters import Hyperparameters
 from trainer.ratings_reader import FIVE_STARS, RatingScale
 
-COMMANDS = ("train", "evaluate", "compare", "report", "releases")
+COMMANDS = ("train", "evaluate", "compare", "tune", "report", "releases")
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -19,6 +19,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     _add_train(commands.add_parser("train", help="evaluate, fit on all ratings, publish a release (the default)"))
     _add_evaluate(commands.add_parser("evaluate", help="fit on one file of ratings, score against another"))
     _add_compare(commands.add_parser("compare", help="score the model and baselines on one split of a data set"))
+    _add_tune(commands.add_parser("tune", help="search hyperparameters on an inner split, for a given time"))
     _add_report(commands.add_parser("report", help="write an HTML page about a release"))
     _add_releases(commands.add_parser("releases", help="list, prune or roll back what is published"))
     if not argv or argv[0] not in (*COMMANDS, "-h", "--help"):
@@ -45,6 +46,15 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument("--seeds", type=_positive_int, default=3, help="runs of the model (default: %(default)s)")
     parser.add_argument("-k", type=_positive_int, default=20, help="length of the scored lists (default: %(default)s)")
+    _add_common(parser)
+
+
+def _add_tune(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    parser.add_argument("--seconds", type=_positive_float, default=600.0, help="how long (default: %(default)g)")
+    parser.add_argument(
+        "--study", type=Path, default=Path("artifacts/tuning"), help="where trials are kept, to go on (%(default)s)"
+    )
     _add_common(parser)
 
 

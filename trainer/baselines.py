@@ -65,6 +65,7 @@ def dot_product(task: Task, k: int) -> np.ndarray:
     """
     from trainer.tensorflow_quietly import keras, tf
 
+    keras.utils.set_random_seed(0)
     watched = task.known.watched_trained.tocoo()
     user, movie = keras.Input((), dtype="int32"), keras.Input((), dtype="int32")
     user_table = keras.layers.Embedding(watched.shape[0], NOTEBOOK_DIM)

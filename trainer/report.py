@@ -123,7 +123,7 @@ def write_report(release: Loaded, artifacts: Path) -> Path:
         ("Ten movies", _example_movies(release), []),
         (
             "A map",
-            "<p>The most liked movies, alike ones near to each other (t-SNE of similar_movies.npy), by first genre.</p>",
+            "<p>The most liked movies, alike ones near each other (t-SNE of similar_movies.npy), by first genre.</p>",
             [figures.movie_map(release.similar, release.movies)],
         ),
     ]
