@@ -58,10 +58,7 @@ check: $(STAMP)
 protos: $(STAMP)
 	@$(BIN)/python -m deploy.protos
 
-compose-report: $(STAMP)
-	@$(BIN)/python -m trainer report --dataset $(DATASET)
-
-test: $(STAMP)
+compose-test: $(STAMP)
 	@$(BIN)/python -m deploy.compose_test
 
 lock: $(STAMP)

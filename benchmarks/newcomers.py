@@ -1,0 +1,81 @@
+"""How well somebody is served whom the model has never seen, from all of their history and from a few liked movies.
+
+    MOVIELENS_DIR=… python -m benchmarks.newcomers
+
+Each fifth of the users in turn is left out of training altogether and folded in afterwards. The reference is the same
+users, on the same split, with movies trained on everybody.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from trainer.datasets import CACHE, DEFAULT_DATASET, find_dataset
+from trainer.fold_in import fold_in
+from trainer.hyperparameters import Hyperparameters
+from trainer.interactions import Interactions, default_positive_threshold, interactions_of, rows_of, split_by_time
+from trainer.model import fit
+from trainer.ranking import exact_ranking
+from trainer.ratings_reader import FIVE_STARS
+from trainer.task import task_of
+
+K, FOLDS, LIKES = 20, 5, (10, 5, 3)
+
+
+def main() -> None:
+    dataset = find_dataset(DEFAULT_DATASET, None, CACHE)
+    train, test = split_by_time(dataset.ratings)
+    threshold = default_positive_threshold(train, FIVE_STARS.highest)
+    task, settings = task_of(train, test, threshold), Hyperparameters()
+    known = task.known
+    all_history = known.history(settings.recency, settings.watched_weight)
+    histories = {"folded in, from all they watched": all_history}
+    histories |= {f"folded in, from {n} liked movies": _last(known.history(1.0, 0.0), n) for n in LIKES}
+    trained_in = fit(known, settings)
+    tables = {name: np.zeros_like(trained_in.users) for name in histories}
+    ranked = {name: np.empty((len(task.user_ids), K), np.int32) for name in histories}
+    for fold in np.array_split(np.random.default_rng(0).permutation(len(known.user_ids)), FOLDS):
+        movies, temperature = _fit_without(known, fold, train, threshold, settings)
+        in_fold = np.isin(task.user_rows, fold)
+        for name, history in histories.items():
+            has_embedding = sparse.diags(movies.any(axis=1).astype(np.float32))
+            tables[name][fold] = fold_in(sparse.csr_matrix(history[fold] @ has_embedding), movies, temperature)
+            users = task.of_users(tables[name])[in_fold]
+            ranked[name][in_fold] = exact_ranking(users, movies, task.watched[in_fold], K)
+    rankings = {
+        "trained in": exact_ranking(task.of_users(trained_in.users), trained_in.movies, task.watched, K),
+        **ranked,
+        "popular movies": task.popularity_ranking(K),
+    }
+    recalls = {name: task.scores(rows, K).means[f"recall@{K}"] for name, rows in rankings.items()}
+    print(f"{f'{len(task.user_ids)} users':<36}{f'recall@{K}':>10}{'share':>8}")
+    for name, recall in recalls.items():
+        print(f"{name:<36}{recall:>10.4f}{recall / recalls['trained in']:>8.2f}")
+
+
+def _fit_without(
+    known: Interactions, newcomers: np.ndarray, train: pd.DataFrame, threshold: float, settings: Hyperparameters
+) -> tuple[np.ndarray, float]:
+    """(float32[num_trained_movies, d] in the rows of `known`, zeros for movies only newcomers liked; temperature)"""
+    others = interactions_of(train[~train["user_id"].isin(known.user_ids[newcomers])], threshold)
+    fitted = fit(others, settings)
+    rows = rows_of(others.movie_ids[: others.num_trained_movies], known.movie_ids[: known.num_trained_movies])
+    return np.where((rows >= 0)[:, None], fitted.movies[rows], 0).astype(np.float32), fitted.temperature
+
+
+def _last(history: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
+    """1 for each user's `count` latest likes.  history: CSR float32[num_users, num_movies], the later the larger."""
+    kept = history.copy()
+    for start, end in zip(kept.indptr, kept.indptr[1:], strict=False):
+        latest = np.argsort(-kept.data[start:end], kind="stable")[:count]
+        weights = np.zeros(end - start, np.float32)
+        weights[latest] = 1
+        kept.data[start:end] = weights
+    kept.eliminate_zeros()
+    return kept
+
+
+if __name__ == "__main__":
+    main()
