@@ -2,7 +2,7 @@
 
     MOVIELENS_DIR=… python -m benchmarks.newcomers
 
-Each fifth of the users in turn is left out of training altogether and folded in afterwards. The reference is the same
+Each twelfth of the users in turn is left out of training altogether and folded in afterwards. The reference is the same
 users, on the same split, with movies trained on everybody.
 """
 
@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from trainer.datasets import CACHE, DEFAULT_DATASET, find_dataset
-from trainer.fold_in import fold_in
+from trainer.fold_in import STEPS, fold_in
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import Interactions, default_positive_threshold, interactions_of, rows_of, split_by_time
 from trainer.model import fit
@@ -21,7 +21,7 @@ from trainer.ranking import exact_ranking
 from trainer.ratings_reader import FIVE_STARS
 from trainer.task import task_of
 
-K, FOLDS, LIKES = 20, 5, (10, 5, 3)
+K, FOLDS, LIKES = 20, 12, (10, 5, 3)
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
         in_fold = np.isin(task.user_rows, fold)
         for name, history in histories.items():
             has_embedding = sparse.diags(movies.any(axis=1).astype(np.float32))
-            tables[name][fold] = fold_in(sparse.csr_matrix(history[fold] @ has_embedding), movies, temperature)
+            tables[name][fold] = fold_in(sparse.csr_matrix(history[fold] @ has_embedding), movies, temperature, STEPS)
             users = task.of_users(tables[name])[in_fold]
             ranked[name][in_fold] = exact_ranking(users, movies, task.watched[in_fold], K)
     rankings = {
