@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
 
     try:
         serve(flags, models)
-    except (LoadError, CannotListen) as error:
+    except (LoadError, CannotListen, ConfigError) as error:
         log.error("%s", error)
         return 1
     return 0

@@ -12,10 +12,8 @@ from typing import NoReturn
 
 # Flags of TensorFlow Serving that change nothing a caller of the stand-in could see, or that it lacks.
 WITHOUT_EFFECT = (
-    "rest_api_port",
     "rest_api_num_threads",
     "rest_api_timeout_in_ms",
-    "monitoring_config_file",
     "enable_batching",
     "batching_parameters_file",
     "tensorflow_session_parallelism",
@@ -52,6 +50,8 @@ def parse_flags(argv: list[str]) -> argparse.Namespace:
         default=8500,
         help="gRPC port; 0 takes a free one (the real server: no gRPC at all)",
     )
+    add("--rest_api_port", type=_whole_number(0, 65535), default=0, help="REST and metrics; 0 for none")
+    add("--monitoring_config_file", default="", help="text proto MonitoringConfig; needs --rest_api_port")
     add("--model_name", default="default")
     add("--model_base_path", default="")
     add("--model_config_file", default="", help="text proto ModelServerConfig; name and base path are then ignored")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,16 @@ GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """TensorFlow Serving's flags of the same names; a negative interval does not wait."""
+    """TensorFlow Serving's flags of the same names; a negative interval does not wait.
+
+    on_warmed_up: is told the version's folder, the outcome and the microseconds of every warm-up.
+    """
 
     max_num_retries: int
     retry_interval_s: float
     warm_up: bool
     as_content: bool
+    on_warmed_up: Callable[[str, StatusCode, float], None] = lambda folder, code, microseconds: None
 
 
 class LoadFailed(Exception):
@@ -44,7 +49,7 @@ def load(name: str, version: int, folder: Path, options: LoadOptions, stopping: 
         started = time.monotonic()
         try:
             servable = Servable(name, version, folder, options.as_content)
-            warmup_records = warm_up(servable, folder) if options.warm_up else 0
+            warmup_records = _warm_up(servable, folder, options) if options.warm_up else 0
         except Exception as error:  # there is no end to what a broken SavedModel makes TensorFlow raise
             failure = _explain(error, folder)
             log.error("cannot load %s version %d, %d retries left: %s", name, version, retries_left, failure)
@@ -60,6 +65,17 @@ def load(name: str, version: int, folder: Path, options: LoadOptions, stopping: 
         if retries_left and stopping.wait(max(options.retry_interval_s, 0.0)):
             break
     raise failure
+
+
+def _warm_up(servable: Servable, folder: Path, options: LoadOptions) -> int:
+    started, code = time.perf_counter(), StatusCode.OK
+    try:
+        return warm_up(servable, folder)
+    except StatusError as error:
+        code = error.code
+        raise
+    finally:
+        options.on_warmed_up(str(folder), code, (time.perf_counter() - started) * 1e6)
 
 
 def _explain(error: Exception, folder: Path) -> LoadFailed:

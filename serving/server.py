@@ -20,6 +20,8 @@ from tensorflow_serving.apis import (
 
 from serving.config import ModelConfig
 from serving.loading import LoadOptions
+from serving.monitoring import Metrics, metrics_path
+from serving.rest import Rest, serve_rest
 from serving.servicers import ModelServicer, PredictionServicer
 from serving.versions import Versions
 from serving.watcher import FolderWatcher, LoadError
@@ -48,14 +50,17 @@ class CannotListen(Exception):
 def serve(flags: argparse.Namespace, models: list[ModelConfig]) -> None:
     """Serves until SIGTERM or SIGINT, then lets calls under way finish.
 
-    Raises LoadError if a model cannot be loaded, CannotListen if the port is taken.
+    Raises LoadError if a model cannot be loaded, CannotListen if a port is taken, ConfigError for a bad monitoring
+    file.
     """
     versions = Versions(models)
+    metrics, path = Metrics(), metrics_path(flags)
     load_options = LoadOptions(
         max_num_retries=flags.max_num_load_retries,
         retry_interval_s=flags.load_retry_interval_micros / 1e6,
         warm_up=flags.enable_model_warmup,
         as_content=flags.enable_serialization_as_tensor_content,
+        on_warmed_up=metrics.warmed_up,
     )
     watcher = FolderWatcher(versions, flags.file_system_poll_wait_seconds, load_options)
     # what the main thread waits for; of all queues and events only this one may be used in a signal handler
@@ -67,17 +72,22 @@ def serve(flags: argparse.Namespace, models: list[ModelConfig]) -> None:
     if isinstance(outcome, LoadError):
         raise outcome
     if outcome is None:
-        server = _start(flags, versions)
+        server = _start(flags, versions, metrics)
+        if flags.rest_api_port:
+            try:
+                serve_rest(flags.host, flags.rest_api_port, Rest(versions, metrics, path))
+            except OSError as error:
+                raise CannotListen(f"cannot listen on {flags.host}:{flags.rest_api_port}: {error}") from error
         news.get()
         log.info("stopping: calls under way may take %g s", GRACE_S)
         watcher.stop()
         server.stop(GRACE_S).wait()
 
 
-def _start(flags: argparse.Namespace, versions: Versions) -> grpc.Server:
+def _start(flags: argparse.Namespace, versions: Versions, metrics: Metrics) -> grpc.Server:
     executor = futures.ThreadPoolExecutor(max_workers=flags.grpc_max_threads)
     server = grpc.server(executor, options=OPTIONS, maximum_concurrent_rpcs=flags.grpc_max_threads)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionServicer(versions), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionServicer(versions, metrics), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(versions), server)
     if flags.enable_grpc_healthcheck_service:
         health_pb2_grpc.add_HealthServicer_to_server(_health(), server)

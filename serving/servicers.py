@@ -13,6 +13,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.monitoring import Metrics
 from serving.status import StatusError
 from serving.versions import Versions
 
@@ -22,16 +23,18 @@ SIGNATURE_DEF = "signature_def"
 class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata; the other RPCs are UNIMPLEMENTED."""
 
-    def __init__(self, versions: Versions) -> None:
+    def __init__(self, versions: Versions, metrics: Metrics) -> None:
         self._versions = versions
+        self._metrics = metrics
 
     def Predict(
         self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
     ) -> predict_pb2.PredictResponse:
         try:
-            spec = _model_spec(request)
-            with self._versions.servable(*spec) as servable:
-                return servable.predict(request)
+            with self._metrics.request(request.model_spec.name, "Predict", "GRPC"):
+                spec = _model_spec(request)
+                with self._versions.servable(*spec) as servable:
+                    return servable.predict(request)
         except StatusError as error:
             context.abort(error.code, error.message)
 
@@ -39,13 +42,14 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         try:
-            return self._metadata(request)
+            return self.metadata(request)
         except StatusError as error:
             context.abort(error.code, error.message)
 
-    def _metadata(
+    def metadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        """Raises StatusError."""
         if not request.HasField("model_spec"):
             raise _invalid("Missing ModelSpec")
         if not request.metadata_field:
@@ -74,13 +78,14 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
     ) -> get_model_status_pb2.GetModelStatusResponse:
         try:
-            return self._status(request)
+            return self.status(request)
         except StatusError as error:
             context.abort(error.code, error.message)
 
-    def _status(
+    def status(
         self, request: get_model_status_pb2.GetModelStatusRequest
     ) -> get_model_status_pb2.GetModelStatusResponse:
+        """Raises StatusError."""
         if not request.HasField("model_spec"):
             raise _invalid("Missing ModelSpec")
         spec = request.model_spec
