@@ -61,10 +61,7 @@ def models_from(flags: argparse.Namespace) -> list[ModelConfig]:
         parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    models = [_model(path, config) for config in parsed.model_config_list.config]
-    names = [model.name for model in models]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{path}: expected unique model names, got {', '.join(names)}")
+    models = models_of(parsed, path)
     if not models:
         raise ConfigError(f"{path}: expected at least one model")
     if not flags.allow_version_labels_for_unavailable_models:
@@ -72,7 +69,16 @@ def models_from(flags: argparse.Namespace) -> list[ModelConfig]:
     return models
 
 
-def _model(path: Path, config: model_server_config_pb2.ModelConfig) -> ModelConfig:
+def models_of(parsed: model_server_config_pb2.ModelServerConfig, source: Path | str) -> list[ModelConfig]:
+    """Raises ConfigError naming the source."""
+    models = [_model(source, config) for config in parsed.model_config_list.config]
+    names = [model.name for model in models]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{source}: expected unique model names, got {', '.join(names)}")
+    return models
+
+
+def _model(path: Path | str, config: model_server_config_pb2.ModelConfig) -> ModelConfig:
     if config.model_platform != "tensorflow":
         raise ConfigError(f"{path}: {config.name}: expected model_platform tensorflow, got {config.model_platform!r}")
     labels = dict(config.version_labels)

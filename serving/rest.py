@@ -21,7 +21,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from serving.monitoring import Metrics
 from serving.servable import DEFAULT_SIGNATURE, Servable
-from serving.servicers import ModelServicer, PredictionServicer
+from serving.servicers import PredictionServicer, model_status
 from serving.status import StatusError
 from serving.tensors import type_name
 from serving.versions import Versions
@@ -76,7 +76,7 @@ class Rest:
             return {"model_spec": spec, "metadata": {"signature_def": _to_json(signatures)}}
         status = get_model_status_pb2.GetModelStatusRequest()
         _fill_spec(status.model_spec, name, version, label)
-        return _to_json(ModelServicer(self.versions).status(status))
+        return _to_json(model_status(self.versions, status))
 
     def _predict(self, path: str, body: bytes) -> Any:
         match = MODEL.fullmatch(path)

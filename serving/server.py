@@ -72,7 +72,7 @@ def serve(flags: argparse.Namespace, models: list[ModelConfig]) -> None:
     if isinstance(outcome, LoadError):
         raise outcome
     if outcome is None:
-        server = _start(flags, versions, metrics)
+        server = _start(flags, versions, metrics, watcher)
         if flags.rest_api_port:
             try:
                 serve_rest(flags.host, flags.rest_api_port, Rest(versions, metrics, path))
@@ -84,11 +84,12 @@ def serve(flags: argparse.Namespace, models: list[ModelConfig]) -> None:
         server.stop(GRACE_S).wait()
 
 
-def _start(flags: argparse.Namespace, versions: Versions, metrics: Metrics) -> grpc.Server:
+def _start(flags: argparse.Namespace, versions: Versions, metrics: Metrics, watcher: FolderWatcher) -> grpc.Server:
     executor = futures.ThreadPoolExecutor(max_workers=flags.grpc_max_threads)
     server = grpc.server(executor, options=OPTIONS, maximum_concurrent_rpcs=flags.grpc_max_threads)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionServicer(versions, metrics), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(versions), server)
+    models = ModelServicer(versions, watcher, flags.allow_version_labels_for_unavailable_models)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server)
     if flags.enable_grpc_healthcheck_service:
         health_pb2_grpc.add_HealthServicer_to_server(_health(), server)
     reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)

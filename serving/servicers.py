@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import grpc
 from grpc import StatusCode
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
+from serving.config import ConfigError, ModelConfig, models_of
 from serving.monitoring import Metrics
 from serving.status import StatusError
 from serving.versions import Versions
+from serving.watcher import FolderWatcher
 
 SIGNATURE_DEF = "signature_def"
 
@@ -69,39 +74,75 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus."""
+    """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, versions: Versions) -> None:
+    def __init__(self, versions: Versions, watcher: FolderWatcher, allow_any_label: bool) -> None:
+        """allow_any_label: labels may point at versions that are not available."""
         self._versions = versions
+        self._watcher = watcher
+        self._allow_any_label = allow_any_label
 
     def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
     ) -> get_model_status_pb2.GetModelStatusResponse:
         try:
-            return self.status(request)
+            return model_status(self._versions, request)
         except StatusError as error:
             context.abort(error.code, error.message)
 
-    def status(
-        self, request: get_model_status_pb2.GetModelStatusRequest
-    ) -> get_model_status_pb2.GetModelStatusResponse:
-        """Raises StatusError."""
-        if not request.HasField("model_spec"):
-            raise _invalid("Missing ModelSpec")
-        spec = request.model_spec
-        versions = self._versions.statuses(spec.name)
-        if spec.HasField("version"):
-            number = spec.version.value
-            if number not in versions:
-                raise StatusError(StatusCode.NOT_FOUND, f"Could not find version {number} of model {spec.name}")
-            versions = {number: versions[number]}
-        if not versions:
-            raise StatusError(StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
-        response = get_model_status_pb2.GetModelStatusResponse()
-        for number, (state, code, message) in sorted(versions.items(), reverse=True):
-            status = response.model_version_status.add(version=number, state=state)
-            status.status.error_code, status.status.error_message = code, message
-        return response
+    def HandleReloadConfigRequest(
+        self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
+    ) -> model_management_pb2.ReloadConfigResponse:
+        try:
+            if request.config.WhichOneof("config") != "model_config_list":
+                raise _invalid(
+                    "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is "
+                    "currently supported"
+                )
+            try:
+                configs = models_of(request.config, "ReloadConfigRequest")
+            except ConfigError as error:
+                raise _invalid(str(error)) from error
+            if not self._allow_any_label:
+                self._check_labels(configs)
+            self._watcher.reload(configs, context.time_remaining())
+            return model_management_pb2.ReloadConfigResponse(status={"error_code": 0})
+        except StatusError as error:
+            context.abort(error.code, error.message)
+
+    def _check_labels(self, configs: Iterable[ModelConfig]) -> None:
+        for config in configs:
+            model = self._versions.models.get(config.name)
+            available = model.available() if model is not None else set()
+            for version in config.labels.values():
+                if version not in available:
+                    raise StatusError(
+                        StatusCode.FAILED_PRECONDITION,
+                        f"Request to assign label to version {version} of model {config.name}, which is not currently "
+                        "available for inference",
+                    )
+
+
+def model_status(
+    asked: Versions, request: get_model_status_pb2.GetModelStatusRequest
+) -> get_model_status_pb2.GetModelStatusResponse:
+    """Raises StatusError."""
+    if not request.HasField("model_spec"):
+        raise _invalid("Missing ModelSpec")
+    spec = request.model_spec
+    versions = asked.statuses(spec.name)
+    if spec.HasField("version"):
+        number = spec.version.value
+        if number not in versions:
+            raise StatusError(StatusCode.NOT_FOUND, f"Could not find version {number} of model {spec.name}")
+        versions = {number: versions[number]}
+    if not versions:
+        raise StatusError(StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+    response = get_model_status_pb2.GetModelStatusResponse()
+    for number, (state, code, message) in sorted(versions.items(), reverse=True):
+        status = response.model_version_status.add(version=number, state=state)
+        status.status.error_code, status.status.error_message = code, message
+    return response
 
 
 def _model_spec(

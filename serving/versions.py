@@ -30,10 +30,11 @@ class _Version:
 
 @dataclass
 class Model:
-    """versions: all that ever were.  Versions guards them."""
+    """versions: all that ever were.  is_removed: from the configuration; its versions go.  Versions guards them."""
 
     config: ModelConfig
     versions: dict[int, _Version] = field(default_factory=dict)
+    is_removed: bool = False
 
     def available(self) -> set[int]:
         return {number for number, version in self.versions.items() if version.state == State.AVAILABLE}
@@ -45,6 +46,20 @@ class Versions:
     def __init__(self, configs: Iterable[ModelConfig]) -> None:
         self.models = {config.name: Model(config) for config in configs}
         self._changes = threading.Condition()
+
+    def configure(self, configs: Iterable[ModelConfig]) -> list[Model]:
+        """These are the models from now on; returns those that were none before."""
+        with self._changes:
+            before = {name for name, model in self.models.items() if not model.is_removed}
+            for model in self.models.values():
+                model.is_removed = True
+            new = []
+            for config in configs:
+                model = self.models.setdefault(config.name, Model(config))
+                model.config, model.is_removed = config, False
+                if config.name not in before:
+                    new.append(model)
+            return new
 
     @contextmanager
     def servable(self, model_name: str, version: int | None, label: str) -> Iterator[Servable]:

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
+from grpc import StatusCode
+
+from serving.config import ModelConfig
 from serving.loading import LoadFailed, LoadOptions, load
+from serving.status import StatusError
 from serving.versions import Model, Versions
 
 log = logging.getLogger(__name__)
@@ -19,6 +26,16 @@ log = logging.getLogger(__name__)
 
 class LoadError(Exception):
     """A version could not be loaded at start-up."""
+
+
+@dataclass
+class _Reload:
+    """A configuration to take over.  failure: why a new model does not serve.  done: set when that is known."""
+
+    configs: Sequence[ModelConfig]
+    new_models: list[Model] = field(default_factory=list)
+    failure: StatusError | None = None
+    done: threading.Event = field(default_factory=threading.Event)
 
 
 class FolderWatcher:
@@ -29,10 +46,12 @@ class FolderWatcher:
         self._versions = versions
         self._poll_wait_s = poll_wait_s
         self._options = options
-        self._stopping = threading.Event()
+        self._stopping, self._wake = threading.Event(), threading.Event()
+        self._reloads: SimpleQueue[_Reload] = SimpleQueue()
+        self._pending: list[_Reload] = []  # applied, but not all of their new models serve yet
         self._complaint = ""  # of the last poll, so as not to repeat it every second
         # by model: the versions wanted now that need no load, be they serving or failed
-        self._done: dict[str, set[int]] = {name: set() for name in versions.models}
+        self._done: dict[str, set[int]] = defaultdict(set)
 
     def start(self, tell: Callable[[LoadError | None], object]) -> None:
         """Returns at once; tells None as soon as every model has a version, or why that will not come to be."""
@@ -40,6 +59,20 @@ class FolderWatcher:
 
     def stop(self) -> None:
         self._stopping.set()
+        self._wake.set()
+
+    def reload(self, configs: Sequence[ModelConfig], timeout_s: float | None) -> None:
+        """Replaces the whole configuration; returns when every new model serves.  Raises StatusError.
+
+        A new model whose base path is missing keeps its caller waiting, and stops the polling of all models.
+        """
+        reload = _Reload(configs)
+        self._reloads.put(reload)
+        self._wake.set()
+        if not reload.done.wait(timeout_s):
+            raise StatusError(StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        if reload.failure is not None:
+            raise reload.failure
 
     def _run(self, tell: Callable[[LoadError | None], object]) -> None:
         started = False
@@ -50,7 +83,32 @@ class FolderWatcher:
                 started = failure is None and all(model.available() for model in self._versions.models.values())
                 if started or failure is not None:
                     tell(failure)
-            self._stopping.wait(self._poll_wait_s if self._poll_wait_s > 0 else None)
+            self._finish_reloads()
+            self._wake.wait(self._poll_wait_s if self._poll_wait_s > 0 else None)
+            self._wake.clear()
+            while not self._reloads.empty():
+                reload = self._reloads.get()
+                reload.new_models = self._versions.configure(reload.configs)
+                self._pending.append(reload)
+
+    def _finish_reloads(self) -> None:
+        for reload in list(self._pending):
+            failures = [failure for model in reload.new_models for failure in self._failures(model)]
+            if failures:
+                reload.failure = StatusError(
+                    StatusCode.UNKNOWN,
+                    f"{len(failures)} servable(s) did not become available: {{{', '.join(failures)}, }}",
+                )
+            if failures or all(model.available() for model in reload.new_models):
+                self._pending.remove(reload)
+                reload.done.set()
+
+    def _failures(self, model: Model) -> list[str]:
+        return [
+            f"{{name: {model.config.name} version: {number}}} due to error: {message}"
+            for number, (_, code, message) in self._versions.statuses(model.config.name).items()
+            if code
+        ]
 
     def _failure(self) -> LoadError | None:
         for name, model in self._versions.models.items():
@@ -62,11 +120,14 @@ class FolderWatcher:
     def _poll(self) -> None:
         complaint = ""
         try:
-            found = [(model, model.config.versions_on_disk()) for model in self._versions.models.values()]
+            found = [
+                (model, {} if model.is_removed else model.config.versions_on_disk())
+                for model in self._versions.models.values()
+            ]
         except OSError as error:  # a base path that is gone stops the polling of all models, and unloads none
             found, complaint = [], f"file system access error: {error}"
         for model, folders in found:
-            if not folders:
+            if not folders and not model.is_removed:
                 complaint = f"{model.config.base_path}: no version of {model.config.name}: no folder named by a number"
             self._settle(model, folders)
         if complaint and complaint != self._complaint:

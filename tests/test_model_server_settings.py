@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import (
-    model_management_pb2,
-    model_service_pb2_grpc,
+    classification_pb2,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
@@ -103,9 +102,9 @@ def test_there_is_no_health_service_unless_asked_for(limited: str) -> None:
 
 def test_other_calls_are_unimplemented(limited: str) -> None:
     with grpc.insecure_channel(limited) as channel:
-        stub = model_service_pb2_grpc.ModelServiceStub(channel)
-        request = model_management_pb2.ReloadConfigRequest()
-        assert failure_of(lambda: stub.HandleReloadConfigRequest(request)).code == "UNIMPLEMENTED"
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = classification_pb2.ClassificationRequest()
+        assert failure_of(lambda: stub.Classify(request)).code == "UNIMPLEMENTED"
 
 
 def test_sigterm_lets_calls_finish_but_not_for_ever(base: Path, tmp_path: Path) -> None:
