@@ -19,7 +19,7 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.processes import model_server, recommender, wait_until_serving
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 
-DURATION_S = float(os.environ.get("SOAK_SECONDS", "25"))
+DURATION_S = float(os.environ.get("SOAK_SECONDS", "12"))
 CALLERS, PUBLISH_EVERY_S = 6, 3.0
 # user → (movie id, degrees between them before stretching) of the three best
 BEST = {EVEN_USER: [(4, 4), (6, 6), (10, 10)], ODD_USER: [(3, 3), (5, 5), (7, 7)]}

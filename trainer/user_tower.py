@@ -47,7 +47,7 @@ class UserTower(tf.Module):
     def fold_in(self, movie_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """int64[B, L], padded with 0 → float32[B, d]: the embedding of somebody who likes these movies.
 
-        The same as trainer.fold_in with STEPS steps, all movies counting alike. Unknown ids count for nothing; a row
+        The same as trainer.fold_in, all movies counting alike. Unknown ids count for nothing; a row
         without a known id gets zeros.
         """
         # Read once: a lookup in the variable itself makes TensorFlow copy all of it at every later read. Measured with
