@@ -19,11 +19,12 @@ from typing import Any
 import grpc
 import numpy as np
 
-from benchmarks.cpu import cpu_seconds
+from benchmarks.support import cpu_seconds
 from protos.tfserving.v1 import predict_pb2 as pb
 from tests.support.processes import model_server
 from trainer.fold_in import STEPS
 from trainer.user_tower import UserTower, save_user_tower
+from trainer.vectors import unit_rows
 
 NUM_MOVIES, DIM, LIKES, TEMPERATURE = 8_452, 256, 5, 0.12
 ROUNDS = 5
@@ -32,7 +33,7 @@ CALLS = {1: 100, 32: 20}
 
 def main() -> None:
     rng = np.random.default_rng(0)
-    movies, users = _unit(rng.normal(size=(NUM_MOVIES, DIM))), _unit(rng.normal(size=(10, DIM)))
+    movies, users = (unit_rows(rng.normal(size=(n, DIM)).astype(np.float32)) for n in (NUM_MOVIES, 10))
     movie_ids, user_ids = np.arange(1, NUM_MOVIES + 1), np.arange(1, 11)
     liked = {batch: rng.integers(1, NUM_MOVIES + 1, (batch, LIKES)) for batch in CALLS}
     milliseconds: dict[tuple[str, int], list[float]] = {}
@@ -63,10 +64,10 @@ def main() -> None:
 
 def _fold_in(movies: np.ndarray, movie_ids: np.ndarray) -> np.ndarray:
     mean = movies[movie_ids - 1].mean(axis=1)
-    user = _unit(mean)
+    user = unit_rows(mean)
     for _ in range(STEPS):
         weights = np.exp(user @ movies.T / TEMPERATURE)
-        user = _unit(user + mean - weights @ movies / weights.sum(axis=1, keepdims=True))
+        user = unit_rows(user + mean - weights @ movies / weights.sum(axis=1, keepdims=True))
     return user
 
 
@@ -82,11 +83,6 @@ def _request(movie_ids: np.ndarray) -> pb.PredictRequest:
     tensor = pb.TensorProto(dtype=pb.DATA_TYPE_INT64, tensor_shape=shape, tensor_content=movie_ids.tobytes())
     spec = pb.ModelSpec(name="user_embedding", signature_name="fold_in")
     return pb.PredictRequest(model_spec=spec, inputs={"movie_id": tensor})
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    return unit
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ offers half of it and three times of it at fixed rates, in turn; medians over th
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import statistics
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.support import newest_release
 from tests.support.processes import model_server, recommender, wait_until_serving
 
 ROUNDS, SECONDS, CONNECTIONS = 3, 6, 4
@@ -27,15 +27,10 @@ DESCRIPTORS = Path(__file__).parents[1] / "protos" / "recommender" / "v1" / "rec
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
-    artifacts = parser.parse_args(argv).artifacts.resolve()
-    releases = sorted(path.parent for path in artifacts.glob("releases/*/manifest.json"))
-    if not releases:
-        sys.exit(f"error: no release in {artifacts}: run `make train` first")
+    artifacts, release = newest_release(argv, __doc__)
     if shutil.which("ghz") is None:
         sys.exit("error: expected ghz on the PATH: go install github.com/bojand/ghz/cmd/ghz@latest")
-    user_ids = np.load(releases[-1] / "user_ids.npy")[:500].tolist()
+    user_ids = np.load(release / "user_ids.npy")[:500].tolist()
     header = f"{'MAX_QUEUED_CALLS, load':<24}{'offered/s':>10}{'answered/s':>11}{'p50 ms':>8}{'p99 ms':>8}"
     print(f"{header}{'refused':>9}{'p99 ms':>8}")
     for max_queued_calls in (64, 8):

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
 import statistics
@@ -22,7 +21,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from benchmarks.cpu import cpu_seconds
+from benchmarks.support import cpu_seconds, newest_release
 from protos.recommender.v1 import recommender_pb2 as api
 from tests.support.processes import model_server, recommender, served, wait_until_serving
 
@@ -47,13 +46,8 @@ asyncio.run(main())
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
-    artifacts = parser.parse_args(argv).artifacts.resolve()
-    releases = sorted(path.parent for path in artifacts.glob("releases/*/manifest.json"))
-    if not releases:
-        sys.exit(f"error: no release in {artifacts}: run `make train` first")
-    user_ids = [int(user_id) for user_id in np.load(releases[-1] / "user_ids.npy")]
+    artifacts, release = newest_release(argv, __doc__)
+    user_ids = [int(user_id) for user_id in np.load(release / "user_ids.npy")]
     with _servers(artifacts, user_ids[0]) as servers:
         microseconds: dict[str, list[float]] = {name: [] for name in servers}
         for _ in range(ROUNDS):

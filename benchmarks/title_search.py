@@ -8,17 +8,16 @@ the longest word missing. "found" is how often the movie itself is among the fir
 
 from __future__ import annotations
 
-import argparse
 import re
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from rapidfuzz import fuzz, process
 
+from benchmarks.support import newest_release
 from recommender_service.release_files import read_movies
 from recommender_service.title_index import TitleIndex
 
@@ -26,13 +25,8 @@ QUERIES, FIRST = 200, 3
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
-    artifacts = parser.parse_args(argv).artifacts
-    releases = sorted(path.parent for path in artifacts.glob("releases/*/manifest.json"))
-    if not releases:
-        sys.exit(f"error: no release in {artifacts}: run `make train` first")
-    movies, likes = read_movies(releases[-1] / "movies.csv")
+    _, release = newest_release(argv, __doc__)
+    movies, likes = read_movies(release / "movies.csv")
     titles = [movie.title for movie in movies]
     index = TitleIndex(titles, [movie.year for movie in movies], likes)
     lowered = [title.lower() for title in titles]

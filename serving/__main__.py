@@ -9,6 +9,7 @@ import sys
 
 from serving.config import ConfigError, models_from
 from serving.flags import ignored_flags, parse_flags
+from serving.monitoring import metrics_path
 
 log = logging.getLogger("serving")
 
@@ -24,7 +25,7 @@ def main(argv: list[str]) -> int:
         signal.signal(number, lambda number, frame: os._exit(0))  # until there is something to finish first
 
     try:
-        models = models_from(flags)
+        models, where_metrics_are = models_from(flags), metrics_path(flags)
     except ConfigError as error:
         log.error("%s", error)
         return 1
@@ -34,8 +35,8 @@ def main(argv: list[str]) -> int:
     from serving.watcher import LoadError
 
     try:
-        serve(flags, models)
-    except (LoadError, CannotListen, ConfigError) as error:
+        serve(flags, models, where_metrics_are)
+    except (LoadError, CannotListen) as error:
         log.error("%s", error)
         return 1
     return 0

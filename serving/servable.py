@@ -16,7 +16,7 @@ from grpc import StatusCode
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from serving.status import STATUS_OF_CODE, StatusError
+from serving.status import STATUS_OF_CODE, StatusError, invalid_argument
 from serving.tensors import fill_tensor, to_array, type_name
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -98,7 +98,7 @@ class Servable:
 def _feeds(signature: _Signature, request: predict_pb2.PredictRequest) -> list[np.ndarray]:
     given, expected = set(request.inputs), set(signature.inputs)
     if len(given) != len(expected):
-        raise _invalid(
+        raise invalid_argument(
             f"input size does not match signature: {len(given)}!={len(expected)} len({_braced(given)}) != "
             f"len({_braced(expected)}). Sent extra: {_braced(given - expected)}. "
             f"Missing but required: {_braced(expected - given)}."
@@ -106,7 +106,7 @@ def _feeds(signature: _Signature, request: predict_pb2.PredictRequest) -> list[n
     arrays = []
     for alias in signature.inputs:
         if alias not in given:
-            raise _invalid(
+            raise invalid_argument(
                 f"Signature input alias: {alias}(feed name: {signature.definition.inputs[alias].name}) not found in "
                 f"request and no default value provided. Inputs expected to be in the request {_braced(given)}, or "
                 "default input alias set: "
@@ -114,19 +114,19 @@ def _feeds(signature: _Signature, request: predict_pb2.PredictRequest) -> list[n
         try:
             arrays.append(to_array(request.inputs[alias]))
         except ValueError:
-            raise _invalid(f"tensor parsing error: {alias}") from None
+            raise invalid_argument(f"tensor parsing error: {alias}") from None
     return arrays
 
 
 def _outputs(signature: _Signature, output_filter: Sequence[str]) -> tuple[str, ...]:
     for position, alias in enumerate(output_filter):
         if alias not in signature.outputs:
-            raise _invalid(
+            raise invalid_argument(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
                 f"{_braced(signature.outputs)}."
             )
         if alias in output_filter[:position]:
-            raise _invalid(f"duplicate output tensor alias: {alias}")
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
     return tuple(output_filter) or signature.outputs
 
 
@@ -134,12 +134,10 @@ def _check_dtypes(signature: _Signature, request: predict_pb2.PredictRequest) ->
     for position, alias in enumerate(signature.inputs):
         expected, given = signature.definition.inputs[alias].dtype, request.inputs[alias].dtype
         if given != expected:
-            raise _invalid(f"Expects arg[{position}] to be {type_name(expected)} but {type_name(given)} is provided")
+            raise invalid_argument(
+                f"Expects arg[{position}] to be {type_name(expected)} but {type_name(given)} is provided"
+            )
 
 
 def _braced(names: Iterable[str]) -> str:
     return "{" + ",".join(sorted(names)) + "}"
-
-
-def _invalid(message: str) -> StatusError:
-    return StatusError(StatusCode.INVALID_ARGUMENT, message)

@@ -20,7 +20,7 @@ from tensorflow_serving.apis import (
 
 from serving.config import ModelConfig
 from serving.loading import LoadOptions
-from serving.monitoring import Metrics, metrics_path
+from serving.monitoring import Metrics
 from serving.rest import Rest, serve_rest
 from serving.servicers import ModelServicer, PredictionServicer
 from serving.versions import Versions
@@ -47,14 +47,14 @@ class CannotListen(Exception):
     """The address cannot be served on."""
 
 
-def serve(flags: argparse.Namespace, models: list[ModelConfig]) -> None:
+def serve(flags: argparse.Namespace, models: list[ModelConfig], metrics_path: str | None) -> None:
     """Serves until SIGTERM or SIGINT, then lets calls under way finish.
 
-    Raises LoadError if a model cannot be loaded, CannotListen if a port is taken, ConfigError for a bad monitoring
-    file.
+    metrics_path: on the REST port; None for none.  Raises LoadError if a model cannot be loaded, CannotListen if a port
+    is taken.
     """
     versions = Versions(models)
-    metrics, path = Metrics(), metrics_path(flags)
+    metrics = Metrics()
     load_options = LoadOptions(
         max_num_retries=flags.max_num_load_retries,
         retry_interval_s=flags.load_retry_interval_micros / 1e6,
@@ -75,7 +75,7 @@ def serve(flags: argparse.Namespace, models: list[ModelConfig]) -> None:
         server = _start(flags, versions, metrics, watcher)
         if flags.rest_api_port:
             try:
-                serve_rest(flags.host, flags.rest_api_port, Rest(versions, metrics, path))
+                serve_rest(flags.host, flags.rest_api_port, Rest(versions, metrics, metrics_path))
             except OSError as error:
                 raise CannotListen(f"cannot listen on {flags.host}:{flags.rest_api_port}: {error}") from error
         news.get()

@@ -18,7 +18,7 @@ from tensorflow_serving.apis import (
 
 from serving.config import ConfigError, ModelConfig, models_of
 from serving.monitoring import Metrics
-from serving.status import StatusError
+from serving.status import StatusError, invalid_argument
 from serving.versions import Versions
 from serving.watcher import FolderWatcher
 
@@ -47,30 +47,9 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         try:
-            return self.metadata(request)
+            return model_metadata(self._versions, request)
         except StatusError as error:
             context.abort(error.code, error.message)
-
-    def metadata(
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest
-    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        """Raises StatusError."""
-        if not request.HasField("model_spec"):
-            raise _invalid("Missing ModelSpec")
-        if not request.metadata_field:
-            raise _invalid("GetModelMetadataRequest must specify at least one metadata_field")
-        for field in request.metadata_field:
-            if field != SIGNATURE_DEF:
-                raise _invalid(f"Metadata field {field} is not supported")
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
-        with self._versions.servable(*_model_spec(request)) as servable:
-            response.model_spec.name = servable.name
-            response.model_spec.version.value = servable.version
-            signatures = get_model_metadata_pb2.SignatureDefMap()
-            for key, definition in servable.signature_defs.items():
-                signatures.signature_def[key].CopyFrom(definition)
-        response.metadata[SIGNATURE_DEF].Pack(signatures)
-        return response
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
@@ -95,14 +74,14 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     ) -> model_management_pb2.ReloadConfigResponse:
         try:
             if request.config.WhichOneof("config") != "model_config_list":
-                raise _invalid(
+                raise invalid_argument(
                     "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is "
                     "currently supported"
                 )
             try:
                 configs = models_of(request.config, "ReloadConfigRequest")
             except ConfigError as error:
-                raise _invalid(str(error)) from error
+                raise invalid_argument(str(error)) from error
             if not self._allow_any_label:
                 self._check_labels(configs)
             self._watcher.reload(configs, context.time_remaining())
@@ -123,12 +102,34 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
                     )
 
 
+def model_metadata(
+    versions: Versions, request: get_model_metadata_pb2.GetModelMetadataRequest
+) -> get_model_metadata_pb2.GetModelMetadataResponse:
+    """Raises StatusError."""
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    if not request.metadata_field:
+        raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
+    for field in request.metadata_field:
+        if field != SIGNATURE_DEF:
+            raise invalid_argument(f"Metadata field {field} is not supported")
+    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    with versions.servable(*_model_spec(request)) as servable:
+        response.model_spec.name = servable.name
+        response.model_spec.version.value = servable.version
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        for key, definition in servable.signature_defs.items():
+            signatures.signature_def[key].CopyFrom(definition)
+    response.metadata[SIGNATURE_DEF].Pack(signatures)
+    return response
+
+
 def model_status(
     asked: Versions, request: get_model_status_pb2.GetModelStatusRequest
 ) -> get_model_status_pb2.GetModelStatusResponse:
     """Raises StatusError."""
     if not request.HasField("model_spec"):
-        raise _invalid("Missing ModelSpec")
+        raise invalid_argument("Missing ModelSpec")
     spec = request.model_spec
     versions = asked.statuses(spec.name)
     if spec.HasField("version"):
@@ -150,12 +151,8 @@ def _model_spec(
 ) -> tuple[str, int | None, str]:
     """(name, version if given, label if given)"""
     if not request.HasField("model_spec"):
-        raise _invalid("Missing ModelSpec")
+        raise invalid_argument("Missing ModelSpec")
     spec: model_pb2.ModelSpec = request.model_spec
     if not spec.name:
-        raise _invalid("ModelSpec has no name specified.")
+        raise invalid_argument("ModelSpec has no name specified.")
     return spec.name, spec.version.value if spec.HasField("version") else None, spec.version_label
-
-
-def _invalid(message: str) -> StatusError:
-    return StatusError(StatusCode.INVALID_ARGUMENT, message)

@@ -20,3 +20,8 @@ class StatusError(Exception):
         """At most 1,024 characters, then a mark."""
         text = str(self)
         return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "...TRUNCATED"
+
+
+def invalid_argument(message: str) -> StatusError:
+    """The request is at fault."""
+    return StatusError(grpc.StatusCode.INVALID_ARGUMENT, message)

@@ -11,7 +11,7 @@ from grpc import StatusCode
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.servable import Servable
-from serving.status import StatusError
+from serving.status import StatusError, invalid_argument
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def warm_up(servable: Servable, folder: Path) -> int:
             _replay(servable, record, path)
             count += 1
             if count > MAX_RECORDS:
-                raise _invalid(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
+                raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
     except tf.errors.DataLossError as error:
         raise StatusError(
             StatusCode.DATA_LOSS, f"{error.message}. Please verify your warmup data is in TFRecord format."
@@ -44,7 +44,7 @@ def _replay(servable: Servable, record: bytes, path: Path) -> None:
     try:
         prediction.ParseFromString(record)
     except DecodeError as error:
-        raise _invalid(f"Failed to parse warmup record: {record!r} from {path}") from error
+        raise invalid_argument(f"Failed to parse warmup record: {record!r} from {path}") from error
     kind = prediction.WhichOneof("log_type")
     if kind == "predict_log":
         servable.predict(prediction.predict_log.request)
@@ -52,7 +52,3 @@ def _replay(servable: Servable, record: bytes, path: Path) -> None:
         log.warning("%s: skipped a warm-up record of kind %s, which only the real server can replay", path, kind)
     elif kind is not None:
         raise StatusError(StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
-
-
-def _invalid(message: str) -> StatusError:
-    return StatusError(StatusCode.INVALID_ARGUMENT, message)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import grpc
@@ -19,7 +18,7 @@ from protos.recommender.v1.recommender_pb2 import (
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
-from tests.support.processes import recommender, served, wait_until_serving
+from tests.support.processes import faulty_model_server, recommender, wait_until_serving
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, USER_WITHOUT_LIKES, publish_checkerboard
 
 
@@ -78,12 +77,9 @@ def test_a_batch_beyond_the_bounds_is_refused(
 
 def test_one_predict_fetches_all_users_of_a_batch_and_one_all_likes(tmp_path: Path) -> None:
     release = tmp_path / "releases" / str(publish_checkerboard(tmp_path))
-    command = [sys.executable, "-m", "tests.support.faulty_model_server", str(release), str(tmp_path / "fault")]
     with (
-        served(command, tmp_path / "models.log", {}) as models,
-        recommender(
-            tmp_path, models.wait_for_line(r"faulty model server at (\S+)")[1], tmp_path / "log", USER_CACHE_SIZE="0"
-        ) as (_, address),
+        faulty_model_server(release, tmp_path / "models.log") as (models, model_server_address, _),
+        recommender(tmp_path, model_server_address, tmp_path / "log", USER_CACHE_SIZE="0") as (_, address),
         grpc.insecure_channel(address) as channel,
     ):
         wait_until_serving(address)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tests.test_edge_cases import SMALL, dataset_of, tastes
+from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.baselines import ease_weights, item_knn
 from trainer.comparison import compare, compare_similar_movies, paired_difference
+from trainer.evaluation import evaluate
 from trainer.interactions import split_by_time
 from trainer.similar_movies import similar_movie_vectors
 from trainer.similarity_metrics import franchise_hit_rate, franchise_of, pm_hit_rate
@@ -20,7 +23,9 @@ def task() -> Task:
 
 
 def test_models_that_learn_beat_popularity_and_differences_are_paired(task: Task) -> None:
-    entries = {entry.name: entry for entry in compare(task, SMALL, seeds=2, k=5)}
+    entries = {
+        entry.name: entry for entry in compare([evaluate(task, replace(SMALL, seed=seed), k=5) for seed in range(2)])
+    }
     assert {"popularity", "item-kNN (cosine)", "EASE", "this model, through the index"} <= set(entries)
     popularity, ours = entries["popularity"], entries["this model, through the index"]
     for name in ("item-kNN (cosine)", "EASE", "this model, through the index"):
@@ -70,7 +75,7 @@ def test_measures_of_similarity_tell_good_vectors_from_bad(task: Task) -> None:
     titles = [f"{name} {number}" for number, name in enumerate(names)]
     assert franchise_hit_rate(np.eye(31)[fours], task, titles) == 1.0
     assert franchise_hit_rate(rng.normal(size=(len(trained), 60)), task, titles) < 0.8
-    figures = compare_similar_movies(task, train, test, dataset.movies, SMALL)
+    figures = compare_similar_movies(evaluate(task, SMALL), train, test, dataset.movies)
     assert set(figures) == {"item-kNN (cosine)", "EASE", "learned embeddings", "similar_movies.npy"}
 
 

@@ -10,24 +10,12 @@ import pandas as pd
 import pytest
 
 from recommender_service.release import load_release
-from trainer.hyperparameters import Hyperparameters
+from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.interactions import default_positive_threshold
-from trainer.ratings_files import Dataset
 from trainer.records import DataError
 from trainer.training import train
 
-SMALL = Hyperparameters(embedding_dim=16, epochs=15, batch_size=32)
 SCALE = 5.0
-
-
-def tastes(users: int = 40, movies: int = 30, each: int = 12, low: float = 1, high: float = 5) -> pd.DataFrame:
-    """Everybody likes movies of their own parity and dislikes the others."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for user in range(1, users + 1):
-        for at, movie in enumerate(rng.choice(np.arange(1, movies + 1), each, replace=False)):
-            rows.append((user, int(movie), high if (user + movie) % 2 == 0 else low, at))
-    return pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "timestamp"])
 
 
 def with_rows(ratings: pd.DataFrame, *rows: tuple[int, int, float, int]) -> pd.DataFrame:
@@ -45,13 +33,6 @@ CASES: dict[str, tuple[Callable[[], pd.DataFrame], float]] = {
     "no times": (lambda: tastes().assign(timestamp=0), SCALE),
     "many movies for few users": (lambda: tastes(users=12, movies=600, each=100), SCALE),
 }
-
-
-def dataset_of(ratings: pd.DataFrame) -> Dataset:
-    ratings = ratings.astype({"user_id": "int64", "movie_id": "int64", "rating": "float32", "timestamp": "int64"})
-    movie_ids = np.unique(ratings["movie_id"])
-    movies = pd.DataFrame({"movie_id": movie_ids, "title": [f"Movie {m}" for m in movie_ids], "year": 0, "genres": ""})
-    return Dataset("edge-case", ratings, movies, fingerprint="0" * 64)
 
 
 @pytest.mark.parametrize("case", list(CASES))

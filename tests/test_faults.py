@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,10 +29,10 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
 from tests.support.processes import (
     Server,
+    faulty_model_server,
     health_status,
     model_server,
     recommender,
-    served,
     wait_for,
     wait_until_serving,
 )
@@ -170,21 +169,19 @@ def test_model_server_restarted_with_only_an_old_version(tmp_path: Path) -> None
 )
 def test_model_server_answers_wrongly(tmp_path: Path, fault: str, complaint: str) -> None:
     release = tmp_path / "releases" / str(publish_checkerboard(tmp_path))
-    command = [sys.executable, "-m", "tests.support.faulty_model_server", str(release), str(tmp_path / "fault")]
-    with served(command, tmp_path / "faulty.log", {}) as models:
-        model_server_address = models.wait_for_line(r"faulty model server at (\S+)")[1]
-        with (
-            recommender(tmp_path, model_server_address, tmp_path / "recommender.log") as (_, address),
-            grpc.insecure_channel(address) as channel,
-        ):
-            wait_until_serving(address)
-            running = Stack(RecommenderServiceStub(channel), address, model_server_address, models, tmp_path)
-            assert ids(running.recommend(EVEN_USER)) == [4, 6, 10]
-            (tmp_path / "fault").write_text(fault)
-            check_degraded(running, complaint)
-            (tmp_path / "fault").unlink()
-            time.sleep(0.6)
-            wait_for(lambda: running.recommend(ODD_USER).source == SOURCE_PERSONALIZED, "personal answers again", 5)
+    with (
+        faulty_model_server(release, tmp_path / "faulty.log") as (models, model_server_address, fault_file),
+        recommender(tmp_path, model_server_address, tmp_path / "recommender.log") as (_, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        wait_until_serving(address)
+        running = Stack(RecommenderServiceStub(channel), address, model_server_address, models, tmp_path)
+        assert ids(running.recommend(EVEN_USER)) == [4, 6, 10]
+        fault_file.write_text(fault)
+        check_degraded(running, complaint)
+        fault_file.unlink()
+        time.sleep(0.6)
+        wait_for(lambda: running.recommend(ODD_USER).source == SOURCE_PERSONALIZED, "personal answers again", 5)
 
 
 def test_the_releases_folder_is_emptied_under_a_running_service(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import json_format
 
 from protos.release.v1 import manifest_pb2
-from tests.test_edge_cases import SMALL, dataset_of, tastes
+from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.gate import GateError
 from trainer.hyperparameters import Hyperparameters
 from trainer.training import train

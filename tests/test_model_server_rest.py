@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -12,16 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import served
+from tests.support.processes import free_port, served
 from tests.support.saved_models import save_lookup, save_mixed, warmup_record, write_warmup
 
 METRICS = "/monitoring/prometheus/metrics"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import json_format
 
 from protos.release.v1 import manifest_pb2
-from tests.test_edge_cases import SMALL, dataset_of, tastes
+from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.records import DataError
 from trainer.report import load, write_report
 from trainer.training import train
@@ -40,5 +40,5 @@ def test_a_release_of_other_data_or_none_is_an_error(tmp_path: Path) -> None:
         load(tmp_path, None, dataset)
     train(dataset, 3.5, SMALL, tmp_path, force=True)
     other = type(dataset)(dataset.name, dataset.ratings, dataset.movies, fingerprint="f" * 64)
-    with pytest.raises(DataError, match="was trained on edge-case with fingerprint 000000000000"):
+    with pytest.raises(DataError, match="was trained on hand-made with fingerprint 000000000000"):
         load(tmp_path, None, other)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +19,7 @@ import pytest
 from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
-from tests.support.processes import health_status, model_server, recommender, wait_for, wait_until_serving
+from tests.support.processes import free_port, health_status, model_server, recommender, wait_for, wait_until_serving
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
 
 SERVICE = "recommender.v1.RecommenderService"
@@ -32,12 +30,6 @@ def recommend(address: str, user_id: int = EVEN_USER, timeout: float | None = No
         request = RecommendRequest(user_id=user_id, limit=3)
         response = RecommenderServiceStub(channel).Recommend(request, timeout=timeout)
         return [scored.movie.movie_id for scored in response.movies]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_waits_for_a_release_then_for_the_model_server_whatever_the_order(tmp_path: Path) -> None:
@@ -167,48 +159,6 @@ def test_sigterm_lets_calls_in_progress_finish_and_exits_with_0(tmp_path: Path) 
         assert in_progress.result(timeout=10) == [4, 6, 10]
         assert server.process.wait(timeout=10) == 0
         assert server.events("stopped")
-
-
-def test_calls_beyond_the_bound_are_refused_at_once(tmp_path: Path) -> None:
-    publish_checkerboard(tmp_path)
-    settings = {"MAX_CONCURRENT_CALLS": "2", "PREDICT_TIMEOUT_MS": "5000"}
-    with (
-        model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
-        recommender(tmp_path, model_server_address, tmp_path / "recommender.log", **settings) as (server, address),
-        ThreadPoolExecutor() as pool,
-    ):
-        wait_until_serving(address)
-        models.send(signal.SIGSTOP)
-        slow = [pool.submit(recommend, address) for _ in range(2)]
-        time.sleep(0.5)
-        failure = failure_of(lambda: recommend(address))
-        assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CONCURRENT_CALLS")
-        for _ in range(20):
-            failure_of(lambda: recommend(address))
-        assert len(server.events("overload")) <= 2  # told once a second, not once a call
-        assert health_status(address) == "SERVING"
-        models.send(signal.SIGCONT)
-        assert [call.result(timeout=10) for call in slow] == [[4, 6, 10]] * 2
-
-
-def test_a_queue_longer_than_the_bound_is_refused_not_kept(tmp_path: Path) -> None:
-    publish_checkerboard(tmp_path)
-    with (
-        model_server(tmp_path, tmp_path / "model_server.log") as (_, model_server_address),
-        recommender(tmp_path, model_server_address, tmp_path / "log", MAX_QUEUED_CALLS="4") as (server, address),
-        grpc.insecure_channel(address) as channel,
-    ):
-        wait_until_serving(address)
-        stub = RecommenderServiceStub(channel)
-        assert stub.Recommend(RecommendRequest(user_id=EVEN_USER)).movies
-        server.send(signal.SIGSTOP)
-        calls = [stub.Recommend.future(RecommendRequest(user_id=EVEN_USER), timeout=20) for _ in range(60)]
-        time.sleep(0.2)
-        server.send(signal.SIGCONT)
-        codes = Counter(call.code() for call in calls)
-        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
-        assert codes[grpc.StatusCode.OK] >= 4
-        assert stub.Recommend(RecommendRequest(user_id=EVEN_USER)).movies
 
 
 def test_many_callers_at_once_get_their_own_answers(recommender_address: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_edge_cases import SMALL, dataset_of, tastes
+from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.tuning import TUNED, flags_of, tune
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pandas as pd
@@ -132,15 +132,20 @@ def _compare(arguments: argparse.Namespace) -> None:
 
     from trainer.baselines import baselines
     from trainer.comparison import compare, compare_similar_movies
-    from trainer.console import print_comparison, print_similar_movies
+    from trainer.console import epochs_bar, print_comparison, print_similar_movies
+    from trainer.evaluation import evaluate
     from trainer.task import task_of
 
     train, test = split_by_time(dataset.ratings)
     task, settings = task_of(train, test, threshold), _hyperparameters(arguments)
-    print_comparison(compare(task, settings, arguments.seeds, arguments.k), arguments.k)
+    reports = []
+    for seed in range(settings.seed, settings.seed + arguments.seeds):
+        with epochs_bar(f"fit with seed {seed}", settings.epochs) as on_epoch:
+            reports.append(evaluate(task, replace(settings, seed=seed), arguments.k, on_epoch))
+    print_comparison(compare(reports), arguments.k)
     for name, reason in baselines(task)[1].items():
         print(f"left out: {name}: {reason}")
-    print_similar_movies(compare_similar_movies(task, train, test, dataset.movies, settings))
+    print_similar_movies(compare_similar_movies(reports[0], train, test, dataset.movies))
 
 
 def _tune(arguments: argparse.Namespace) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from trainer.baselines import baselines, cosine_similarities, ease_weights
-from trainer.evaluation import evaluate
-from trainer.hyperparameters import Hyperparameters
+from trainer.evaluation import Report
 from trainer.interactions import rows_of
-from trainer.model import unit_rows
+from trainer.metrics import standard_error
 from trainer.similar_movies import similar_movie_vectors
 from trainer.similarity_metrics import franchise_hit_rate, pm_hit_rate
-from trainer.task import HIT_RATE_K, Scores, Task
+from trainer.task import HIT_RATE_K, Scores
+from trainer.vectors import unit_rows
 
 OURS = "this model, through the index"
 
@@ -30,16 +30,17 @@ class Entry:
     seconds: float
 
 
-def compare(task: Task, settings: Hyperparameters, seeds: int, k: int) -> Iterator[Entry]:
-    """Baselines first, then ours, each user's values averaged over the seeds; entry by entry, for it takes a while."""
-    longest = max(k, HIT_RATE_K)
+def compare(reports: Sequence[Report]) -> Iterator[Entry]:
+    """Baselines first, one by one, for they take a while; then ours, each user's values averaged over the reports.
+
+    reports: of one task and k, with different seeds.
+    """
+    task, k = reports[0].task, reports[0].k
     for name, rank in baselines(task)[0].items():
         start = time.perf_counter()
-        ranked = rank(task, longest)
+        ranked = rank(task, max(k, HIT_RATE_K))
         yield Entry(name, task.scores(ranked, k), time.perf_counter() - start)
-    start = time.perf_counter()
-    reports = [evaluate(task, replace(settings, seed=settings.seed + seed), k) for seed in range(seeds)]
-    seconds = (time.perf_counter() - start) / seeds
+    seconds = float(np.mean([report.seconds for report in reports]))
     for ranking, name in (("exact", "this model, exact search"), ("index", OURS)):
         of_seeds = [report.scores[ranking] for report in reports]
         per_user = {metric: np.mean([s.per_user[metric] for s in of_seeds], axis=0) for metric in of_seeds[0].per_user}
@@ -49,23 +50,22 @@ def compare(task: Task, settings: Hyperparameters, seeds: int, k: int) -> Iterat
 def paired_difference(entry: Entry, ours: Entry, metric: str) -> tuple[float, float]:
     """(mean over users of theirs − ours, its standard error)"""
     differences = entry.scores.per_user[metric] - ours.scores.per_user[metric]
-    error = float(differences.std(ddof=1) / np.sqrt(len(differences))) if len(differences) > 1 else 0.0
-    return float(differences.mean()), error
+    return float(differences.mean()), standard_error(differences)
 
 
 def compare_similar_movies(
-    task: Task, train: pd.DataFrame, test: pd.DataFrame, movies: pd.DataFrame, settings: Hyperparameters
+    report: Report, train: pd.DataFrame, test: pd.DataFrame, movies: pd.DataFrame
 ) -> dict[str, tuple[float, float]]:
-    """name → (pm_hit_rate@10, franchise@10)"""
-    known = task.known
+    """name → (pm_hit_rate@10, franchise@10).  train, test: all ratings of the report's task.  movies: all movies."""
+    task, known = report.task, report.task.known
     trained = known.movie_ids[: known.num_trained_movies]
     table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), trained)]
-    learned = evaluate(task, settings).embeddings.movies
+    learned = report.embeddings.movies
     candidates = {"learned embeddings": learned, "similar_movies.npy": similar_movie_vectors(learned, table)}
     if "EASE" in baselines(task)[0]:
         weights = ease_weights(known.positives)
         rows = {"item-kNN (cosine)": cosine_similarities(known.positives), "EASE": weights + weights.T}
-        candidates = {**{name: unit_rows(vectors + 1e-12) for name, vectors in rows.items()}, **candidates}
+        candidates = {**{name: unit_rows(vectors) for name, vectors in rows.items()}, **candidates}
     titles = table["title"].tolist()
     return {
         name: (pm_hit_rate(vectors, task, train, test), franchise_hit_rate(vectors, task, titles))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from trainer.vectors import unit_rows
+
 STEPS = 5  # 20 gain nothing on ml-latest-small and lose on smaller data, at four times the cost for every newcomer
 STEP_SIZE = 1.0  # 2.0 is unstable
 BLOCK = 512  # users at once: 512 × 60,000 movies are 123 MB
@@ -25,15 +27,10 @@ def fold_in(history: sparse.csr_matrix, movies: np.ndarray, temperature: float) 
 def _fold_in(history: sparse.csr_matrix, movies: np.ndarray, temperature: float) -> np.ndarray:
     weight = np.asarray(history.sum(axis=1))  # float32[B, 1]
     mean = (history @ movies) / np.maximum(weight, np.finfo(np.float32).tiny)  # float32[B, d]
-    users = _unit(mean)
+    users = unit_rows(mean)
     for _ in range(STEPS):
         chance = np.exp((users @ movies.T - 1) / temperature)  # float32[B, num_movies]; cosines are at most 1
         chance /= chance.sum(axis=1, keepdims=True)
-        users = _unit(users + STEP_SIZE * (mean - chance @ movies))
+        users = unit_rows(users + STEP_SIZE * (mean - chance @ movies))
     result: np.ndarray = np.where(weight > 0, users, 0).astype(np.float32)
     return result
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return unit

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from protos.release.v1 import manifest_pb2 as pb
 from trainer.evaluation import Report
 from trainer.index import TARGET_RECALL
+from trainer.metrics import standard_error
+from trainer.published import Published
 from trainer.records import DataError
 
 TOLERANCE = 0.05  # share of the previous release's figure; runs that differ in their seed alone lie within 0.03
@@ -17,19 +16,17 @@ class GateError(DataError):
     """Nothing was published; the message says which figure failed."""
 
 
-def failures(report: Report, previous: pb.Manifest | None, fingerprint: str) -> list[str]:
+def failures(report: Report, previous: Published | None) -> list[str]:
     """Why not to publish, a sentence each; empty if all is well.
 
-    previous: of the last release that passed.  fingerprint: of the data; releases of other data have another split and
-    are not compared.
+    previous: the last release that passed, if it is of the same data: another's split cannot be compared.
     """
     found = []
     for metric in (f"recall@{report.k}", f"ndcg@{report.k}"):
         index, exact, popularity = (report.scores[name] for name in ("index", "exact", "popularity"))
         ours = index.means[metric]
         lead = index.per_user[metric] - popularity.per_user[metric]
-        error = float(lead.std(ddof=1) / np.sqrt(len(lead))) if len(lead) > 1 else 0.0
-        if float(lead.mean()) < -error:  # with few users, a difference within its standard error tells nothing
+        if lead.mean() < -standard_error(lead):  # with few users, a difference within its standard error tells nothing
             found.append(
                 f"{metric} is {ours:.4f}, and recommending popular movies reaches {popularity.means[metric]:.4f}"
             )
@@ -38,9 +35,8 @@ def failures(report: Report, previous: pb.Manifest | None, fingerprint: str) -> 
                 f"{metric} is {ours:.4f} through the index and {exact.means[metric]:.4f} with exact search: "
                 f"expected to lose at most {MAX_INDEX_LOSS:.0%}"
             )
-        before = _metric(previous, metric, fingerprint)
-        if before is not None and ours < (1 - TOLERANCE) * before:
-            assert previous is not None
+        before = previous.metric(metric) if previous is not None else None
+        if previous is not None and before is not None and ours < (1 - TOLERANCE) * before:
             found.append(
                 f"{metric} is {ours:.4f}, release {previous.version} reached {before:.4f} on the same split: expected "
                 f"at least {1 - TOLERANCE:.0%} of it"
@@ -49,12 +45,3 @@ def failures(report: Report, previous: pb.Manifest | None, fingerprint: str) -> 
     if recall < TARGET_RECALL:
         found.append(f"the index's recall is {recall:.3f}, expected at least {TARGET_RECALL:g}")
     return found
-
-
-def _metric(manifest: pb.Manifest | None, metric: str, fingerprint: str) -> float | None:
-    if manifest is None or manifest.dataset.fingerprint != fingerprint:
-        return None
-    for evaluation in manifest.evaluations:
-        if evaluation.ranking == "index" and metric in evaluation.metrics:
-            return float(evaluation.metrics[metric])
-    return None

@@ -36,6 +36,11 @@ def coverage_at_k(ranked_rows: np.ndarray, num_movies: int) -> float:
     return len(np.unique(ranked_rows[ranked_rows >= 0])) / num_movies
 
 
+def standard_error(values: np.ndarray) -> float:
+    """Of the mean of float64[num_users]; 0 for a single user."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
 def _hits(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:
     """bool[num_users, k]"""
     if ranked_rows.shape[0] != held_out.shape[0]:

@@ -20,6 +20,7 @@ from trainer.fold_in import fold_in
 from trainer.hyperparameters import Hyperparameters, default_temperature
 from trainer.interactions import Interactions
 from trainer.tensorflow_quietly import keras, tf
+from trainer.vectors import unit_rows
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,3 @@ def _fit_movies(
             total += float(step(tf.constant(rows, tf.int32), tf.constant(batch))) * len(rows)
         on_epoch(epoch, total / histories.sum())
     return unit_rows(model.movie_table.numpy())
-
-
-def unit_rows(matrix: np.ndarray) -> np.ndarray:
-    """float32[n, d] with each row scaled to length 1."""
-    unit: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
-    return unit.astype(np.float32)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from google.protobuf import json_format
 from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
@@ -18,15 +17,15 @@ from protos.release.v1 import manifest_pb2 as pb
 from trainer import report_figures as figures
 from trainer.comparison import OURS, Entry, compare, compare_similar_movies
 from trainer.console import epochs_bar
-from trainer.evaluation import evaluate
+from trainer.evaluation import evaluate, exact_scores
 from trainer.fold_in import fold_in
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import interactions_of, split_by_time
-from trainer.published import releases_folder
+from trainer.published import published_releases, releases_folder
 from trainer.ranking import exact_ranking
 from trainer.ratings_files import Dataset
 from trainer.records import DataError
-from trainer.task import Task, task_of
+from trainer.task import task_of
 
 K = 20
 EXAMPLES, EXAMPLE_LENGTH = 10, 8
@@ -55,12 +54,12 @@ class Loaded:
 
 def load(artifacts: Path, version: int | None, dataset: Dataset) -> Loaded:
     """version: None for the newest.  Raises DataError if there is none, or if it was made of other data."""
-    manifests = sorted(releases_folder(artifacts).glob("*/manifest.json"))
-    wanted = [path for path in manifests if version in (None, int(path.parent.name))]
-    if not wanted:
+    found = [release for release in published_releases(artifacts) if version in (None, release.version)]
+    if not found:
         raise DataError(f"{artifacts}: expected release {version or 'of any version'}, found none (see `releases`)")
-    folder = wanted[-1].parent
-    manifest = json_format.Parse(wanted[-1].read_text(encoding="utf-8"), pb.Manifest())
+    folder, manifest = releases_folder(artifacts) / str(found[-1].version), found[-1].manifest
+    if manifest is None:
+        raise DataError(f"{folder}: its manifest cannot be read")
     if manifest.dataset.fingerprint != dataset.fingerprint:
         raise DataError(
             f"{folder}: was trained on {manifest.dataset.name} with fingerprint {manifest.dataset.fingerprint[:12]}…, "
@@ -68,14 +67,14 @@ def load(artifacts: Path, version: int | None, dataset: Dataset) -> Loaded:
         )
     fitted = manifest.hyperparameters
     settings = Hyperparameters(
-        manifest.embedding_dim,
-        fitted.epochs,
-        fitted.batch_size,
-        fitted.learning_rate,
-        fitted.temperature,
-        fitted.watched_weight,
-        fitted.recency,
-        fitted.seed,
+        embedding_dim=manifest.embedding_dim,
+        epochs=fitted.epochs,
+        batch_size=fitted.batch_size,
+        learning_rate=fitted.learning_rate,
+        temperature=fitted.temperature,
+        watched_weight=fitted.watched_weight,
+        recency=fitted.recency,
+        seed=fitted.seed,
     )
     movies = pd.read_csv(folder / "movies.csv", keep_default_na=False)
     embeddings, similar = np.load(folder / "embeddings.npy"), np.load(folder / "similar_movies.npy")
@@ -95,12 +94,13 @@ def write_report(release: Loaded, artifacts: Path) -> Path:
 
         report = evaluate(task, release.settings, K, keep)
     entries = []
-    for entry in compare(task, release.settings, 1, K):
+    for entry in compare([report]):
         print(f"  {entry.name}: recall@{K} {entry.scores.means[f'recall@{K}']:.4f}", flush=True)
         entries.append(entry)
-    curve = {epochs: _recall_after(task, release.settings, epochs) for epochs in CURVE_EPOCHS}
+    shorter = {epochs: exact_scores(task, replace(release.settings, epochs=epochs), K) for epochs in CURVE_EPOCHS}
+    curve = {epochs: scores.means[f"recall@{K}"] for epochs, scores in shorter.items()}
     curve[release.settings.epochs] = report.scores["exact"].means[f"recall@{K}"]
-    similar = compare_similar_movies(task, train, test, release.dataset.movies, release.settings)
+    similar = compare_similar_movies(report, train, test, release.dataset.movies)
     users, ranked = _recommended(release)
     likes = release.movies["popularity"].to_numpy()
     index = release.manifest.index
@@ -133,11 +133,6 @@ def write_report(release: Loaded, artifacts: Path) -> Path:
     page = folder / f"{release.manifest.version}.html"
     page.write_text(_page(release, sections), encoding="utf-8")
     return page
-
-
-def _recall_after(task: Task, settings: Hyperparameters, epochs: int) -> float:
-    shorter = Hyperparameters(**{**vars(settings), "epochs": epochs})
-    return evaluate(task, shorter, K).scores["exact"].means[f"recall@{K}"]
 
 
 def _recommended(release: Loaded) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from trainer.vectors import unit_rows
+
 GENRES_WEIGHT, YEAR_WEIGHT = 0.3, 0.2  # against 1 for what is learned
 FIRST_YEAR, LAST_YEAR, YEARS_BETWEEN = 1900, 2040, 5  # of the points that years are described by
 YEARS_ALIKE = 6.0  # width of a point's bell
@@ -22,26 +24,20 @@ def similar_movie_vectors(movies: np.ndarray, table: pd.DataFrame) -> np.ndarray
     movies: float32[num_trained_movies, d], learned.  table: `year` (0 if unknown) and `genres` (joined by "|") of these
     movies and then of others, which nobody liked.
     """
-    centred = _unit(movies - movies.mean(axis=0))
+    centred = unit_rows(movies - movies.mean(axis=0))
     learned = np.vstack([centred, np.zeros((len(table) - len(movies), movies.shape[1]))])
     parts = [learned, GENRES_WEIGHT * _genres(table["genres"]), YEAR_WEIGHT * _years(table["year"].to_numpy())]
-    return _unit(np.hstack(parts)).astype(np.float32)
+    return unit_rows(np.hstack(parts)).astype(np.float32)
 
 
 def _genres(listed: pd.Series) -> np.ndarray:
     """float64[num_movies, num_genres] of unit length: 1 for a genre, weighted by its inverse document frequency."""
     has = listed.str.get_dummies("|").to_numpy(np.float64)
-    return _unit(has * np.log((1 + len(has)) / np.maximum(has.sum(axis=0), 1)))
+    return unit_rows(has * np.log((1 + len(has)) / np.maximum(has.sum(axis=0), 1)))
 
 
 def _years(years: np.ndarray) -> np.ndarray:
     """float64[num_movies, num_points] of unit length: the nearer two years, the larger the dot product."""
     points = np.arange(FIRST_YEAR, LAST_YEAR, YEARS_BETWEEN)
     clipped = np.clip(years, FIRST_YEAR, LAST_YEAR)[:, None]
-    return _unit(np.where(years[:, None] > 0, np.exp(-(((clipped - points) / YEARS_ALIKE) ** 2)), 0))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of zeros stay."""
-    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return unit
+    return unit_rows(np.where(years[:, None] > 0, np.exp(-(((clipped - points) / YEARS_ALIKE) ** 2)), 0))

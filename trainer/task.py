@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from trainer.interactions import Interactions, indicator, interactions_of, rows_of
-from trainer.metrics import coverage_at_k, hit_rate_at_k, ndcg_at_k, recall_at_k
+from trainer.metrics import coverage_at_k, hit_rate_at_k, ndcg_at_k, recall_at_k, standard_error
 from trainer.ranking import popularity_ranking
 from trainer.records import DataError
 
@@ -32,10 +32,7 @@ class Scores:
     @property
     def standard_errors(self) -> dict[str, float]:
         """Of the means over users; 0 for a single user."""
-        return {
-            name: float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
-            for name, values in self.per_user.items()
-        }
+        return {name: standard_error(values) for name, values in self.per_user.items()}
 
 
 @dataclass(frozen=True)

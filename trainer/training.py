@@ -11,7 +11,7 @@ from trainer.gate import GateError, failures
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import interactions_of, split_by_time
 from trainer.model import fit
-from trainer.published import published_releases
+from trainer.published import Published, published_releases
 from trainer.ratings_files import Dataset
 from trainer.release import Fitted, publish
 from trainer.task import task_of
@@ -28,9 +28,7 @@ def train(
     with epochs_bar("fit on each user's first 80 %", settings.epochs) as on_epoch:
         report = evaluate(task, settings, on_epoch=on_epoch)
     print_report(report)
-    manifests = [release.manifest for release in published_releases(artifacts) if release.manifest is not None]
-    passed = [manifest for manifest in manifests if not manifest.forced_despite]
-    problems = failures(report, passed[-1] if passed else None, dataset.fingerprint)
+    problems = failures(report, _last_that_passed(artifacts, dataset))
     if problems and not force:
         raise GateError(f"not published: {'; '.join(problems)} (--force publishes all the same)")
     for problem in problems:
@@ -41,3 +39,11 @@ def train(
     release = publish(Fitted(dataset, known, embeddings, settings, report, problems), artifacts)
     log.info("published release %s: %s", release.name, release)
     return release
+
+
+def _last_that_passed(artifacts: Path, dataset: Dataset) -> Published | None:
+    """The newest release that was not forced; None if there is none, or if it is of other data."""
+    for release in reversed(published_releases(artifacts)):
+        if release.manifest is not None and not release.manifest.forced_despite:
+            return release if release.manifest.dataset.fingerprint == dataset.fingerprint else None
+    return None

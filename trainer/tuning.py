@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 from optuna.storages.journal import JournalFileBackend
 
-from trainer.evaluation import evaluate
+from trainer.evaluation import exact_scores
 from trainer.hyperparameters import Hyperparameters, default_temperature
 from trainer.interactions import split_by_time
 from trainer.ratings_files import Dataset
@@ -48,10 +48,7 @@ def tune(
 
 def flags_of(study: optuna.Study) -> str:
     """The best trial's settings as flags of the command line."""
-    return " ".join(
-        f"--{name.replace('_', '-')}={value:.3g}" if isinstance(value, float) else f"--{name.replace('_', '-')}={value}"
-        for name, value in study.best_params.items()
-    )
+    return " ".join(f"--{name.replace('_', '-')}={value:.3g}" for name, value in study.best_params.items())
 
 
 def _suggest(trial: optuna.Trial, defaults: Hyperparameters) -> Hyperparameters:
@@ -67,13 +64,11 @@ def _suggest(trial: optuna.Trial, defaults: Hyperparameters) -> Hyperparameters:
 
 
 def _recall(task: Task, settings: Hyperparameters) -> float:
-    return evaluate(task, settings, K).scores["exact"].means[f"recall@{K}"]
+    return exact_scores(task, settings, K).means[f"recall@{K}"]
 
 
 def _show(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-    settings = ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in trial.params.items()
-    )
+    settings = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
     best = " ◀ best so far" if trial.number == study.best_trial.number else ""
     print(f"{trial.number + 1:>4}  recall@{K} {trial.value:.4f}  {settings}{best}", flush=True)
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -86,6 +87,15 @@ def model_server(artifacts: Path, log: Path, *flags: str, port: int = 0) -> Iter
 
 
 @contextmanager
+def faulty_model_server(release: Path, log: Path) -> Iterator[tuple[Server, str, Path]]:
+    """(server, address, the file to write its fault into) of a model server that answers wrongly on purpose."""
+    fault = log.with_suffix(".fault")
+    command = [sys.executable, "-m", "tests.support.faulty_model_server", str(release), str(fault)]
+    with served(command, log, {}) as server:
+        yield server, server.wait_for_line(r"faulty model server at (\S+)")[1], fault
+
+
+@contextmanager
 def recommender(artifacts: Path, tf_serving_address: str, log: Path, **settings: str) -> Iterator[tuple[Server, str]]:
     """(server, address) of a recommender over `artifacts`, once its port is open; it may not be ready yet."""
     environment = {
@@ -106,6 +116,13 @@ def served(command: Sequence[str], log: Path, environment: Mapping[str, str]) ->
     finally:
         server.process.send_signal(signal.SIGCONT)
         server.stop(signal.SIGKILL)
+
+
+def free_port() -> int:
+    """One that nobody listens on at the moment, for a server that is to come back on the port it had."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
