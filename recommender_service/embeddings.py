@@ -67,8 +67,7 @@ class MicroBatches(Generic[Key]):
         self._retry_at: float | None = None  # monotonic seconds; None while the model server answers
         self._flight: asyncio.Task[None] | None = None  # one at a time: measured, two cost a quarter more CPU per call
 
-    def cached(self, key: Key) -> np.ndarray | None:
-        """float32[embedding_dim] if it is at hand."""
+    def _cached(self, key: Key) -> np.ndarray | None:
         embedding = self._cache.get(key)
         if embedding is not None:
             self._cache.move_to_end(key)
@@ -83,7 +82,7 @@ class MicroBatches(Generic[Key]):
         found: dict[Key, np.ndarray | ServiceError] = {}
         missing: list[Key] = []
         for key in dict.fromkeys(keys):
-            embedding = self.cached(key)
+            embedding = self._cached(key)
             if embedding is None:
                 missing.append(key)
             else:

@@ -111,10 +111,6 @@ async def _embeddings(
     active: Active, wanted: Sequence[Wanted], time_remaining_s: float | None
 ) -> list[np.ndarray | ServiceError | None]:
     """For each, in order: float32[embedding_dim], why there is none, or None where none is needed."""
-    if len(wanted) == 1 and wanted[0].user_id is not None:  # the usual call
-        cached = active.embeddings.of_users.cached(wanted[0].user_id)
-        if cached is not None:
-            return [cached]
     embeddings = active.embeddings
     users, likes = [w.user_id for w in wanted if w.user_id is not None], [w.likes for w in wanted if w.likes]
     if users and likes:
