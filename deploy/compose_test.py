@@ -1,7 +1,7 @@
 """Builds the images and runs docker-compose.yml for real, up to answers from containers; then takes it all down.
 
-Uses tensorflow/serving:2.21.0 if that image is here; otherwise an image of the stand-in gets that tag while the test
-runs, and this says so. MOVIELENS_DIR is passed on to the trainer.
+Uses tensorflow/serving and envoyproxy/envoy if those images are here; otherwise an image of the stand-in, and of Envoy
+from its wheel, get their tags while the test runs, and this says so. MOVIELENS_DIR is passed on to the trainer.
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import grpc
 
+from deploy.stack import free_port
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1 import recommender_pb2_grpc
 from recommender_service.client import movie_table
 
 ROOT = Path(__file__).resolve().parent.parent
-MODEL_SERVER_IMAGE = "tensorflow/serving:2.21.0"
-STAND_IN_DOCKERFILE = "deploy/model-server-stand-in.Dockerfile"
+BUILT_IF_MISSING = {
+    "tensorflow/serving:2.21.0": "deploy/model-server-stand-in.Dockerfile",
+    "envoyproxy/envoy:v1.40.0": "deploy/envoy-from-wheel.Dockerfile",
+}
 UP_TIMEOUT_S = 300
 
 
@@ -35,14 +37,16 @@ def main() -> int:
     if compose is None:
         print("compose-test: SKIPPED, no container engine answers here (docker and docker-compose are needed)")
         return 0
-    with _model_server_image(), _stack(compose) as port, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
-        response = _first_answer(recommender)
-        print(f"\nRecommend from containers: {api.Source.Name(response.source)}, release {response.release}")
-        print(movie_table(response.movies))
-        assert response.source == api.SOURCE_PERSONALIZED
-        assert recommender.SimilarMovies(api.SimilarMoviesRequest(movie_id=1, limit=3), timeout=10).movies
-        _check_recommender_container(compose)
+    with ExitStack() as images:
+        for image, dockerfile in BUILT_IF_MISSING.items():
+            images.enter_context(_image(image, dockerfile))
+        with _stack(compose) as (address, proxied):
+            _check_answers(address)
+            _check_recommender_container(compose)
+            with grpc.insecure_channel(proxied) as channel:
+                recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
+                assert recommender.Recommend(api.RecommendRequest(user_id=1), timeout=10, wait_for_ready=True).movies
+                print("the same through Envoy: answered")
     print("\ncompose-test: passed")
     return 0
 
@@ -57,36 +61,45 @@ def _compose_command() -> list[str] | None:
 
 
 @contextmanager
-def _model_server_image() -> Iterator[None]:
-    if _quiet("docker", "image", "inspect", MODEL_SERVER_IMAGE).returncode == 0:
-        print(f"model server: the image {MODEL_SERVER_IMAGE} that is here")
+def _image(tag: str, dockerfile: str) -> Iterator[None]:
+    if _quiet("docker", "image", "inspect", tag).returncode == 0:
+        print(f"{tag}: the image that is here")
         yield
         return
-    print(f"model server: {MODEL_SERVER_IMAGE} is not here; an image of the STAND-IN gets its tag for this test")
-    _run("docker", "build", "--quiet", "--tag", MODEL_SERVER_IMAGE, "--file", STAND_IN_DOCKERFILE, ".")
+    print(f"{tag} is not here; an image of {dockerfile} gets its tag for this test")
+    _run("docker", "build", "--quiet", "--tag", tag, "--file", dockerfile, ".")
     try:
         yield
     finally:
-        _quiet("docker", "rmi", MODEL_SERVER_IMAGE)
+        _quiet("docker", "rmi", tag)
 
 
 @contextmanager
-def _stack(compose: Sequence[str]) -> Iterator[int]:
-    """Yields the recommender's port on this machine; shows the logs if the test fails."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    os.environ["RECOMMENDER_PORT"] = str(port)
+def _stack(compose: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yields the recommender's and the proxy's address on this machine; shows the logs if the test fails."""
+    ports = [str(free_port()) for _ in range(2)]
+    os.environ["RECOMMENDER_PORT"], os.environ["PROXY_PORT"] = ports
+    compose = [*compose, "--profile", "proxy"]
     try:
         _run(*compose, "build")
         _run(*compose, "up", "--detach")
         try:
-            yield port
+            yield f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"
         except BaseException:
             subprocess.run([*compose, "logs", "--tail=20"], cwd=ROOT, check=False)
             raise
     finally:
         _run(*compose, "down", "--volumes", "--timeout", "5")
+
+
+def _check_answers(address: str) -> None:
+    with grpc.insecure_channel(address) as channel:
+        recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
+        response = _first_answer(recommender)
+        print(f"\nRecommend from containers: {api.Source.Name(response.source)}, release {response.release}")
+        print(movie_table(response.movies))
+        assert response.source == api.SOURCE_PERSONALIZED
+        assert recommender.SimilarMovies(api.SimilarMoviesRequest(movie_id=1, limit=3), timeout=10).movies
 
 
 def _first_answer(recommender: recommender_pb2_grpc.RecommenderServiceStub) -> api.RecommendResponse:

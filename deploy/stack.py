@@ -42,8 +42,8 @@ def running_stack(artifacts: Path, recommender_port: int = 0, model_server_port:
 
     Uses `tensorflow_model_server` if it is on the PATH, else the stand-in of `serving/`. Logs go to artifacts/logs/.
     """
-    model_server_port = model_server_port or _free_port()
-    recommender_port = recommender_port or _free_port()
+    model_server_port = model_server_port or free_port()
+    recommender_port = recommender_port or free_port()
     real = shutil.which("tensorflow_model_server")
     logs = artifacts / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def _wait_until_serving(address: str, process: subprocess.Popen[bytes], log: Pat
     raise StackError(f"the recommender: {state}; the end of {log} (model_server.log lies beside it):\n{tail}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -18,6 +18,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 START_TIMEOUT_S = 60
+ENVOY_CONFIG = Path(__file__).parents[2] / "deploy" / "envoy.yaml"
 
 
 class Server:
@@ -106,6 +107,25 @@ def recommender(artifacts: Path, tf_serving_address: str, log: Path, **settings:
     }
     with served([sys.executable, "-m", "recommender_service"], log, environment) as server:
         yield server, server.wait_for_line(r'"event": "listening", "address": "([^"]+)"')[1]
+
+
+@contextmanager
+def proxy(recommender_address: str, folder: Path) -> Iterator[str]:
+    """The address of Envoy, as deploy/envoy.yaml sets it up, in front of a recommender.  Needs `envoy` on the PATH."""
+    port, (host, _, behind) = free_port(), recommender_address.rpartition(":")
+    config = ENVOY_CONFIG.read_text(encoding="utf-8")
+    for theirs, ours in (
+        ("address: recommender, port_value: 50051", f"address: {host}, port_value: {behind}"),
+        ("address: 0.0.0.0, port_value: 50052", f"address: 127.0.0.1, port_value: {port}"),
+        ("port_value: 9901", "port_value: 0"),
+    ):
+        assert theirs in config, f"{ENVOY_CONFIG}: expected {theirs!r}"
+        config = config.replace(theirs, ours)
+    (folder / "envoy.yaml").write_text(config, encoding="utf-8")
+    command = ["envoy", "--config-path", str(folder / "envoy.yaml"), "--concurrency", "1", "--use-dynamic-base-id"]
+    with served(command, folder / "envoy.log", {}) as server:
+        server.wait_for_line("starting main dispatch loop")
+        yield f"127.0.0.1:{port}"
 
 
 @contextmanager
