@@ -21,7 +21,7 @@ help:
 	@echo 'make train         train and publish a release into artifacts/'
 	@echo 'make report        an HTML page about the newest release in artifacts/: figures, plots, examples'
 	@echo 'make test          the whole test suite'
-	@echo 'make soak          the long runs: releases swapped under load for SOAK_SECONDS (120)'
+	@echo 'make soak          the long runs: releases swapped and workers killed under load, fuzzing; SOAK_SECONDS (120) each'
 	@echo 'make check         ruff, mypy --strict, generated code up to date, protos linted and compatible'
 	@echo 'make protos        regenerate the code under protos/ and docs/api.md'
 	@echo 'make compose-test  build the images and run docker-compose.yml, with a stand-in for the model server image'
@@ -46,7 +46,8 @@ test: $(STAMP)
 SOAK_SECONDS ?= 120
 
 soak: $(STAMP)
-	@SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -m slow -s --timeout 1200 tests/test_hot_swap.py
+	@SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -s --timeout 3600 \
+		tests/test_hot_swap.py tests/test_workers.py tests/test_fuzz.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from tests.support.processes import (
     health_status,
     model_server,
     recommender,
+    served,
     wait_for,
     wait_until_serving,
 )
@@ -102,6 +104,28 @@ def test_model_server_killed_then_back(tmp_path: Path) -> None:
             wait_for(
                 lambda: running.recommend(ODD_USER).source == SOURCE_PERSONALIZED,
                 "personal answers after the model server is back",
+                RECOVERY_S,
+            )
+
+
+def test_model_server_restarted_without_any_model_then_given_one(tmp_path: Path) -> None:
+    publish_checkerboard(tmp_path)
+    models, moved = tmp_path / "models" / "user_embedding", tmp_path / "moved-away"
+    with stack(tmp_path) as running:
+        running.models.stop(signal.SIGKILL)
+        shutil.move(models, moved)
+        models.mkdir()
+        port = running.model_server_address.rpartition(":")[2]
+        flags = (f"--port={port}", "--model_name=user_embedding", f"--model_base_path={models}")
+        with served([sys.executable, "-m", "serving", *flags], tmp_path / "empty.log", {}) as empty:
+            empty.wait_for_line("no version of user_embedding")
+            check_degraded(running, "the model server at")
+            (version,) = moved.iterdir()
+            shutil.move(version, models)
+            empty.wait_for_line("Running gRPC ModelServer")
+            wait_for(
+                lambda: running.recommend(ODD_USER).source == SOURCE_PERSONALIZED,
+                "personal answers after the model server has a model",
                 RECOVERY_S,
             )
 

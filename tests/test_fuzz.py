@@ -25,6 +25,7 @@ from recommender_service.release import load_release
 from recommender_service.release_files import ReleaseError
 from tests.support.errors import failure_of
 from tests.support.processes import health_status
+from tests.support.soak import SOAK_SECONDS
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 100)
 INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 502)
@@ -33,7 +34,8 @@ EXPECTED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
 FILES = (
     "movies.csv embeddings.npy movies.ann user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy".split()
 )
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = 60 + int(10 * SOAK_SECONDS)  # of each property
+FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def code_of(call: Any, request: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
 import threading
@@ -18,8 +17,9 @@ from protos.recommender.v1.recommender_pb2 import SOURCE_FOLDED_IN, GetServingSt
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.processes import model_server, recommender, wait_until_serving
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
+from tests.support.soak import SOAK_SECONDS
 
-DURATION_S = float(os.environ.get("SOAK_SECONDS", "12"))
+DURATION_S = SOAK_SECONDS or 12.0
 CALLERS, PUBLISH_EVERY_S = 6, 3.0
 # user → (movie id, degrees between them before stretching) of the three best
 BEST = {EVEN_USER: [(4, 4), (6, 6), (10, 10)], ODD_USER: [(3, 3), (5, 5), (7, 7)]}

