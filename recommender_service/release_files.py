@@ -98,9 +98,15 @@ def read_movies(path: Path) -> tuple[list[api.Movie], np.ndarray]:
                     movie_id, title, year, genres, popularity = fields
                     listed = genres.split("|") if genres else []
                     movies.append(api.Movie(movie_id=int(movie_id), title=title, genres=listed, year=int(year)))
-                    likes.append(int(popularity))
+                    likes.append(_count("popularity", popularity))
                 except ValueError as error:
                     raise ReleaseError(f"{path}:{reader.line_num}: {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ReleaseError(f"{path}: {error}") from error
     return movies, np.array(likes, np.int64)
+
+
+def _count(column: str, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):  # so many fit into int64
+        raise ValueError(f"expected {column} to be a whole number, 0 or more, got {text[:40]!r}")
+    return int(text)

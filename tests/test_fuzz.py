@@ -22,7 +22,7 @@ from protos.recommender.v1.recommender_pb2 import (
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from recommender_service.release import load_release
-from recommender_service.release_files import ReleaseError
+from recommender_service.release_files import ReleaseError, read_movies
 from tests.support.errors import failure_of
 from tests.support.processes import health_status
 from tests.support.soak import SOAK_SECONDS
@@ -182,6 +182,18 @@ def test_a_manifest_of_any_bytes_is_read_or_refused(release: Path, tmp_path: Pat
     (copy / "manifest.json").write_bytes(content)
     with pytest.raises(ReleaseError):
         load_release(copy)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("popularity", "-1"), ("popularity", "9" * 30), ("movie_id", "9" * 30), ("title", "x" * 200_000)],
+)
+def test_a_movie_table_with_values_out_of_bounds_is_refused(tmp_path: Path, column: str, value: str) -> None:
+    columns = {"movie_id": "1", "title": "Heat (1995)", "year": "1995", "genres": "Crime", "popularity": "3"}
+    table = tmp_path / "movies.csv"
+    table.write_text(",".join(columns) + "\n" + ",".join({**columns, column: value}.values()) + "\n")
+    with pytest.raises(ReleaseError, match=r"movies\.csv"):
+        read_movies(table)
 
 
 def _copy(release: Path, tmp_path: Path) -> Path:
