@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from recommender_service.release import load_release
 from recommender_service.release_files import ReleaseError, read_movies
 from tests.support.errors import failure_of
-from tests.support.processes import health_status
+from tests.support.processes import health_status, recommender, wait_until_serving
 from tests.support.soak import SOAK_SECONDS
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 100)
@@ -36,6 +37,29 @@ FILES = (
 )
 EXAMPLES = 60 + int(10 * SOAK_SECONDS)  # of each property
 FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def address(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Of a recommender for this module alone, which must not have grown by the end of it."""
+    log = tmp_path_factory.mktemp("fuzz") / "recommender.log"
+    with recommender(checkerboard_artifacts, model_server_address, log) as (server, address):
+        wait_until_serving(address)
+        with grpc.insecure_channel(address) as channel:
+            for _ in range(200):
+                RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=1, limit=500), timeout=10)
+        before = server.resident_kb()
+        yield address
+        assert server.resident_kb() < 1.2 * before
+        assert not server.events("bug")
+
+
+@pytest.fixture(scope="module")
+def stub(address: str) -> Iterator[RecommenderServiceStub]:
+    with grpc.insecure_channel(address) as channel:
+        yield RecommenderServiceStub(channel)
 
 
 def code_of(call: Any, request: Any) -> str:
@@ -105,8 +129,8 @@ def test_any_search_is_answered_or_refused(stub: RecommenderServiceStub, query: 
 
 
 @pytest.mark.parametrize("method", ["Recommend", "BatchRecommend", "SimilarMovies", "SearchMovies", "GetServingStatus"])
-def test_any_bytes_are_answered_or_refused(recommender_address: str, method: str) -> None:
-    with grpc.insecure_channel(recommender_address) as channel:
+def test_any_bytes_are_answered_or_refused(address: str, method: str) -> None:
+    with grpc.insecure_channel(address) as channel:
         call: Any = channel.unary_unary(f"/recommender.v1.RecommenderService/{method}")
 
         @FUZZ
@@ -115,15 +139,15 @@ def test_any_bytes_are_answered_or_refused(recommender_address: str, method: str
             assert code_of(call, content) in EXPECTED
 
         run()
-    assert health_status(recommender_address) == "SERVING"
+    assert health_status(address) == "SERVING"
 
 
-def test_a_request_beyond_a_mebibyte_is_refused(recommender_address: str) -> None:
-    with grpc.insecure_channel(recommender_address) as channel:
+def test_a_request_beyond_a_mebibyte_is_refused(address: str) -> None:
+    with grpc.insecure_channel(address) as channel:
         call: Any = channel.unary_unary("/recommender.v1.RecommenderService/Recommend")
         failure = failure_of(lambda: call(b"\x00" * ((1 << 20) + 1), timeout=10))
     assert failure.code == "RESOURCE_EXHAUSTED"
-    assert health_status(recommender_address) == "SERVING"
+    assert health_status(address) == "SERVING"
 
 
 @pytest.fixture(scope="module")

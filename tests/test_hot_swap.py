@@ -72,11 +72,6 @@ class Load:
                 self.problems.append(f"user {user_id}, release {response.release}: {response}")
 
 
-def resident_kb(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
-
-
 @pytest.mark.slow
 def test_releases_are_swapped_under_load_without_an_error_or_a_mixed_answer(tmp_path: Path) -> None:
     first = publish_checkerboard(tmp_path)
@@ -97,7 +92,7 @@ def test_releases_are_swapped_under_load_without_an_error_or_a_mixed_answer(tmp_
                 published.append(publish_checkerboard(tmp_path, 37.0 * len(published), stretch))
                 load.stretch_of[published[-1]] = stretch
                 _wait_until_active(address, published[-1])
-                after_first_swap = after_first_swap or resident_kb(server.process.pid)
+                after_first_swap = after_first_swap or server.resident_kb()
             run = subprocess.run(
                 [sys.executable, "-m", "trainer", "releases", "rollback", "--artifacts", str(tmp_path)],
                 capture_output=True,
@@ -108,7 +103,7 @@ def test_releases_are_swapped_under_load_without_an_error_or_a_mixed_answer(tmp_
             time.sleep(1)
         finally:
             load.stop()
-        grown = resident_kb(server.process.pid) / after_first_swap
+        grown = server.resident_kb() / after_first_swap
         print(
             f"\n{sum(load.answers.values()):,} answers, {len(published)} releases, 1 rollback: "
             f"{len(load.problems)} errors or mixed answers, {load.degraded} degraded; memory × {grown:.2f}"

@@ -58,6 +58,11 @@ class Server:
         if number == signal.SIGSTOP:
             wait_for(lambda: all(state in "TtZ" for state in self._thread_states()), "the process has stopped")
 
+    def resident_kb(self) -> int:
+        """Memory in use.  Linux only."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
     def _thread_states(self) -> list[str]:
         stats = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
         return [stat.read_text().rpartition(")")[2].split()[0] for stat in stats]
