@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf import text_format
+from google.protobuf.message import Message
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
 _Policy = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
 INT64 = range(-(1 << 63), 1 << 63)
+TextProto = TypeVar("TextProto", bound=Message)
 
 
 class ConfigError(ValueError):
@@ -56,17 +58,20 @@ def models_from(flags: argparse.Namespace) -> list[ModelConfig]:
     if not flags.model_config_file:
         return [_checked(ModelConfig(flags.model_name, Path(flags.model_base_path)), "--model_base_path")]
     path = Path(flags.model_config_file)
-    try:
-        text = path.read_text(encoding="utf-8")
-        parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    models = models_of(parsed, path)
+    models = models_of(read_text_proto(path, model_server_config_pb2.ModelServerConfig), path)
     if not models:
         raise ConfigError(f"{path}: expected at least one model")
     if not flags.allow_version_labels_for_unavailable_models:
         _refuse_labels(path, models)
     return models
+
+
+def read_text_proto(path: Path | str, kind: type[TextProto]) -> TextProto:
+    """Raises ConfigError naming the file."""
+    try:
+        return text_format.Parse(Path(path).read_text(encoding="utf-8"), kind())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def models_of(parsed: model_server_config_pb2.ModelServerConfig, source: Path | str) -> list[ModelConfig]:

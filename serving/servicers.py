@@ -39,7 +39,7 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
             with self._metrics.request(request.model_spec.name, "Predict", "GRPC"):
                 spec = _model_spec(request)
                 with self._versions.servable(*spec) as servable:
-                    return servable.predict(request)
+                    return servable.predict(request, context.time_remaining)
         except StatusError as error:
             context.abort(error.code, error.message)
 
