@@ -55,11 +55,11 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, versions: Versions, watcher: FolderWatcher, allow_any_label: bool) -> None:
-        """allow_any_label: labels may point at versions that are not available."""
+    def __init__(self, versions: Versions, watcher: FolderWatcher, allow_new_labels: bool) -> None:
+        """allow_new_labels: they may point at versions that are not available; labels in use may not move there."""
         self._versions = versions
         self._watcher = watcher
-        self._allow_any_label = allow_any_label
+        self._allow_new_labels = allow_new_labels
 
     def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
@@ -79,11 +79,10 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
                     "currently supported"
                 )
             try:
-                configs = models_of(request.config, "ReloadConfigRequest")
+                configs = models_of(request.config)
             except ConfigError as error:
                 raise invalid_argument(str(error)) from error
-            if not self._allow_any_label:
-                self._check_labels(configs)
+            self._check_labels(configs)
             self._watcher.reload(configs, context.time_remaining())
             return model_management_pb2.ReloadConfigResponse(status={"error_code": 0})
         except StatusError as error:
@@ -93,8 +92,10 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         for config in configs:
             model = self._versions.models.get(config.name)
             available = model.available() if model is not None else set()
-            for version in config.labels.values():
-                if version not in available:
+            in_use = model.config.labels if model is not None else {}
+            for label, version in config.labels.items():
+                unmoved = self._allow_new_labels and in_use.get(label, version) == version
+                if version not in available and not unmoved:
                     raise StatusError(
                         StatusCode.FAILED_PRECONDITION,
                         f"Request to assign label to version {version} of model {config.name}, which is not currently "
