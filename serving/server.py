@@ -37,11 +37,11 @@ SERVICES = tuple(
     for file in (prediction_service_pb2, model_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
-OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not take half of the calls
-]
+OPTIONS: dict[str, int | str] = {
+    "grpc.max_receive_message_length": -1,
+    "grpc.max_send_message_length": -1,
+    "grpc.so_reuseport": 0,  # a second server on the same port must fail, not take half of the calls
+}
 
 
 class CannotListen(Exception):
@@ -100,7 +100,7 @@ def _load_options(settings: Settings, metrics: Metrics) -> LoadOptions:
 def _start(settings: Settings, versions: Versions, metrics: Metrics, watcher: FolderWatcher) -> grpc.Server:
     flags = settings.flags
     executor = futures.ThreadPoolExecutor(max_workers=flags.grpc_max_threads)
-    options = [*OPTIONS, *flags.grpc_channel_arguments]
+    options = list({**OPTIONS, **dict(flags.grpc_channel_arguments)}.items())
     server = grpc.server(executor, options=options, maximum_concurrent_rpcs=flags.grpc_max_threads)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionServicer(versions, metrics), server)
     models = ModelServicer(versions, watcher, flags.allow_version_labels_for_unavailable_models)
