@@ -17,7 +17,6 @@ WITHOUT_EFFECT = (
     "enable_signature_method_name_check",
     "flush_filesystem_caches",
     "mixed_precision",
-    "model_config_file_poll_wait_seconds",
     "num_load_threads",
     "num_tflite_interpreters_per_pool",
     "num_tflite_pools",
@@ -100,6 +99,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     add("--model_name", default="default")
     add("--model_base_path", default="")
     add("--model_config_file", default="", help="text proto ModelServerConfig; name and base path are then ignored")
+    add("--model_config_file_poll_wait_seconds", type=_poll_wait, default=0.0, help="0 reads the file only once")
     add("--saved_model_tags", default="serve", help="comma-separated")
     poll_help = "0 looks only once; may be a fraction here"
     add("--file_system_poll_wait_seconds", type=_poll_wait, default=1.0, help=poll_help)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from concurrent import futures
 from queue import SimpleQueue
 
@@ -20,6 +21,7 @@ from tensorflow_serving.apis import (
 from serving.batches import BatchThreads
 from serving.loading import LoadOptions
 from serving.monitoring import Metrics
+from serving.reload import Reloader
 from serving.rest import Rest, serve_rest
 from serving.servable import ServableOptions
 from serving.servicers import ModelServicer, PredictionServicer
@@ -66,7 +68,10 @@ def serve(settings: Settings) -> None:
     if isinstance(outcome, LoadError):
         raise outcome
     if outcome is None:
-        server = _start(settings, versions, metrics, watcher)
+        reloader = Reloader(versions, watcher, flags.allow_version_labels_for_unavailable_models)
+        server = _start(settings, versions, metrics, reloader)
+        if flags.model_config_file and flags.model_config_file_poll_wait_seconds:
+            threading.Thread(target=reloader.follow_file, args=(flags,), name="config", daemon=True).start()
         if flags.rest_api_port:
             try:
                 serve_rest(flags.host, flags.rest_api_port, Rest(versions, metrics, settings.metrics_path))
@@ -97,14 +102,13 @@ def _load_options(settings: Settings, metrics: Metrics) -> LoadOptions:
     )
 
 
-def _start(settings: Settings, versions: Versions, metrics: Metrics, watcher: FolderWatcher) -> grpc.Server:
+def _start(settings: Settings, versions: Versions, metrics: Metrics, reloader: Reloader) -> grpc.Server:
     flags = settings.flags
     executor = futures.ThreadPoolExecutor(max_workers=flags.grpc_max_threads)
     options = list({**OPTIONS, **dict(flags.grpc_channel_arguments)}.items())
     server = grpc.server(executor, options=options, maximum_concurrent_rpcs=flags.grpc_max_threads)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionServicer(versions, metrics), server)
-    models = ModelServicer(versions, watcher, flags.allow_version_labels_for_unavailable_models)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(versions, reloader), server)
     if flags.enable_grpc_healthcheck_service:
         health_pb2_grpc.add_HealthServicer_to_server(_health(), server)
     reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import grpc
 from grpc import StatusCode
 from tensorflow_serving.apis import (
@@ -16,11 +14,11 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.config import ConfigError, ModelConfig, models_of
+from serving.config import ConfigError, models_of
 from serving.monitoring import Metrics
+from serving.reload import Reloader
 from serving.status import StatusError, invalid_argument
 from serving.versions import Versions
-from serving.watcher import FolderWatcher
 
 SIGNATURE_DEF = "signature_def"
 
@@ -55,11 +53,9 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, versions: Versions, watcher: FolderWatcher, allow_new_labels: bool) -> None:
-        """allow_new_labels: they may point at versions that are not available; labels in use may not move there."""
+    def __init__(self, versions: Versions, reloader: Reloader) -> None:
         self._versions = versions
-        self._watcher = watcher
-        self._allow_new_labels = allow_new_labels
+        self._reloader = reloader
 
     def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
@@ -82,25 +78,10 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
                 configs = models_of(request.config)
             except ConfigError as error:
                 raise invalid_argument(str(error)) from error
-            self._check_labels(configs)
-            self._watcher.reload(configs, context.time_remaining())
+            self._reloader.reload(configs, context.time_remaining())
             return model_management_pb2.ReloadConfigResponse(status={"error_code": 0})
         except StatusError as error:
             context.abort(error.code, error.message)
-
-    def _check_labels(self, configs: Iterable[ModelConfig]) -> None:
-        for config in configs:
-            model = self._versions.models.get(config.name)
-            available = model.available() if model is not None else set()
-            in_use = model.config.labels if model is not None else {}
-            for label, version in config.labels.items():
-                unmoved = self._allow_new_labels and in_use.get(label, version) == version
-                if version not in available and not unmoved:
-                    raise StatusError(
-                        StatusCode.FAILED_PRECONDITION,
-                        f"Request to assign label to version {version} of model {config.name}, which is not currently "
-                        "available for inference",
-                    )
 
 
 def model_metadata(

@@ -17,8 +17,10 @@ from protos.tfserving.v1.batching_parameters_pb2 import BatchingParameters
 from protos.tfserving.v1.monitoring_config_pb2 import MonitoringConfig
 from protos.tfserving.v1.ssl_config_pb2 import SslConfig
 from tests.conformance.moving import Moving, State
+from tests.conformance.prepared import model_config
+from tests.conformance.requests import ids, predict
 from tests.conformance.target import Target
-from tests.support.processes import served
+from tests.support.processes import served, wait_for
 from tests.support.saved_models import save_lookup
 
 CONFIGS = Path(__file__).parents[1] / "serving"
@@ -59,6 +61,30 @@ def test_the_port_opens_with_the_first_version_and_a_failed_load_is_retried(tmp_
             shutil.copy(tmp_path / "spare" / "2" / "saved_model.pb", base / "2")
             model.wait_for(1, State.END)
             assert model.predict() == 2
+
+
+def test_the_configuration_file_is_followed_if_asked_for(tmp_path: Path) -> None:
+    save_lookup(tmp_path / "models" / "1")
+    path = tmp_path / "models.config"
+
+    def configure(*names: str) -> None:
+        staged = path.with_suffix(".staged")
+        models = "".join(f"config {{ {model_config(name, tmp_path / 'models')} }}" for name in names)
+        staged.write_text(f"model_config_list {{ {models} }}")
+        staged.rename(path)
+
+    configure("user")
+    flags = ["--port=0", f"--model_config_file={path}", "--model_config_file_poll_wait_seconds=0.1"]
+    with served([sys.executable, "-m", "serving", *flags], tmp_path / "log", {}) as server:
+        address = server.wait_for_line(r"Running gRPC ModelServer at (\S+) \.\.\.")[1]
+        with grpc.insecure_channel(address) as channel:
+            target = Target(address, channel, None, tmp_path, poll_s=0.1)
+            configure("user", "user")
+            server.wait_for_line("the configuration stays as it is: .*Illegal to list model user multiple times")
+            assert target.outcome(predict(ids(1)))[0] == "OK"
+            configure("other")
+            wait_for(lambda: target.outcome(predict(ids(1), "other"))[0] == "OK", "the other model serves")
+            assert target.outcome(predict(ids(1)))[0] == "NOT_FOUND"
 
 
 def test_a_first_version_that_cannot_load_ends_the_process(tmp_path: Path) -> None:
