@@ -4,6 +4,7 @@
 FROM python:3.11-slim
 WORKDIR /src
 COPY pyproject.toml constraints.txt LICENSE README.md ./
+COPY protos protos
 COPY serving serving
 RUN python -m venv /opt/serving \
     && /opt/serving/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt '.[serving]' \
