@@ -65,6 +65,7 @@ class BatchThreads:
                 while (taken := self._take()) is None:
                     waits = [queue.wait_s() for queue in self._queues]
                     self.changes.wait(min((wait for wait in waits if wait is not None), default=None))
+                self.changes.notify()  # what is left must not wait for this thread
             queue, batch = taken
             queue.process(batch)
 

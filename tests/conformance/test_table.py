@@ -19,6 +19,8 @@ from tests.support.processes import health_status
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_row(target: Target, case: Case) -> None:
+    if target.folder is None and 'version_label: "' in str(case.request):
+        pytest.skip("labels come by a reload, which needs TF_SERVING_FOLDER")
     code, message, response = target.outcome(case.request)
     assert (code, response) == (case.code, "" if case.response is None else str(case.response))
     assert re.fullmatch(case.message, message), message
