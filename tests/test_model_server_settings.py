@@ -25,7 +25,7 @@ from tensorflow_serving.apis import (
 
 from protos.tfserving.v1.ssl_config_pb2 import SslConfig
 from tests.support.errors import failure_of
-from tests.support.processes import Server, health_status, served
+from tests.support.processes import Server, served
 from tests.support.saved_models import save_wait
 
 
@@ -85,10 +85,6 @@ def test_answers_come_as_content_if_asked_for(limited: str) -> None:
     waited = response.outputs["waited"]
     assert not waited.double_val
     assert np.frombuffer(waited.tensor_content, "<f8")[0] > 0.09
-
-
-def test_there_is_no_health_service_unless_asked_for(limited: str) -> None:
-    assert health_status(limited) == "UNIMPLEMENTED"
 
 
 def test_other_calls_are_unimplemented(limited: str) -> None:

@@ -53,3 +53,8 @@ def test_reflection_describes_the_services(target: Target) -> None:
 def test_health_of_the_server_and_its_services(target: Target) -> None:
     services = ("", "ModelService", "PredictionService", "nobody")
     assert [health_status(target.address, name) for name in services] == ["SERVING"] * 3 + ["NOT_FOUND"]
+
+
+def test_there_is_no_health_service_unless_asked_for(batching: Target) -> None:
+    """By a flag, which only the other server has."""
+    assert health_status(batching.address) == "UNIMPLEMENTED"
