@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tensorflow_serving.config import model_server_config_pb2
 from protos.tfserving.v1.batching_parameters_pb2 import BatchingParameters
 from protos.tfserving.v1.monitoring_config_pb2 import MonitoringConfig
 from protos.tfserving.v1.ssl_config_pb2 import SslConfig
+from serving.flags import parse_flags
 from tests.conformance.moving import Moving, State
 from tests.conformance.prepared import model_config
 from tests.conformance.requests import ids, predict
@@ -37,6 +39,14 @@ CONFIGS = Path(__file__).parents[1] / "serving"
 )
 def test_the_configurations_that_are_shipped_parse(name: str, kind: type[Message]) -> None:
     assert text_format.Parse((CONFIGS / name).read_text(), kind()).ByteSize() > 0
+
+
+def test_docker_compose_names_no_flag_that_nobody_knows() -> None:
+    """A TensorFlow Serving would ignore it without an error."""
+    flags = re.findall(r"^ +- (--\w+=\S+)", (CONFIGS.parent / "docker-compose.yml").read_text(), re.MULTILINE)
+    settings, complaints = parse_flags(flags)
+    assert (settings.port, settings.grpc_max_threads, settings.enable_grpc_healthcheck_service) == (8500, 64, True)
+    assert complaints == ["without effect in this stand-in: --rest_api_num_threads"]
 
 
 def test_the_port_opens_with_the_first_version_and_a_failed_load_is_retried(tmp_path: Path) -> None:

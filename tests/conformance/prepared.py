@@ -11,7 +11,7 @@ LABELS = 'version_labels { key: "stable" value: 1 } version_labels { key: "canar
 # Small enough that tests fill it, and slow enough that calls made together meet in a batch.
 BATCHING = """
 max_batch_size { value: 8 }
-batch_timeout_micros { value: 300000 }
+batch_timeout_micros { value: 500000 }
 max_enqueued_batches { value: 2 }
 num_batch_threads { value: 1 }
 allowed_batch_sizes: 2

@@ -11,6 +11,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from tests.conformance.requests import DOUBLE, INT32, INT64, answer, embeddings, ids, predict, tensor
 from tests.conformance.target import Target, outcome
+from tests.support.processes import wait_for
 
 
 def together(target: Target, *requests: Message) -> list[tuple[str, str, str]]:
@@ -104,14 +105,15 @@ def test_mixed_shapes_fail_together(batching: Target) -> None:
 
 
 def test_an_empty_request_runs_into_its_deadline_and_holds_nobody_up(batching: Target) -> None:
-    assert batching.outcome(predict(ids()), timeout=0.6)[0] == "DEADLINE_EXCEEDED"
+    assert batching.outcome(predict(ids()), timeout=0.8)[0] == "DEADLINE_EXCEEDED"
     assert batching.outcome(predict(ids(1))) == ("OK", "", str(embeddings([1])))
 
 
 def test_beyond_the_queue_requests_are_refused_at_once(batching: Target) -> None:
     method = batching.method(wait_request(0))
     slow = method.future(wait_request(1.5), timeout=20)
-    assert batching.outcome(predict(ids(1)), timeout=0.4)[0] == "DEADLINE_EXCEEDED"  # the one thread is taken
+    a_batch = predict(ids(*range(8)))  # would run at once, were not the one thread taken
+    wait_for(lambda: batching.outcome(a_batch, timeout=0.3)[0] == "DEADLINE_EXCEEDED", "the one thread is taken")
     full = (
         "UNAVAILABLE",
         "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and "
