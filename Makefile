@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve train report test soak check protos compose-test lock clean install
+.PHONY: help demo serve train report test conformance soak check protos compose-test lock clean install
 
 help:
 	@echo 'make demo          train on MovieLens, publish, serve, show recommendations, stop'
@@ -21,6 +21,7 @@ help:
 	@echo 'make train         train and publish a release into artifacts/'
 	@echo 'make report        an HTML page about the newest release in artifacts/: figures, plots, examples'
 	@echo 'make test          the whole test suite'
+	@echo 'make conformance   what TensorFlow Serving does, asked of the server at TF_SERVING_ADDRESS, or else of the stand-in'
 	@echo 'make soak          the long runs: releases swapped and workers killed under load, fuzzing; SOAK_SECONDS (120) each'
 	@echo 'make check         ruff, mypy --strict, generated code up to date, protos linted and compatible'
 	@echo 'make protos        regenerate the code under protos/ and docs/api.md'
@@ -42,6 +43,10 @@ report: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest
+
+# A server of yours needs the suite's models: `.venv/bin/python -m tests.conformance prepare FOLDER` says how to start it.
+conformance: $(STAMP)
+	@$(BIN)/python -m pytest tests/conformance
 
 SOAK_SECONDS ?= 120
 

@@ -41,7 +41,7 @@ def main() -> None:
         artifacts = Path(scratch)
         folder = artifacts / "models" / "user_embedding" / "1"
         tower = UserTower(user_ids, users, movie_ids, movies, TEMPERATURE)
-        save_user_tower(tower, "user_embedding", folder, user_ids, movie_ids)
+        save_user_tower(tower, "user_embedding", folder, user_ids, list(liked[32]))
         with model_server(artifacts, artifacts / "log") as (server, address), grpc.insecure_channel(address) as channel:
             predict: Any = channel.unary_unary(
                 "/tensorflow.serving.PredictionService/Predict", request_serializer=pb.PredictRequest.SerializeToString

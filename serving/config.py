@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf import text_format
+from google.protobuf.message import Message
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
 _Policy = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
 INT64 = range(-(1 << 63), 1 << 63)
+TextProto = TypeVar("TextProto", bound=Message)
 
 
 class ConfigError(ValueError):
@@ -54,14 +56,9 @@ class ModelConfig:
 def models_from(flags: argparse.Namespace) -> list[ModelConfig]:
     """Raises ConfigError, wherever the real server would refuse to start."""
     if not flags.model_config_file:
-        return [_checked(ModelConfig(flags.model_name, Path(flags.model_base_path)), "--model_base_path")]
+        return [_checked(ModelConfig(flags.model_name, Path(flags.model_base_path)), "")]
     path = Path(flags.model_config_file)
-    try:
-        text = path.read_text(encoding="utf-8")
-        parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    models = models_of(parsed, path)
+    models = models_of(read_text_proto(path, model_server_config_pb2.ModelServerConfig), path)
     if not models:
         raise ConfigError(f"{path}: expected at least one model")
     if not flags.allow_version_labels_for_unavailable_models:
@@ -69,25 +66,43 @@ def models_from(flags: argparse.Namespace) -> list[ModelConfig]:
     return models
 
 
-def models_of(parsed: model_server_config_pb2.ModelServerConfig, source: Path | str) -> list[ModelConfig]:
-    """Raises ConfigError naming the source."""
-    models = [_model(source, config) for config in parsed.model_config_list.config]
-    names = [model.name for model in models]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{source}: expected unique model names, got {', '.join(names)}")
-    return models
+def read_text_proto(path: Path | str, kind: type[TextProto]) -> TextProto:
+    """Raises ConfigError naming the file."""
+    try:
+        return text_format.Parse(Path(path).read_text(encoding="utf-8"), kind())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
-def _model(path: Path | str, config: model_server_config_pb2.ModelConfig) -> ModelConfig:
-    if config.model_platform != "tensorflow":
-        raise ConfigError(f"{path}: {config.name}: expected model_platform tensorflow, got {config.model_platform!r}")
+def models_of(parsed: model_server_config_pb2.ModelServerConfig, source: Path | str = "") -> list[ModelConfig]:
+    """source: for messages.  Raises ConfigError."""
+    prefix = f"{source}: " if source else ""
+    names = set()
+    for config in parsed.model_config_list.config:
+        if config.name in names:
+            raise ConfigError(f"{prefix}Illegal to list model {config.name} multiple times in config list")
+        names.add(config.name)
+    return [_model(prefix, config) for config in parsed.model_config_list.config]
+
+
+def _model(prefix: str, config: model_server_config_pb2.ModelConfig) -> ModelConfig:
     labels = dict(config.version_labels)
-    return _checked(ModelConfig(config.name, Path(config.base_path), config.model_version_policy, labels), path)
+    model = _checked(ModelConfig(config.name, Path(config.base_path), config.model_version_policy, labels), prefix)
+    if not config.model_platform:
+        raise ConfigError(
+            f"{prefix}Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+            "ModelServerConfig::model_platform."
+        )
+    if config.model_platform != "tensorflow":
+        raise ConfigError(f"{prefix}Model {config.name} requests unsupported platform {config.model_platform}")
+    return model
 
 
-def _checked(model: ModelConfig, source: Path | str) -> ModelConfig:
+def _checked(model: ModelConfig, prefix: str) -> ModelConfig:
     if not model.base_path.is_absolute():
-        raise ConfigError(f"{source}: {model.name}: expected an absolute path, got {str(model.base_path)!r}")
+        raise ConfigError(
+            f"{prefix}Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
+        )
     return model
 
 

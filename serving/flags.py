@@ -7,85 +7,112 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 # Flags of TensorFlow Serving that change nothing a caller of the stand-in could see, or that it lacks.
 WITHOUT_EFFECT = (
+    "enable_per_model_batching_parameters",
+    "enable_profiler",
+    "enable_signature_method_name_check",
+    "flush_filesystem_caches",
+    "mixed_precision",
+    "num_load_threads",
+    "num_tflite_interpreters_per_pool",
+    "num_tflite_pools",
+    "num_unload_threads",
+    "per_process_gpu_memory_fraction",
+    "platform_config_file",
+    "prefer_tflite_model",
+    "remove_unused_fields_from_bundle_metagraph",
+    "rest_api_enable_cors_support",
     "rest_api_num_threads",
     "rest_api_timeout_in_ms",
-    "enable_batching",
-    "batching_parameters_file",
-    "tensorflow_session_parallelism",
-    "tensorflow_intra_op_parallelism",
-    "tensorflow_inter_op_parallelism",
-    "num_load_threads",
-    "num_unload_threads",
-    "flush_filesystem_caches",
-    "model_config_file_poll_wait_seconds",
-    "grpc_channel_arguments",
-    "platform_config_file",
-    "per_process_gpu_memory_fraction",
-    "saved_model_tags",
-    "enable_signature_method_name_check",
+    "skip_initialize_tpu",
+    "tensorflow_session_config_file",
+    "thread_pool_factory_config_file",
     "xla_cpu_compilation_enabled",
-    "enable_profiler",
+    "xla_gpu_compilation_enabled",
 )
+SWITCHES = {
+    "enable_batching": False,
+    "enable_model_warmup": True,
+    "allow_version_labels_for_unavailable_models": False,
+    "enable_serialization_as_tensor_content": False,
+    "enable_grpc_healthcheck_service": False,
+    "use_alts_credentials": False,
+    "version": False,
+}
+EXIT_STATUS = 255  # what TensorFlow Serving's -1 becomes
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"error: {message}", file=sys.stderr)
-        sys.exit(255)  # what TensorFlow Serving's -1 becomes
+        sys.exit(EXIT_STATUS)
 
 
-def parse_flags(argv: list[str]) -> argparse.Namespace:
-    """Ends the process with one line and status 255 for an unknown flag or a bad value."""
+def parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """(flags, what will be ignored and why).  Ends the process with one line and status 255 for a bad value.
+
+    The real server goes on after naming an argument that it does not know, so this does.
+    """
     parser = _Parser(prog="python -m serving", allow_abbrev=False, description=__doc__)
+    _add_flags(parser)
+    if "--help" in argv:
+        parser.print_help()
+        sys.exit(0)
+    understood, complaints = [], []
+    known = {option.removeprefix("--") for option in parser._option_string_actions}
+    for argument in argv:
+        name, equals, _ = argument.removeprefix("--").partition("=")
+        if argument.startswith("--") and name in WITHOUT_EFFECT:
+            complaints.append(f"without effect in this stand-in: --{name}")
+        elif argument.startswith("--") and name in known and (equals or name in SWITCHES):
+            understood.append(argument)
+        else:  # values go behind an equals sign: TensorFlow Serving does not know `--port 8500`
+            complaints.append(f"unknown argument: {argument}")
+    flags = parser.parse_args(understood)
+    if flags.use_alts_credentials:
+        parser.error("--use_alts_credentials is not in this stand-in")
+    if not flags.model_config_file and not flags.model_base_path and not flags.version:
+        parser.error("expected --model_base_path or --model_config_file")
+    separate = flags.tensorflow_intra_op_parallelism > 0 and flags.tensorflow_inter_op_parallelism > 0
+    if separate and flags.tensorflow_session_parallelism > 0:
+        parser.error(
+            "expected --tensorflow_session_parallelism, or --tensorflow_intra_op_parallelism and "
+            "--tensorflow_inter_op_parallelism, got all three"
+        )
+    return flags, complaints
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="interface to listen on; the real server always takes all of them")
-    add(
-        "--port",
-        type=_whole_number(0, 65535),
-        default=8500,
-        help="gRPC port; 0 takes a free one (the real server: no gRPC at all)",
-    )
-    add("--rest_api_port", type=_whole_number(0, 65535), default=0, help="REST and metrics; 0 for none")
+    port = _whole_number(0, 65535)
+    add("--port", type=port, default=8500, help="gRPC; 0 takes a free one (the real server: no gRPC at all)")
+    add("--grpc_socket_path", default="", help="a UNIX socket for gRPC besides")
+    add("--rest_api_port", type=port, default=0, help="REST and metrics; 0 for none")
     add("--monitoring_config_file", default="", help="text proto MonitoringConfig; needs --rest_api_port")
+    add("--ssl_config_file", default="", help="text proto SSLConfig: TLS for gRPC")
+    add("--batching_parameters_file", default="", help="text proto BatchingParameters; needs --enable_batching")
     add("--model_name", default="default")
     add("--model_base_path", default="")
     add("--model_config_file", default="", help="text proto ModelServerConfig; name and base path are then ignored")
-    add(
-        "--file_system_poll_wait_seconds",
-        type=_poll_wait,
-        default=1.0,
-        help="0 looks only once; may be a fraction here",
-    )
+    add("--model_config_file_poll_wait_seconds", type=_poll_wait, default=0.0, help="0 reads the file only once")
+    add("--saved_model_tags", default="serve", help="comma-separated")
+    poll_help = "0 looks only once; may be a fraction here"
+    add("--file_system_poll_wait_seconds", type=_poll_wait, default=1.0, help=poll_help)
     add("--max_num_load_retries", type=_whole_number(0), default=5)
     add("--load_retry_interval_micros", type=int, default=60_000_000)
+    add("--num_request_iterations_for_warmup", type=int, default=0, help="used above 0")
     threads = 4 * (os.cpu_count() or 1)
     add("--grpc_max_threads", type=_whole_number(1), default=threads, help="calls beyond: RESOURCE_EXHAUSTED")
-    for name, default in (
-        ("enable_model_warmup", True),
-        ("allow_version_labels_for_unavailable_models", False),
-        ("enable_serialization_as_tensor_content", False),
-        ("enable_grpc_healthcheck_service", False),
-    ):
+    add("--grpc_channel_arguments", type=_channel_arguments, default=[], help="key=value, comma-separated")
+    for name in ("session", "intra_op", "inter_op"):
+        add(f"--tensorflow_{name}_parallelism", type=_whole_number(0), default=0, help="threads; 0 for automatic")
+    for name, default in SWITCHES.items():
         add(f"--{name}", type=_boolean, nargs="?", const=True, default=default)
-    for name in WITHOUT_EFFECT:
-        add(f"--{name}", nargs="?", help=argparse.SUPPRESS)
-    flags, unknown = parser.parse_known_args(argv)
-    if unknown:
-        parser.error(f"unknown argument: {unknown[0]}")
-    if not flags.model_config_file and not flags.model_base_path:
-        parser.error("expected --model_base_path or --model_config_file")
-    return flags
-
-
-def ignored_flags(argv: list[str]) -> list[str]:
-    """Those on the command line that have no effect."""
-    names = (argument.removeprefix("--").partition("=")[0] for argument in argv if argument.startswith("--"))
-    return [name for name in names if name in WITHOUT_EFFECT]
 
 
 def _boolean(text: str) -> bool:
@@ -112,3 +139,11 @@ def _poll_wait(text: str) -> float:
     if not 0 <= seconds < math.inf:
         raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
     return seconds
+
+
+def _channel_arguments(text: str) -> list[tuple[str, int | str]]:
+    """As TensorFlow Serving reads them: whole numbers where they are, text otherwise."""
+    pairs = [argument.partition("=") for argument in text.split(",") if argument]
+    if not all(equals for _, equals, _ in pairs):
+        raise argparse.ArgumentTypeError(f"expected key=value, comma-separated, got {text!r}")
+    return [(key, int(value) if re.fullmatch("-?[0-9]+", value) else value) for key, _, value in pairs]

@@ -12,7 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 from grpc import StatusCode
 
-from serving.servable import Servable
+from serving.servable import Servable, ServableOptions
 from serving.status import StatusError
 from serving.warmup import warm_up
 
@@ -31,7 +31,8 @@ class LoadOptions:
     max_num_retries: int
     retry_interval_s: float
     warm_up: bool
-    as_content: bool
+    warm_up_iterations: int
+    servable: ServableOptions
     on_warmed_up: Callable[[str, StatusCode, float], None] = lambda folder, code, microseconds: None
 
 
@@ -48,7 +49,7 @@ def load(name: str, version: int, folder: Path, options: LoadOptions, stopping: 
     for retries_left in range(options.max_num_retries, -1, -1):
         started = time.monotonic()
         try:
-            servable = Servable(name, version, folder, options.as_content)
+            servable = Servable(name, version, folder, options.servable)
             warmup_records = _warm_up(servable, folder, options) if options.warm_up else 0
         except Exception as error:  # there is no end to what a broken SavedModel makes TensorFlow raise
             failure = _explain(error, folder)
@@ -70,7 +71,7 @@ def load(name: str, version: int, folder: Path, options: LoadOptions, stopping: 
 def _warm_up(servable: Servable, folder: Path, options: LoadOptions) -> int:
     started, code = time.perf_counter(), StatusCode.OK
     try:
-        return warm_up(servable, folder)
+        return warm_up(servable, folder, options.warm_up_iterations)
     except StatusError as error:
         code = error.code
         raise

@@ -10,13 +10,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
-from google.protobuf import text_format
 from grpc import StatusCode
 
-from protos.tfserving.v1 import monitoring_config_pb2
-from serving.config import ConfigError
+from protos.tfserving.v1.monitoring_config_pb2 import MonitoringConfig
+from serving.config import read_text_proto
 from serving.status import StatusError
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
@@ -30,12 +28,7 @@ def metrics_path(flags: argparse.Namespace) -> str | None:
     """Where metrics are to be had on the REST port; None if nowhere.  Raises ConfigError."""
     if not flags.monitoring_config_file:
         return None
-    path = Path(flags.monitoring_config_file)
-    try:
-        config = text_format.Parse(path.read_text(encoding="utf-8"), monitoring_config_pb2.MonitoringConfig())
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    prometheus = config.prometheus_config
+    prometheus = read_text_proto(flags.monitoring_config_file, MonitoringConfig).prometheus_config
     return (prometheus.path or DEFAULT_PATH) if prometheus.enable else None
 
 

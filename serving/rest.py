@@ -15,7 +15,9 @@ from google.protobuf import json_format
 from grpc import StatusCode
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from serving.json_tensors import parse, to_json, to_request
+from serving.config import INT64
+from serving.json_answers import to_json
+from serving.json_requests import parse, to_request
 from serving.monitoring import Metrics
 from serving.servicers import model_metadata, model_status
 from serving.status import StatusError, invalid_argument
@@ -35,6 +37,7 @@ HTTP_STATUS = {
     StatusCode.UNAVAILABLE: 503,
     StatusCode.DEADLINE_EXCEEDED: 504,
 }  # 500 for all others
+TIMEOUT_S = 30.0  # to wait for a batch: the default of TensorFlow Serving's --rest_api_timeout_in_ms
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,10 @@ class Rest:
         name, version, label, _ = match.groups()
         with self.metrics.request(name, "Predict", "REST"):
             content = parse(body)
-            with self.versions.servable(name, int(version) if version else None, label or "") as servable:
-                response = servable.predict(to_request(content, servable.signature_defs))
-        return to_json(response, content)
+            with self.versions.servable(name, _number(version), label or "") as servable:
+                request = to_request(content, servable.signature_defs)
+                response = servable.predict(request, lambda: TIMEOUT_S)
+            return to_json(response, by_row="instances" in content)
 
 
 def serve_rest(host: str, port: int, rest: Rest) -> None:
@@ -123,9 +127,17 @@ def _answer(respond: Callable[[], Any]) -> tuple[int, str, str]:
 def _fill_spec(spec: Any, name: str, version: str | None, label: str | None) -> None:
     spec.name = name
     if version:
-        spec.version.value = int(version)
+        spec.version.value = _number(version)
     if label:
         spec.version_label = label
+
+
+def _number(version: str | None) -> int | None:
+    if version is None:
+        return None
+    if int(version) not in INT64:
+        raise invalid_argument(f"Failed to convert version: {version} to numeric.")
+    return int(version)
 
 
 def _to_json(message: Any) -> Any:

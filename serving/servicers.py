@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import grpc
 from grpc import StatusCode
 from tensorflow_serving.apis import (
@@ -16,11 +14,11 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.config import ConfigError, ModelConfig, models_of
+from serving.config import ConfigError, models_of
 from serving.monitoring import Metrics
+from serving.reload import Reloader
 from serving.status import StatusError, invalid_argument
 from serving.versions import Versions
-from serving.watcher import FolderWatcher
 
 SIGNATURE_DEF = "signature_def"
 
@@ -39,7 +37,7 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
             with self._metrics.request(request.model_spec.name, "Predict", "GRPC"):
                 spec = _model_spec(request)
                 with self._versions.servable(*spec) as servable:
-                    return servable.predict(request)
+                    return servable.predict(request, context.time_remaining)
         except StatusError as error:
             context.abort(error.code, error.message)
 
@@ -55,11 +53,9 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, versions: Versions, watcher: FolderWatcher, allow_any_label: bool) -> None:
-        """allow_any_label: labels may point at versions that are not available."""
+    def __init__(self, versions: Versions, reloader: Reloader) -> None:
         self._versions = versions
-        self._watcher = watcher
-        self._allow_any_label = allow_any_label
+        self._reloader = reloader
 
     def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
@@ -79,27 +75,13 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
                     "currently supported"
                 )
             try:
-                configs = models_of(request.config, "ReloadConfigRequest")
+                configs = models_of(request.config)
             except ConfigError as error:
                 raise invalid_argument(str(error)) from error
-            if not self._allow_any_label:
-                self._check_labels(configs)
-            self._watcher.reload(configs, context.time_remaining())
+            self._reloader.reload(configs, context.time_remaining())
             return model_management_pb2.ReloadConfigResponse(status={"error_code": 0})
         except StatusError as error:
             context.abort(error.code, error.message)
-
-    def _check_labels(self, configs: Iterable[ModelConfig]) -> None:
-        for config in configs:
-            model = self._versions.models.get(config.name)
-            available = model.available() if model is not None else set()
-            for version in config.labels.values():
-                if version not in available:
-                    raise StatusError(
-                        StatusCode.FAILED_PRECONDITION,
-                        f"Request to assign label to version {version} of model {config.name}, which is not currently "
-                        "available for inference",
-                    )
 
 
 def model_metadata(

@@ -20,15 +20,18 @@ MAX_RECORDS = 1000
 NOT_SERVED_HERE = ("classify_log", "regress_log", "multi_inference_log")
 
 
-def warm_up(servable: Servable, folder: Path) -> int:
-    """The number of records read; 0 without a file.  Raises StatusError for a bad one, as the real server would."""
+def warm_up(servable: Servable, folder: Path, iterations: int) -> int:
+    """The number of records read, each replayed so many times; 0 without a file.
+
+    Raises StatusError for a bad one, as the real server would.
+    """
     path = folder / FILE
     if not path.is_file():
         return 0
     count = 0
     try:
         for record in tf.compat.v1.io.tf_record_iterator(str(path)):
-            _replay(servable, record, path)
+            _replay(servable, record, path, iterations)
             count += 1
             if count > MAX_RECORDS:
                 raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
@@ -39,7 +42,7 @@ def warm_up(servable: Servable, folder: Path) -> int:
     return count
 
 
-def _replay(servable: Servable, record: bytes, path: Path) -> None:
+def _replay(servable: Servable, record: bytes, path: Path, iterations: int) -> None:
     prediction = prediction_log_pb2.PredictionLog()
     try:
         prediction.ParseFromString(record)
@@ -47,7 +50,8 @@ def _replay(servable: Servable, record: bytes, path: Path) -> None:
         raise invalid_argument(f"Failed to parse warmup record: {record!r} from {path}") from error
     kind = prediction.WhichOneof("log_type")
     if kind == "predict_log":
-        servable.predict(prediction.predict_log.request)
+        for _ in range(iterations):
+            servable.predict(prediction.predict_log.request)
     elif kind in NOT_SERVED_HERE:
         log.warning("%s: skipped a warm-up record of kind %s, which only the real server can replay", path, kind)
     elif kind is not None:

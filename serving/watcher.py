@@ -18,7 +18,7 @@ from grpc import StatusCode
 
 from serving.config import ModelConfig
 from serving.loading import LoadFailed, LoadOptions, load
-from serving.status import StatusError
+from serving.status import STATUS_OF_CODE, StatusError
 from serving.versions import Model, Versions
 
 log = logging.getLogger(__name__)
@@ -96,8 +96,7 @@ class FolderWatcher:
             failures = [failure for model in reload.new_models for failure in self._failures(model)]
             if failures:
                 reload.failure = StatusError(
-                    StatusCode.UNKNOWN,
-                    f"{len(failures)} servable(s) did not become available: {{{', '.join(failures)}, }}",
+                    StatusCode.UNKNOWN, f"{len(failures)} model(s) did not become available: {{{''.join(failures)}}}"
                 )
             if failures or all(model.available() for model in reload.new_models):
                 self._pending.remove(reload)
@@ -105,7 +104,8 @@ class FolderWatcher:
 
     def _failures(self, model: Model) -> list[str]:
         return [
-            f"{{name: {model.config.name} version: {number}}} due to error: {message}"
+            f"{{{{name: {model.config.name} version: {number}}} "
+            f"due to error: {STATUS_OF_CODE[code].name}: {message}}}, "
             for number, (_, code, message) in self._versions.statuses(model.config.name).items()
             if code
         ]

@@ -1,18 +1,21 @@
-"""What the stand-in's flags and signals do, and what keeps it from starting."""
+"""What the stand-in's flags and signals do while it serves."""
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from google.protobuf import text_format
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -20,22 +23,10 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from protos.tfserving.v1.ssl_config_pb2 import SslConfig
 from tests.support.errors import failure_of
-from tests.support.processes import Server, health_status, served
-from trainer.tensorflow_quietly import tf
-
-
-def save_slow(folder: Path) -> None:
-    """seconds float64[] → waited float64[]: answers when that time has passed."""
-
-    def wait(seconds: Any) -> Any:
-        start = tf.timestamp()
-        end = tf.while_loop(lambda now: now < start + seconds, lambda now: (tf.timestamp(),), [start])[0]
-        return {"waited": end - start}
-
-    module: Any = tf.Module()
-    module.wait = tf.function(wait, input_signature=[tf.TensorSpec([], tf.float64, name="seconds")])
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.wait})
+from tests.support.processes import Server, served
+from tests.support.saved_models import save_wait
 
 
 def predict_of(channel: grpc.Channel) -> Any:
@@ -54,7 +45,7 @@ def wait_request(seconds: float) -> predict_pb2.PredictRequest:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("slow")
-    save_slow(base / "1")
+    save_wait(base / "1")
     return base
 
 
@@ -96,10 +87,6 @@ def test_answers_come_as_content_if_asked_for(limited: str) -> None:
     assert np.frombuffer(waited.tensor_content, "<f8")[0] > 0.09
 
 
-def test_there_is_no_health_service_unless_asked_for(limited: str) -> None:
-    assert health_status(limited) == "UNIMPLEMENTED"
-
-
 def test_other_calls_are_unimplemented(limited: str) -> None:
     with grpc.insecure_channel(limited) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -131,50 +118,46 @@ def test_sigint_stops_a_server_that_still_waits_for_a_model(tmp_path: Path) -> N
         assert server.stop(signal.SIGINT) == 0
 
 
-@pytest.mark.parametrize(
-    ("config", "complaint"),
-    [
-        (
-            'model_platform: "tensorflow" version_labels { key: "stable" value: 1 }',
-            "Request to assign label to version 1 of model slow, which is not currently available for inference",
-        ),
-        ("", "slow: expected model_platform tensorflow, got ''"),
-    ],
-    ids=["labels without their flag", "no platform"],
-)
-def test_a_config_that_the_real_server_refuses_is_refused(
-    base: Path, tmp_path: Path, config: str, complaint: str
-) -> None:
-    path = tmp_path / "models.config"
-    path.write_text(f'model_config_list {{ config {{ name: "slow" base_path: "{base}" {config} }} }}')
-    assert complaint in fails_to_start(f"--model_config_file={path}", "--port=0")
-
-
 def test_a_port_that_is_taken_is_an_error(base: Path, limited: str) -> None:
-    port = limited.rpartition(":")[2]
-    assert f"cannot listen on 127.0.0.1:{port}" in fails_to_start(f"--model_base_path={base}", f"--port={port}")
-
-
-def fails_to_start(*flags: str) -> str:
-    """What it says."""
-    run = subprocess.run([sys.executable, "-m", "serving", *flags], capture_output=True, text=True, timeout=60)
-    assert run.returncode == 1
-    return run.stderr
-
-
-@pytest.mark.parametrize(
-    ("flags", "complaint"),
-    [
-        (["--no_such_flag"], "error: unknown argument: --no_such_flag"),
-        ([], "error: expected --model_base_path or --model_config_file"),
-        (["--model_base_path=/x", "--enable_model_warmup=perhaps"], "expected true or false, got 'perhaps'"),
-        (["--model_base_path=/x", "--grpc_max_threads=0"], "expected a whole number from 1, got '0'"),
-        (["--model_base_path=/x", "--port", "65536"], "expected a whole number from 0 to 65535, got '65536'"),
-        (["--model_base_path=/x", "--file_system_poll_wait_seconds=-1"], "expected seconds, 0 or more, got '-1'"),
-    ],
-)
-def test_a_wrong_flag_ends_the_process_with_one_line(flags: list[str], complaint: str) -> None:
-    run = subprocess.run([sys.executable, "-m", "serving", *flags], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-m", "serving", f"--model_base_path={base}", f"--port={limited.rpartition(':')[2]}"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 255
-    assert complaint in run.stderr
-    assert run.stderr.count("\n") == 1
+    assert f"cannot listen on {limited}" in run.stderr
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which makes the certificate, is not on the PATH")
+def test_tls_and_a_socket_and_arguments_that_nobody_knows(base: Path, tmp_path: Path) -> None:
+    """TensorFlow Serving names an argument that it does not know, and goes on."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost".split()
+    command = [
+        "openssl",
+        *new,
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    config = SslConfig(server_key=key.read_text(), server_cert=certificate.read_text())
+    (tmp_path / "ssl.config").write_text(text_format.MessageToString(config))
+    flags = ["--port=0", "--model_name=slow", f"--model_base_path={base}", f"--ssl_config_file={tmp_path}/ssl.config"]
+    flags += [f"--grpc_socket_path={tmp_path}/socket", "--grpc_channel_arguments=grpc.max_receive_message_length=1000"]
+    flags += ["--no_such_flag", "--port", "1", "--num_load_threads=2"]
+    with served([sys.executable, "-m", "serving", *flags], tmp_path / "log", {}) as server:
+        address = address_of(server).replace("127.0.0.1", "localhost")
+        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+        for where in (address, f"unix:{tmp_path}/socket"):
+            options = [("grpc.ssl_target_name_override", "localhost")]
+            with grpc.secure_channel(where, credentials, options) as channel:
+                assert predict_of(channel)(wait_request(0.0), timeout=10)
+                request = wait_request(0.0)
+                request.inputs["seconds"].tensor_content = bytes(1001)
+                assert failure_of(partial(predict_of(channel), request, timeout=10)).code == "RESOURCE_EXHAUSTED"
+        with grpc.insecure_channel(address) as channel:
+            assert failure_of(partial(predict_of(channel), wait_request(0.0), timeout=10)).code == "UNAVAILABLE"
+        for complaint in ("--no_such_flag", "--port", "1"):
+            server.wait_for_line(f"unknown argument: {complaint}\n")
+        server.wait_for_line("without effect in this stand-in: --num_load_threads\n")

@@ -39,6 +39,7 @@ from trainer.user_tower import UserTower, save_user_tower
 
 FORMAT_VERSION = 2
 NUM_PROBES = 5
+NUM_HISTORIES = 500
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,15 @@ def _write_model(fitted: Fitted, folder: Path) -> None:
     known, embeddings = fitted.known, fitted.embeddings
     trained = known.movie_ids[: known.num_trained_movies]
     tower = UserTower(known.user_ids, embeddings.users, trained, embeddings.movies, embeddings.temperature)
-    save_user_tower(tower, MODEL_NAME, folder, known.user_ids, trained)
+    save_user_tower(tower, MODEL_NAME, folder, known.user_ids, _some_histories(known))
+
+
+def _some_histories(known: Interactions) -> list[np.ndarray]:
+    """What some users like, int64 movie ids each: for the model server to warm up with."""
+    liked = known.positives
+    somebody = np.flatnonzero(np.diff(liked.indptr))  # who likes something
+    rows = np.random.default_rng(0).choice(somebody, min(NUM_HISTORIES, len(somebody)), replace=False)
+    return [known.movie_ids[liked.indices[liked.indptr[row] : liked.indptr[row + 1]]] for row in rows]
 
 
 def _write_release(fitted: Fitted, version: int, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from trainer.fold_in import STEP_SIZE, STEPS
 from trainer.tensorflow_quietly import tf
 
-WARMUP_BATCHES = (1, 32)  # a lone request and a micro-batch: the shapes a recommender sends
-FOLD_IN_LIKES = (1, 5, 20)
+# What warm-up requests ask for is what a recommender sends: a lone request, a micro-batch, the most users in one.
+LOOK_UP_BATCHES = (1, 32, 256)
+LONE_FOLD_INS = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the shortest history to the longest, by quantiles of length
+FOLD_IN_BATCH = 32
 
 
 class UserTower(tf.Module):
@@ -69,15 +72,16 @@ class UserTower(tf.Module):
 
 
 def save_user_tower(
-    tower: UserTower, model_name: str, folder: Path, user_ids: np.ndarray, movie_ids: np.ndarray
+    tower: UserTower, model_name: str, folder: Path, user_ids: np.ndarray, histories: Sequence[np.ndarray]
 ) -> None:
     """Writes the SavedModel with its warm-up requests, and loads it back to run every one of them.
 
-    user_ids: int64[num_users] and movie_ids: int64[num_trained_movies] are what the warm-up requests draw from.
+    user_ids: int64[num_users].  histories: what some of them like, ids of trained movies, at least one each.
+    The warm-up requests draw from both.
     """
     signatures = {"serving_default": tower.look_up, "fold_in": tower.fold_in}
     tf.saved_model.save(tower, str(folder), signatures=signatures)
-    requests = _warmup_requests(model_name, user_ids, movie_ids)
+    requests = _warmup_requests(model_name, user_ids, histories)
     warmup = folder / "assets.extra" / "tf_serving_warmup_requests"
     warmup.parent.mkdir()
     with tf.io.TFRecordWriter(str(warmup)) as writer:
@@ -100,12 +104,19 @@ def _look_up(ids: tf.Tensor, embeddings: tf.Tensor, wanted: tf.Tensor) -> tf.Ten
     return tf.reshape(found, tf.concat([tf.shape(wanted), [tf.shape(embeddings)[1]]], axis=0))
 
 
-def _warmup_requests(model_name: str, user_ids: np.ndarray, movie_ids: np.ndarray) -> list[predict_pb2.PredictRequest]:
+def _warmup_requests(
+    model_name: str, user_ids: np.ndarray, histories: Sequence[np.ndarray]
+) -> list[predict_pb2.PredictRequest]:
     rng = np.random.default_rng(0)
-    requests = [_request(model_name, "serving_default", "user_id", rng.choice(user_ids, b)) for b in WARMUP_BATCHES]
-    for batch in WARMUP_BATCHES:
-        for likes in FOLD_IN_LIKES:
-            requests.append(_request(model_name, "fold_in", "movie_id", rng.choice(movie_ids, (batch, likes))))
+    requests = [_request(model_name, "serving_default", "user_id", rng.choice(user_ids, b)) for b in LOOK_UP_BATCHES]
+    by_length = sorted(histories, key=len)
+    batches = [[by_length[round(quantile * (len(by_length) - 1))]] for quantile in LONE_FOLD_INS]
+    batches.append([histories[number] for number in rng.integers(len(histories), size=FOLD_IN_BATCH)])
+    for batch in batches:
+        movie_ids = np.zeros((len(batch), max(map(len, batch))), np.int64)  # padded with 0
+        for row, history in zip(movie_ids, batch, strict=True):
+            row[: len(history)] = history
+        requests.append(_request(model_name, "fold_in", "movie_id", movie_ids))
     return requests
 
 

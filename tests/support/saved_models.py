@@ -11,6 +11,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 from trainer.tensorflow_quietly import tf
 
 NUM_USERS = 10
+# Of quantised numbers TensorFlow has no identity in a SavedModel's signature.
+DTYPES = """float32 float64 float16 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64
+    bool string complex64 complex128""".split()
 
 
 def save_lookup(folder: Path, scale: float = 1.0) -> None:
@@ -27,8 +30,8 @@ def save_lookup(folder: Path, scale: float = 1.0) -> None:
     tf.saved_model.save(module, str(folder), signatures={"serving_default": look_up})
 
 
-def save_mixed(folder: Path) -> None:
-    """Two signatures over several dtypes and two outputs."""
+def save_types(folder: Path) -> None:
+    """Signatures of several inputs and outputs, of any rank, of every dtype (the same value back), and of a batch."""
     module: Any = tf.Module()
 
     @tf.function(
@@ -41,8 +44,45 @@ def save_mixed(folder: Path) -> None:
     def half(x: Any) -> Any:
         return {"y": x * 0.5}
 
-    module.repeat, module.half = repeat, half
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": repeat, "half": half})
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="x")])
+    def batch_size(x: Any) -> Any:
+        return {"size": tf.zeros_like(x) + tf.size(x, tf.int64)}
+
+    def same(dtype: str) -> Any:
+        return tf.function(
+            lambda x: {"same": tf.identity(x)}, input_signature=[tf.TensorSpec(None, tf.as_dtype(dtype), name="x")]
+        )
+
+    module.repeat, module.half, module.batch_size = repeat, half, batch_size
+    module.same = {dtype: same(dtype) for dtype in DTYPES}
+    signatures = {"serving_default": repeat, "half": half, "batch_size": batch_size}
+    signatures.update({f"same_{dtype}": function for dtype, function in module.same.items()})
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def save_wait(folder: Path) -> None:
+    """seconds float64 of any shape → waited, of that shape: answers when the longest has passed."""
+
+    def wait(seconds: Any) -> Any:
+        start = tf.timestamp()
+        end = start + tf.reduce_max(seconds)
+        stop = tf.while_loop(lambda now: now < end, lambda now: (tf.timestamp(),), [start])[0]
+        return {"waited": tf.zeros_like(seconds) + (stop - start)}
+
+    module: Any = tf.Module()
+    module.wait = tf.function(wait, input_signature=[tf.TensorSpec(None, tf.float64, name="seconds")])
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.wait})
+
+
+def save_half_plus_two(folder: Path) -> None:
+    """x float32[...] → y = x / 2 + 2, written as TensorFlow 1 did: no function, other names in the graph."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, name="x")
+        a, b = v1.get_variable("a", initializer=0.5), v1.get_variable("b", initializer=2.0)
+        y = tf.add(tf.multiply(a, x), b, name="y")
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(folder), {"x": x}, {"y": y})
 
 
 def write_warmup(folder: Path, *records: bytes) -> None:
@@ -54,11 +94,11 @@ def write_warmup(folder: Path, *records: bytes) -> None:
             writer.write(record)
 
 
-def warmup_record(user_id: int) -> bytes:
+def warmup_record(user_id: int, model: str = "user") -> bytes:
     """A Predict of one id."""
     log = prediction_log_pb2.PredictionLog()
     request = log.predict_log.request
-    request.model_spec.name = "lookup"
+    request.model_spec.name = model
     request.inputs["user_id"].CopyFrom(tf.make_tensor_proto([user_id], tf.int64))
     serialized: bytes = log.SerializeToString()
     return serialized

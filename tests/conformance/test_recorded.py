@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +12,20 @@ import grpc
 import pytest
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-from tests.support.processes import served
+from tests.conformance.prepared import LABELS, model_config, models_config
+from tests.conformance.target import Target, without_nodes
 
 
 @pytest.mark.skipif("TF_SERVING_GOLDEN" not in os.environ, reason="TF_SERVING_GOLDEN names no folder of recorded calls")
-def test_recorded_calls_are_answered_as_the_real_server_did(tmp_path: Path) -> None:
+def test_recorded_calls_are_answered_as_the_real_server_did(target: Target, folder: Path) -> None:
     golden = Path(os.environ["TF_SERVING_GOLDEN"]).resolve()
-    config = tmp_path / "models.config"
-    config.write_text((golden / "models.config").read_text().replace("BASE", str(golden / "models")))
-    flags = ["--port=0", f"--model_config_file={config}", "--allow_version_labels_for_unavailable_models"]
-    with served([sys.executable, "-m", "serving", *flags], tmp_path / "log", {}) as server:
-        address = server.wait_for_line(r"Running gRPC ModelServer at (\S+) \.\.\.")[1]
-        with grpc.insecure_channel(address) as channel:
-            cases = [json.loads(line) for line in (golden / "cases.jsonl").read_text().splitlines()]
-            wrong = [case["name"] for case in cases if not _agrees(channel, case)]
+    lookup, mixed = (model_config(name, golden / "models" / name) for name in ("lookup", "mixed"))
+    all_versions = "model_version_policy { all {} }"
+    target.reload(*models_config(folder), f"{lookup} {all_versions}", mixed)
+    target.reload(*models_config(folder), f"{lookup} {all_versions} {LABELS}", mixed)
+    cases = [json.loads(line) for line in (golden / "cases.jsonl").read_text().splitlines()]
+    wrong = [case["name"] for case in cases if not _agrees(target.channel, case)]
+    target.reload(*models_config(folder))
     assert len(cases) >= 60
     assert wrong == []
 
@@ -35,18 +33,14 @@ def test_recorded_calls_are_answered_as_the_real_server_did(tmp_path: Path) -> N
 def _agrees(channel: grpc.Channel, case: dict[str, Any]) -> bool:
     try:
         call: Any = channel.unary_unary(case["method"])
-        answer, code, message = call(base64.b64decode(case["request"]), timeout=5), "OK", ""
+        answer, code, message = call(base64.b64decode(case["request"]), timeout=20), "OK", ""
     except grpc.RpcError as error:
         if not isinstance(error, grpc.Call):
             raise
         answer, code, message = b"", error.code().name, error.details() or ""
-    if (code, _without_nodes(message)) != (case["code"], _without_nodes(case["message"])):
+    if (code, without_nodes(message)) != (case["code"], without_nodes(case["message"])):
         return False
     return code != "OK" or _parsed(case, answer) == _parsed(case, base64.b64decode(case["response"]))
-
-
-def _without_nodes(message: str) -> str:
-    return re.sub(r"{{function_node [^}]*}}", "", message)
 
 
 def _parsed(case: dict[str, Any], content: bytes) -> str:

@@ -1,0 +1,124 @@
+"""Server-side batching: what goes together, and what is wrong with one request goes for its neighbours too."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from tensorflow_serving.apis import predict_pb2
+
+from tests.conformance.requests import DOUBLE, INT32, INT64, answer, embeddings, ids, predict, tensor
+from tests.conformance.target import Target, outcome
+from tests.support.processes import wait_for
+
+
+def together(target: Target, *requests: Message) -> list[tuple[str, str, str]]:
+    """Their outcomes, of calls made at the same moment."""
+    calls = [target.method(request).future(request, timeout=20) for request in requests]
+    return [outcome(call) for call in calls]
+
+
+def size_request(rows: int) -> predict_pb2.PredictRequest:
+    """Answers with the number of rows that ran together."""
+    return predict({"x": tensor(INT64, [rows], int64_val=[0])}, "types", signature="batch_size")
+
+
+def size_answer(rows: int, together: int) -> str:
+    sizes = tensor(INT64, [rows], int64_val=[together] * rows)
+    return str(answer({"size": sizes}, "types", 7, "batch_size"))
+
+
+def wait_request(seconds: float) -> predict_pb2.PredictRequest:
+    return predict({"seconds": tensor(DOUBLE, [8], double_val=[seconds])}, "wait")
+
+
+def test_requests_made_together_run_together_and_each_gets_its_own_answer(batching: Target) -> None:
+    outcomes = together(batching, *(size_request(1) for _ in range(8)))
+    assert outcomes == [("OK", "", size_answer(1, together=8))] * 8
+    outcomes = together(batching, *(predict(ids(user, user + 1)) for user in (1, 3, 5)))
+    assert outcomes == [("OK", "", str(embeddings([user, user + 1]))) for user in (1, 3, 5)]
+
+
+@pytest.mark.parametrize(("rows", "padded"), [(1, 2), (2, 2), (3, 8), (8, 8)])
+def test_a_batch_is_padded_to_the_next_allowed_size(batching: Target, rows: int, padded: int) -> None:
+    assert batching.outcome(size_request(rows)) == ("OK", "", size_answer(rows, padded))
+
+
+def test_other_outputs_and_other_versions_are_other_batches(batching: Target) -> None:
+    n_and_s: Any = {"n": tensor(INT32, [1], int_val=[1]), "s": tensor(7, [1], string_val=[b"a"])}
+    both, text = predict(n_and_s, "types"), predict(n_and_s, "types", outputs=["text"])
+    outcomes = together(batching, both, text, predict(ids(1), version=1), predict(ids(1), version=2))
+    assert [code for code, _, _ in outcomes] == ["OK"] * 4
+    assert outcomes[2:] == [("OK", "", str(embeddings([1], version=version))) for version in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (
+            predict({"user_id": tensor(INT64, [], int64_val=[1])}),
+            "Batching Run() input tensors must have at least one dimension",
+        ),
+        (predict(ids(*range(9))), "Task size 9 is larger than maximum input batch size 8"),
+        (
+            predict({"n": tensor(INT32, [1], int_val=[1]), "s": tensor(7, [2], string_val=[b"a"])}, "types"),
+            "Batching Run() input tensors must have equal 0th-dimension size",
+        ),
+        (predict({"user_id": tensor(INT32, [1])}), "Expects arg[0] to be int64 but int32 is provided"),
+    ],
+    ids=["scalar", "larger than a batch", "inputs of different sizes", "wrong dtype alone"],
+)
+def test_a_request_that_cannot_be_batched_is_invalid(batching: Target, request_: Message, message: str) -> None:
+    code, said, _ = batching.outcome(request_)
+    assert code == "INVALID_ARGUMENT"
+    assert said.startswith(message)
+
+
+def test_one_bad_id_fails_its_neighbours(batching: Target) -> None:
+    outcomes = together(batching, predict(ids(1)), predict(ids(5000)), predict(ids(2)))
+    assert len(set(outcomes)) == 1
+    code, message, _ = outcomes[0]
+    assert code == "INVALID_ARGUMENT"
+    assert re.fullmatch(r"indices\[\d\] = 5000 is not in \[0, 10\)", message)
+
+
+def test_mixed_dtypes_fail_together(batching: Target) -> None:
+    outcomes = together(batching, predict(ids(1)), predict({"user_id": tensor(INT32, [1])}))
+    assert [code for code, _, _ in outcomes] == ["INTERNAL"] * 2
+    pattern = (
+        r"Tensor concat operation failed: INVALID_ARGUMENT: Cannot concatenate tensors that have different data "
+        r"types. Got int(64|32) and int(64|32)\."
+    )
+    assert all(re.fullmatch(pattern, message) for _, message, _ in outcomes)
+
+
+def test_mixed_shapes_fail_together(batching: Target) -> None:
+    outcomes = together(batching, predict(ids(1)), predict({"user_id": tensor(INT64, [1, 1])}))
+    message = (
+        "Tensors with name 'serving_default_user_id:0' from different tasks have different shapes and padding is "
+        "turned off. Set pad_variable_length_inputs to true, or ensure that all tensors with the same name have equal "
+        "dimensions starting with the first dim."
+    )
+    assert outcomes == [("FAILED_PRECONDITION", message, "")] * 2
+
+
+def test_an_empty_request_runs_into_its_deadline_and_holds_nobody_up(batching: Target) -> None:
+    assert batching.outcome(predict(ids()), timeout=0.8)[0] == "DEADLINE_EXCEEDED"
+    assert batching.outcome(predict(ids(1))) == ("OK", "", str(embeddings([1])))
+
+
+def test_beyond_the_queue_requests_are_refused_at_once(batching: Target) -> None:
+    method = batching.method(wait_request(0))
+    slow = method.future(wait_request(1.5), timeout=20)
+    a_batch = predict(ids(*range(8)))  # would run at once, were not the one thread taken
+    wait_for(lambda: batching.outcome(a_batch, timeout=0.3)[0] == "DEADLINE_EXCEEDED", "the one thread is taken")
+    full = (
+        "UNAVAILABLE",
+        "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and "
+        "max_enqueued_batches is 2",
+    )
+    outcomes = [outcome(call)[:2] for call in [method.future(wait_request(0.0), timeout=20) for _ in range(3)]]
+    assert sorted(outcomes) == [("OK", ""), ("OK", ""), full]
+    assert outcome(slow)[0] == "OK"
