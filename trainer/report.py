@@ -18,7 +18,7 @@ from trainer import report_figures as figures
 from trainer.comparison import OURS, Entry, compare, compare_similar_movies
 from trainer.console import epochs_bar
 from trainer.evaluation import evaluate, exact_scores
-from trainer.fold_in import fold_in
+from trainer.fold_in import fold_in, user_temperatures
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import interactions_of, split_by_time
 from trainer.published import published_releases, releases_folder
@@ -141,7 +141,8 @@ def _recommended(release: Loaded) -> tuple[np.ndarray, np.ndarray]:
     known = interactions_of(release.dataset.ratings, release.threshold, movie_ids)
     history = known.history(release.settings.recency, release.settings.watched_weight)
     users = np.flatnonzero(np.diff(history.indptr))
-    folded = fold_in(history[users], release.embeddings, release.settings.temperature)
+    temperatures = user_temperatures(release.settings.temperature, history)
+    folded = fold_in(history[users], release.embeddings, temperatures[users])
     return users, exact_ranking(folded, release.embeddings, known.watched_trained[users], max(10, EXAMPLE_LENGTH))
 
 
