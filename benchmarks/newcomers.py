@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from trainer.datasets import CACHE, DEFAULT_DATASET, find_dataset
-from trainer.fold_in import fold_in
+from trainer.fold_in import fold_in, newcomer_temperatures
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import Interactions, default_positive_threshold, interactions_of, rows_of, split_by_time
 from trainer.model import fit
@@ -41,7 +41,8 @@ def main() -> None:
         in_fold = np.isin(task.user_rows, fold)
         for name, history in histories.items():
             has_embedding = sparse.diags(movies.any(axis=1).astype(np.float32))
-            tables[name][fold] = fold_in(sparse.csr_matrix(history[fold] @ has_embedding), movies, temperature)
+            theirs = sparse.csr_matrix(history[fold] @ has_embedding)
+            tables[name][fold] = fold_in(theirs, movies, newcomer_temperatures(temperature, theirs))
             users = task.of_users(tables[name])[in_fold]
             ranked[name][in_fold] = exact_ranking(users, movies, task.watched[in_fold], K)
     rankings = {

@@ -36,14 +36,24 @@ def test_movies_that_somebody_liked_come_first() -> None:
     assert known.popularity.tolist() == [1, 1, 0, 0]
 
 
-def test_history_weighs_likes_above_what_was_only_watched_and_new_above_old() -> None:
+def test_history_weighs_likes_above_what_was_only_watched_many_stars_above_few_and_new_above_old() -> None:
     rated = ratings((7, 50, 5, 10), (7, 20, 1, 20), (7, 60, 4, 30), (7, 70, 4, 40), (3, 20, 1, 1), (4, 20, 5, 1))
     known = interactions_of(rated, 3.5)
     assert known.movie_ids.tolist() == [20, 50, 60, 70]
     alike = known.history(recency=0, watched_weight=0.5)
-    assert alike.toarray().tolist() == [[0, 0, 0, 0], [1, 0, 0, 0], [0.5, 1, 1, 1]]  # user 3 liked nothing
+    expected = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [0.1, 1, 0.8, 0.8]])  # user 3 liked nothing
+    assert alike.toarray() == pytest.approx(expected)
     fading = known.history(recency=2, watched_weight=0.5).toarray()[2]
-    assert fading == pytest.approx([0.5 * np.exp(-2 * 0.5), np.exp(-2 * 0.75), np.exp(-2 * 0.25), 1])
+    assert fading == pytest.approx([0.1 * np.exp(-2 * 0.5), np.exp(-2 * 0.75), 0.8 * np.exp(-2 * 0.25), 0.8])
+
+
+@pytest.mark.parametrize(
+    ("stars", "threshold"), [((-10.0, -8.0, 10.0), -9), ((0.0, 0.0, 0.0), 0), ((-3.0, -2.0, -1.0), -5)]
+)
+def test_whatever_was_liked_counts_on_scales_that_go_to_zero_or_below(stars: list[float], threshold: float) -> None:
+    history = interactions_of(ratings(*((1, i, s, 0) for i, s in enumerate(stars))), threshold).history(0, 0.1)
+    assert history.shape[1] == history.nnz == sum(s >= threshold for s in stars)
+    assert (history.data > 0).all()
 
 
 def test_equal_or_missing_times_count_alike() -> None:

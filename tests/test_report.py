@@ -11,10 +11,11 @@ from protos.release.v1 import manifest_pb2
 from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.records import DataError
 from trainer.report import load, write_report
+from trainer.tensorflow_quietly import tf
 from trainer.training import train
 
 
-def test_a_page_that_stands_alone_and_a_projector_for_tensorboard(tmp_path: Path) -> None:
+def test_a_page_that_stands_alone_and_logs_for_tensorboard(tmp_path: Path) -> None:
     dataset = dataset_of(tastes(users=60, movies=60, each=25))
     dataset.movies["genres"] = ["War|Drama" if movie % 2 else "" for movie in dataset.movies["movie_id"]]
     dataset.movies["title"] = [f"<i>Movie</i> {movie}" for movie in dataset.movies["movie_id"]]
@@ -28,10 +29,20 @@ def test_a_page_that_stands_alone_and_a_projector_for_tensorboard(tmp_path: Path
     assert "EASE" in text
     assert "&lt;i&gt;Movie" in text
     assert "<script src" not in text  # nothing is fetched
-    projector = tmp_path / "reports" / f"{release.name}-projector"
-    assert len((projector / "embeddings.tsv").read_text().splitlines()) == manifest.num_trained_movies
-    assert len((projector / "metadata.tsv").read_text().splitlines()) == manifest.num_trained_movies + 1
-    assert 'tensor_path: "embeddings.tsv"' in (projector / "projector_config.pbtxt").read_text()
+    logs = tmp_path / "reports" / f"{release.name}-tensorboard"
+    assert len((logs / "embeddings.tsv").read_text().splitlines()) == manifest.num_trained_movies
+    assert len((logs / "metadata.tsv").read_text().splitlines()) == manifest.num_trained_movies + 1
+    assert 'tensor_path: "embeddings.tsv"' in (logs / "projector_config.pbtxt").read_text()
+    write_report(load(tmp_path, None, dataset), tmp_path)  # again, in place of the first
+    (events,) = logs.glob("events.out.tfevents.*")
+    values: dict[str, list[float]] = {}
+    for event in tf.compat.v1.train.summary_iterator(str(events)):
+        for value in event.summary.value:
+            values.setdefault(value.tag, []).append(value.simple_value)
+    assert len(values["loss per liked movie"]) == SMALL.epochs
+    assert values["loss per liked movie"][-1] < values["loss per liked movie"][0]
+    measured = next(e for e in manifest.evaluations if e.ranking == "index").metrics
+    assert values["recall_at_20"] == pytest.approx([measured["recall@20"]])
 
 
 def test_a_release_of_other_data_or_none_is_an_error(tmp_path: Path) -> None:

@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from annoy import AnnoyIndex
 from google.protobuf import json_format
+from scipy import sparse
 
 from protos.release.v1 import manifest_pb2
+from trainer.fold_in import fold_in, newcomer_temperatures
 
 NUM_USERS, NUM_MOVIES = 40, 30
 SMALL = ["--embedding-dim=16", "--epochs=20", "--batch-size=16"]
@@ -92,6 +95,12 @@ def test_the_saved_model_answers_users_and_liked_movies(published: Path) -> None
     likes = tf.constant([[2, 4, 6], [1, 0, 0], [99, 12345, 0]], tf.int64)  # 99 was never rated
     folded = model.signatures["fold_in"](movie_id=likes)["user_embedding"].numpy()
     np.testing.assert_allclose(np.linalg.norm(folded, axis=1), [1, 1, 0], atol=1e-5)
+    rows = pd.read_csv(only_release(published)[0] / "movies.csv")["movie_id"].tolist()
+    places = [rows.index(movie) for movie in (2, 4, 6, 1)]
+    history = sparse.csr_matrix((np.ones(4, np.float32), places, [0, 3, 4]), shape=(2, NUM_MOVIES))
+    movies = np.load(only_release(published)[0] / "embeddings.npy")
+    temperatures = newcomer_temperatures(manifest.hyperparameters.temperature, history)
+    np.testing.assert_allclose(folded[:2], fold_in(history, movies, temperatures), atol=1e-5)
     even_user = next(v for k, v in probes.items() if k and k % 2 == 0)
     assert folded[0] @ even_user > 0.5 > folded[1] @ even_user
 

@@ -11,6 +11,7 @@ from scipy import sparse
 from trainer.records import DataError
 
 SHARE_OF_SCALE = 0.7  # 3.5 of 5 stars: liked
+MIN_SHARE = 0.1  # of the highest rating: on scales that go to 0 or below, what was liked must count
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,12 @@ class Interactions:
     def history(self, recency: float, watched_weight: float) -> sparse.csr_matrix:
         """CSR float32[num_users, num_trained_movies]: what tells of a user's taste, and how much it counts.
 
-        1 for a movie they liked, `watched_weight` for one they only watched, times exp(−recency · share of the user's
-        ratings that are newer). Nothing for users who liked nothing.
+        1 for a movie they liked, `watched_weight` for one they only watched, times its rating's share of the highest,
+        times exp(−recency · share of the user's ratings that are newer). Nothing for users who liked nothing.
         """
-        weights = np.where(self.liked, 1.0, watched_weight) * np.exp(-recency * (1 - self.freshness))
+        highest = float(self.stars.max())
+        share = np.clip(self.stars / highest, MIN_SHARE, 1) if highest > 0 else 1.0
+        weights = share * np.where(self.liked, 1.0, watched_weight) * np.exp(-recency * (1 - self.freshness))
         likes = np.diff(self.positives.indptr)
         weights[np.repeat(likes == 0, np.diff(self.watched.indptr))] = 0
         indices, indptr = self.watched.indices, self.watched.indptr

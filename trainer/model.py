@@ -1,8 +1,8 @@
 """The model: two embedding tables on the unit sphere, trained so that cosine ranks.
 
-The score of a movie for a user is the cosine of their embeddings divided by a temperature; the loss is the softmax
-cross-entropy of the user's history over the whole catalogue (a multinomial likelihood, Liang et al. 2018, sec. 2).
-Cosine is the metric the Annoy index searches, so what is trained is what is served.
+The score of a movie for a user is the cosine of their embeddings divided by the user's temperature; the loss is the
+softmax cross-entropy of the user's history over the whole catalogue (a multinomial likelihood, Liang et al. 2018,
+sec. 2). Cosine is the metric the Annoy index searches, so what is trained is what is served.
 
 The users' table is trained only for the movies' sake. Users are then folded in from their history, the latest of it
 counting most: what somebody watches next is nearer to what they watched last.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from trainer.fold_in import fold_in
+from trainer.fold_in import fold_in, user_temperatures
 from trainer.hyperparameters import Hyperparameters, default_temperature
 from trainer.interactions import Interactions
 from trainer.tensorflow_quietly import keras, tf
@@ -26,7 +26,7 @@ from trainer.vectors import unit_rows
 @dataclass(frozen=True)
 class Embeddings:
     """users: float32[num_users, embedding_dim], unit rows; all zeros for a user without positives.
-    movies: float32[num_movies, embedding_dim], unit rows.  temperature: what they were trained with."""
+    movies: float32[num_movies, embedding_dim], unit rows.  temperature: the typical user's, in training."""
 
     users: np.ndarray
     movies: np.ndarray
@@ -36,7 +36,8 @@ class Embeddings:
 class CosineSoftmax(keras.Model):
     """Logits of every movie for a batch of users."""
 
-    def __init__(self, num_users: int, num_movies: int, temperature: float, settings: Hyperparameters) -> None:
+    def __init__(self, num_users: int, num_movies: int, temperatures: np.ndarray, settings: Hyperparameters) -> None:
+        """temperatures: float32[num_users]"""
         super().__init__()
         # On the sphere only the direction counts; the length sets how far one Adam step turns it.
         initializer = keras.initializers.RandomNormal(stddev=0.05, seed=settings.seed)
@@ -48,13 +49,13 @@ class CosineSoftmax(keras.Model):
             shape=(num_movies, settings.embedding_dim),
             initializer=keras.initializers.RandomNormal(stddev=0.05, seed=settings.seed + 1),
         )
-        self.temperature = temperature
+        self.temperatures = tf.constant(temperatures[:, None])
 
     def call(self, user_rows: tf.Tensor) -> tf.Tensor:
         """int32[B] → float32[B, num_movies]"""
         users = tf.math.l2_normalize(tf.gather(self.user_table, user_rows), axis=1)
         movies = tf.math.l2_normalize(self.movie_table, axis=1)
-        return tf.matmul(users, movies, transpose_b=True) / self.temperature
+        return tf.matmul(users, movies, transpose_b=True) / tf.gather(self.temperatures, user_rows)
 
 
 def multinomial_loss(history: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -73,7 +74,8 @@ def fit(
     """
     temperature = settings.temperature or default_temperature(known.num_trained_movies)
     movies = _fit_movies(known.history(0.0, settings.watched_weight), temperature, settings, on_epoch)
-    users = fold_in(known.history(settings.recency, settings.watched_weight), movies, temperature)
+    history = known.history(settings.recency, settings.watched_weight)
+    users = fold_in(history, movies, user_temperatures(temperature, history))
     return Embeddings(users, movies, temperature)
 
 
@@ -89,7 +91,7 @@ def _fit_movies(
     batch_size = min(settings.batch_size, num_users)
     steps = -(-num_users // batch_size) * settings.epochs
 
-    model = CosineSoftmax(num_users, num_movies, temperature, settings)
+    model = CosineSoftmax(num_users, num_movies, user_temperatures(temperature, histories), settings)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps))
     optimizer.build(model.trainable_variables)
 

@@ -18,7 +18,7 @@ from trainer import report_figures as figures
 from trainer.comparison import OURS, Entry, compare, compare_similar_movies
 from trainer.console import epochs_bar
 from trainer.evaluation import evaluate, exact_scores
-from trainer.fold_in import fold_in
+from trainer.fold_in import fold_in, user_temperatures
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import interactions_of, split_by_time
 from trainer.published import published_releases, releases_folder
@@ -26,6 +26,7 @@ from trainer.ranking import exact_ranking
 from trainer.ratings_files import Dataset
 from trainer.records import DataError
 from trainer.task import task_of
+from trainer.tensorboard import write_tensorboard
 
 K = 20
 EXAMPLES, EXAMPLE_LENGTH = 10, 8
@@ -82,7 +83,7 @@ def load(artifacts: Path, version: int | None, dataset: Dataset) -> Loaded:
 
 
 def write_report(release: Loaded, artifacts: Path) -> Path:
-    """Writes reports/<version>.html, and reports/<version>-projector/ for TensorBoard; returns the page."""
+    """Writes reports/<version>.html, and reports/<version>-tensorboard/ beside it; returns the page."""
     train, test = split_by_time(release.dataset.ratings)
     task = task_of(train, test, release.threshold)
     losses: list[float] = []
@@ -129,7 +130,9 @@ def write_report(release: Loaded, artifacts: Path) -> Path:
     ]
     folder = artifacts / "reports"
     folder.mkdir(exist_ok=True)
-    _write_projector(folder / f"{release.manifest.version}-projector", release)
+    metrics = report.scores["index"].means
+    trained = release.movies.head(release.manifest.num_trained_movies)
+    write_tensorboard(folder / f"{release.manifest.version}-tensorboard", losses, metrics, release.embeddings, trained)
     page = folder / f"{release.manifest.version}.html"
     page.write_text(_page(release, sections), encoding="utf-8")
     return page
@@ -141,7 +144,8 @@ def _recommended(release: Loaded) -> tuple[np.ndarray, np.ndarray]:
     known = interactions_of(release.dataset.ratings, release.threshold, movie_ids)
     history = known.history(release.settings.recency, release.settings.watched_weight)
     users = np.flatnonzero(np.diff(history.indptr))
-    folded = fold_in(history[users], release.embeddings, release.settings.temperature)
+    temperatures = user_temperatures(release.settings.temperature, history)
+    folded = fold_in(history[users], release.embeddings, temperatures[users])
     return users, exact_ranking(folded, release.embeddings, known.watched_trained[users], max(10, EXAMPLE_LENGTH))
 
 
@@ -229,15 +233,4 @@ def _page(release: Loaded, sections: Sequence[tuple[str, str, Sequence[Figure]]]
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{STYLE}</style>"
         f"<script>{get_plotlyjs()}</script><body>{''.join(parts)}</body></html>\n"
-    )
-
-
-def _write_projector(folder: Path, release: Loaded) -> None:
-    """`tensorboard --logdir FOLDER` shows the embeddings in its projector."""
-    folder.mkdir(exist_ok=True)
-    np.savetxt(folder / "embeddings.tsv", release.embeddings, delimiter="\t", fmt="%.5f")
-    trained = release.movies.head(release.manifest.num_trained_movies)
-    trained[["title", "genres", "year"]].to_csv(folder / "metadata.tsv", sep="\t", index=False)
-    (folder / "projector_config.pbtxt").write_text(
-        'embeddings {\n  tensor_path: "embeddings.tsv"\n  metadata_path: "metadata.tsv"\n}\n', encoding="utf-8"
     )
