@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.support import cpu_seconds
 from protos.tfserving.v1 import predict_pb2 as pb
 from tests.support.processes import model_server
-from trainer.fold_in import BREADTH, FEW_MOVIES, STEPS, TYPICAL_HISTORY
+from trainer.fold_in import STEPS, newcomer_factor
 from trainer.user_tower import UserTower, save_user_tower
 from trainer.vectors import unit_rows
 
@@ -64,10 +64,7 @@ def main() -> None:
 
 def _fold_in(movies: np.ndarray, movie_ids: np.ndarray) -> np.ndarray:
     mean = movies[movie_ids - 1].mean(axis=1)
-    user, temperature = (
-        unit_rows(mean),
-        TEMPERATURE * (LIKES / TYPICAL_HISTORY) ** BREADTH * (1 + (FEW_MOVIES / LIKES) ** 2),
-    )
+    user, temperature = unit_rows(mean), TEMPERATURE * newcomer_factor(LIKES)
     for _ in range(STEPS):
         weights = np.exp(user @ movies.T / temperature)
         user = unit_rows(user + mean - weights @ movies / weights.sum(axis=1, keepdims=True))

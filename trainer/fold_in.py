@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
@@ -25,9 +27,17 @@ def user_temperatures(temperature: float, history: sparse.csr_matrix) -> np.ndar
 
 
 def newcomer_temperatures(temperature: float, history: sparse.csr_matrix) -> np.ndarray:
-    """float32[num_users]: the same for histories that may be just the beginning, where a few movies tell little."""
-    temperatures = user_temperatures(temperature, history) * (1 + (FEW_MOVIES / _lengths(history)) ** 2)
+    """float32[num_users]: the same for histories that may be just the beginning."""
+    temperatures: np.ndarray = temperature * newcomer_factor(_lengths(history))
     return temperatures.astype(np.float32)
+
+
+def newcomer_factor(length: Any) -> Any:
+    """What a newcomer's temperature is times the typical user's; a few movies tell little: a flatter softmax.
+
+    length: of the history, at least 1; an array or a tensor.
+    """
+    return (length / TYPICAL_HISTORY) ** BREADTH * (1 + (FEW_MOVIES / length) ** 2)
 
 
 def fold_in(history: sparse.csr_matrix, movies: np.ndarray, temperatures: np.ndarray) -> np.ndarray:

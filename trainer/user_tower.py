@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from trainer.fold_in import BREADTH, FEW_MOVIES, STEP_SIZE, STEPS, TYPICAL_HISTORY
+from trainer.fold_in import STEP_SIZE, STEPS, newcomer_factor
 from trainer.tensorflow_quietly import tf
 
 # What warm-up requests ask for is what a recommender sends: a lone request, a micro-batch, the most users in one.
@@ -61,9 +61,7 @@ class UserTower(tf.Module):
         count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)  # float32[B, 1]
         mean = tf.math.divide_no_nan(tf.reduce_sum(liked, axis=1), count)  # float32[B, d]
         user = tf.math.l2_normalize(mean, axis=1)
-        length = tf.maximum(count, 1.0)
-        factor = (length / TYPICAL_HISTORY) ** BREADTH * (1.0 + (FEW_MOVIES / length) ** 2)
-        temperature = self._temperature * factor  # float32[B, 1]
+        temperature = self._temperature * newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
         for _ in range(STEPS):
             # the large matrix first: for 32 users half the time of user × moviesᵀ
             logits = tf.transpose(tf.matmul(movies, user / temperature, transpose_b=True))  # float32[B, num_movies]
