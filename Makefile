@@ -42,7 +42,7 @@ report: $(STAMP)
 	@$(BIN)/python -m trainer report --dataset $(DATASET)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # A server of yours needs the suite's models: `.venv/bin/python -m tests.conformance prepare FOLDER` says how to start it.
 conformance: $(STAMP)
