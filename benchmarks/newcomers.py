@@ -1,12 +1,19 @@
 """How well somebody is served whom the model has never seen, from all of their history and from a few liked movies.
 
     MOVIELENS_DIR=… python -m benchmarks.newcomers
+    python -m benchmarks.newcomers --train T.csv --test E.csv
 
 Each twelfth of the users in turn is left out of training altogether and folded in afterwards. The reference is the same
 users, on the same split, with movies trained on everybody.
 """
 
 from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,17 +25,18 @@ from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import Interactions, default_positive_threshold, interactions_of, rows_of, split_by_time
 from trainer.model import fit
 from trainer.ranking import exact_ranking
-from trainer.ratings_reader import FIVE_STARS
+from trainer.ratings_reader import CSV, FIVE_STARS, read_ratings
 from trainer.task import task_of
 
 K, FOLDS, LIKES = 20, 12, (10, 5, 3)
 
 
-def main() -> None:
-    dataset = find_dataset(DEFAULT_DATASET, None, CACHE)
-    train, test = split_by_time(dataset.ratings)
+def main(argv: Sequence[str]) -> None:
+    train, test = _split(argv)
     threshold = default_positive_threshold(train, FIVE_STARS.highest)
     task, settings = task_of(train, test, threshold), Hyperparameters()
+    if not task.is_later:  # as in `python -m trainer evaluate`
+        settings = replace(settings, recency=0.0)
     known = task.known
     all_history = known.history(settings.recency, settings.watched_weight)
     histories = {"folded in, from all they watched": all_history}
@@ -56,6 +64,16 @@ def main() -> None:
         print(f"{name:<36}{recall:>10.4f}{recall / recalls['trained in']:>8.2f}")
 
 
+def _split(argv: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("--train", "--test"):
+        parser.add_argument(name, type=Path, help="ratings.csv of a split of your own")
+    arguments = parser.parse_args(argv)
+    if arguments.train is None or arguments.test is None:
+        return split_by_time(find_dataset(DEFAULT_DATASET, None, CACHE).ratings)
+    return read_ratings(arguments.train, CSV, FIVE_STARS), read_ratings(arguments.test, CSV, FIVE_STARS)
+
+
 def _fit_without(
     known: Interactions, newcomers: np.ndarray, train: pd.DataFrame, threshold: float, settings: Hyperparameters
 ) -> tuple[np.ndarray, float]:
@@ -79,4 +97,4 @@ def _last(history: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
