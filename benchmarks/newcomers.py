@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ import pandas as pd
 from scipy import sparse
 
 from trainer.datasets import CACHE, DEFAULT_DATASET, find_dataset
+from trainer.evaluation import settings_for
 from trainer.fold_in import fold_in, newcomer_temperatures
 from trainer.hyperparameters import Hyperparameters
 from trainer.interactions import Interactions, default_positive_threshold, interactions_of, rows_of, split_by_time
@@ -34,9 +34,8 @@ K, FOLDS, LIKES = 20, 12, (10, 5, 3)
 def main(argv: Sequence[str]) -> None:
     train, test = _split(argv)
     threshold = default_positive_threshold(train, FIVE_STARS.highest)
-    task, settings = task_of(train, test, threshold), Hyperparameters()
-    if not task.is_later:  # as in `python -m trainer evaluate`
-        settings = replace(settings, recency=0.0)
+    task = task_of(train, test, threshold)
+    settings = settings_for(task, Hyperparameters())
     known = task.known
     all_history = known.history(settings.recency, settings.watched_weight)
     histories = {"folded in, from all they watched": all_history}

@@ -121,6 +121,7 @@ def _wait_until_serving(address: str, process: subprocess.Popen[bytes], log: Pat
 
 
 def free_port() -> int:
+    """One that nobody listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

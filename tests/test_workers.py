@@ -8,19 +8,18 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 
 from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.callers import Callers
 from tests.support.processes import Server, served, wait_until_serving
 from tests.support.releases import EVEN_USER
 from tests.support.soak import SOAK_SECONDS
@@ -82,42 +81,30 @@ def supervisor(checkerboard_artifacts: Path, model_server_address: str, tmp_path
         yield running
 
 
-class Callers:
-    """Clients in threads, each with one call in flight and a connection of its own."""
+class Outcomes:
+    """What calls for one user came to."""
 
-    def __init__(self, address: str, count: int, options: list[tuple[str, Any]]) -> None:
+    def __init__(self) -> None:
         self.answers: Counter[tuple[int, ...]] = Counter()
         self.problems: list[str] = []
-        self._address = address
-        self._options = [*options, ("grpc.use_local_subchannel_pool", 1)]
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(count)]
-        for thread in self._threads:
-            thread.start()
 
-    def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _call(self) -> None:
-        with grpc.insecure_channel(self._address, options=self._options) as channel:
-            stub = RecommenderServiceStub(channel)
-            while not self._stop.is_set():
-                try:
-                    request = RecommendRequest(user_id=EVEN_USER, limit=3)
-                    response = stub.Recommend(request, timeout=10, wait_for_ready=True)
-                    self.answers[tuple(scored.movie.movie_id for scored in response.movies)] += 1
-                except grpc.RpcError as error:
-                    self.problems.append(str(error))
+    def call(self, stub: RecommenderServiceStub) -> None:
+        try:
+            response = stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10, wait_for_ready=True)
+            self.answers[tuple(scored.movie.movie_id for scored in response.movies)] += 1
+        except grpc.RpcError as error:
+            self.problems.append(str(error))
 
 
 def test_a_killed_worker_costs_its_calls_in_flight_and_nothing_behind_a_retrying_client(
     supervisor: tuple[Server, str],
 ) -> None:
     server, address = supervisor
-    retrying = Callers(address, 4, [("grpc.service_config", json.dumps(RETRY))])
-    plain = Callers(address, 2, [("grpc.enable_retries", 0)])
+    retrying, plain = Outcomes(), Outcomes()
+    callers = [
+        Callers(address, 4, retrying.call, [("grpc.service_config", json.dumps(RETRY))]),
+        Callers(address, 2, plain.call, [("grpc.enable_retries", 0)]),
+    ]
     kills, until = 0, time.monotonic() + SOAK_SECONDS
     try:
         while kills < 3 or time.monotonic() < until:
@@ -125,8 +112,8 @@ def test_a_killed_worker_costs_its_calls_in_flight_and_nothing_behind_a_retrying
             kills += 1
             wait_for_active(server, 2 + kills)
     finally:
-        retrying.stop()
-        plain.stop()
+        for caller in callers:
+            caller.stop()
     total = sum(retrying.answers.values()) + sum(plain.answers.values())
     print(
         f"\n{total:,} answers, {kills} workers killed: {len(retrying.problems)} failures with, {len(plain.problems)} "

@@ -63,6 +63,11 @@ def evaluate(
     )
 
 
+def settings_for(task: Task, settings: Hyperparameters) -> Hyperparameters:
+    """Without recency where the test part is not later than the training part."""
+    return settings if task.is_later else replace(settings, recency=0.0)
+
+
 def exact_scores(task: Task, settings: Hyperparameters, k: int) -> Scores:
     """What `evaluate` calls "exact", without the index."""
     embeddings = _fit(task, settings, lambda epoch, loss: None)
@@ -72,7 +77,7 @@ def exact_scores(task: Task, settings: Hyperparameters, k: int) -> Scores:
 
 
 def _fit(task: Task, settings: Hyperparameters, on_epoch: Callable[[int, float], None]) -> Embeddings:
-    return fit(task.known, settings if task.is_later else replace(settings, recency=0.0), on_epoch)
+    return fit(task.known, settings_for(task, settings), on_epoch)
 
 
 def _popular_if_unknown(users: np.ndarray, ranked: np.ndarray, popular: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from annoy import AnnoyIndex
 from scipy import sparse
 
+from trainer.fold_in import fold_in, newcomer_temperatures
 from trainer.interactions import Interactions, indicator
 from trainer.model import Embeddings
 from trainer.ranking import exact_ranking
@@ -20,6 +21,7 @@ SEED = 1
 RECALL_K = 10
 TARGET_RECALL = 0.99
 MIN_EFFORT_PER_CANDIDATE = 8  # of manifest.proto's rule
+MAX_FEW_LIKES = 5  # of the newcomers that the index is calibrated for
 MAX_QUERIES = 500  # of each kind; the standard error of a recall of 0.99 is then about 0.002
 
 
@@ -52,11 +54,20 @@ def build_index(movies: np.ndarray, path: Path) -> AnnoyIndex:
 
 
 def calibrate_recommend(index: AnnoyIndex, embeddings: Embeddings, known: Interactions) -> Calibration:
-    """The effort at which users' nearest unwatched movies are found."""
+    """The effort at which nearest unwatched movies are found: users', and newcomers' with few likes, which are harder,
+    for they lean away from the average movie. The effort is the larger of the two's."""
     rng = np.random.default_rng(SEED)
     with_taste = np.flatnonzero(embeddings.users.any(axis=1))
     users = rng.choice(with_taste, min(MAX_QUERIES, len(with_taste)), replace=False)
-    return _calibrate(index, embeddings.users[users], embeddings.movies, known.watched_trained[users])
+    of_users = _calibrate(index, embeddings.users[users], embeddings.movies, known.watched_trained[users])
+    likes = [known.positives.indices[known.positives.indptr[u] : known.positives.indptr[u + 1]] for u in users]
+    few = [rng.choice(liked, min(len(liked), 1 + i % MAX_FEW_LIKES), replace=False) for i, liked in enumerate(likes)]
+    newcomers = indicator(
+        np.repeat(np.arange(len(few)), list(map(len, few))), np.concatenate(few), (len(few), len(embeddings.movies))
+    )
+    folded = fold_in(newcomers, embeddings.movies, newcomer_temperatures(embeddings.temperature, newcomers))
+    of_newcomers = _calibrate(index, folded, embeddings.movies, newcomers)
+    return max(of_users, of_newcomers, key=lambda calibration: calibration.chosen.search_k)
 
 
 def calibrate_similar_movies(index: AnnoyIndex, vectors: np.ndarray, known: Interactions) -> Calibration:

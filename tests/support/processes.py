@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from deploy.stack import free_port
 
 START_TIMEOUT_S = 60
 ENVOY_CONFIG = Path(__file__).parents[2] / "deploy" / "envoy.yaml"
@@ -141,13 +142,6 @@ def served(command: Sequence[str], log: Path, environment: Mapping[str, str]) ->
     finally:
         server.process.send_signal(signal.SIGCONT)
         server.stop(signal.SIGKILL)
-
-
-def free_port() -> int:
-    """One that nobody listens on at the moment, for a server that is to come back on the port it had."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 20) -> None:

@@ -1,0 +1,42 @@
+"""Clients that call from threads until they are told to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import grpc
+
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+
+
+class Callers:
+    """Each thread has a connection of its own and one call in flight."""
+
+    def __init__(
+        self,
+        address: str,
+        count: int,
+        call: Callable[[RecommenderServiceStub], None],
+        options: Sequence[tuple[str, object]] = (),
+    ) -> None:
+        """Starts them.  call: is made over and over.  options: of the channels."""
+        self.stopping = threading.Event()
+        self._address = address
+        self._call = call
+        self._options = [*options, ("grpc.use_local_subchannel_pool", 1)]
+        self._threads = [threading.Thread(target=self._run) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Returns once the calls in flight have ended."""
+        self.stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        with grpc.insecure_channel(self._address, options=self._options) as channel:
+            stub = RecommenderServiceStub(channel)
+            while not self.stopping.is_set():
+                self._call(stub)
