@@ -30,10 +30,10 @@ help:
 	@echo 'make clean         remove .venv, artifacts, caches'
 
 demo: $(STAMP)
-	@$(BIN)/python -m deploy.demo --dataset $(DATASET)
+	@$(BIN)/python -m tools.demo --dataset $(DATASET)
 
 serve: $(STAMP)
-	@$(BIN)/python -m deploy.serve --dataset $(DATASET)
+	@$(BIN)/python -m tools.serve --dataset $(DATASET)
 
 train: $(STAMP)
 	@$(BIN)/python -m trainer --dataset $(DATASET)
@@ -52,20 +52,20 @@ SOAK_SECONDS ?= 120
 
 soak: $(STAMP)
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -s --timeout 3600 \
-		tests/test_hot_swap.py tests/test_workers.py tests/test_fuzz.py
+		tests/stack/test_hot_swap.py tests/recommender/test_workers.py tests/recommender/test_fuzz.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@$(BIN)/python -m deploy.protos --check
-	@$(BIN)/python -m deploy.proto_lint
+	@$(BIN)/python -m tools.protos --check
+	@$(BIN)/python -m tools.proto_lint
 
 protos: $(STAMP)
-	@$(BIN)/python -m deploy.protos
+	@$(BIN)/python -m tools.protos
 
 compose-test: $(STAMP)
-	@$(BIN)/python -m deploy.compose_test
+	@$(BIN)/python -m tools.compose_test
 
 lock: $(STAMP)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header \

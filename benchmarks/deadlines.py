@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.support import newest_release
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.support.processes import model_server, recommender, wait_until_serving
+from tools.processes import model_server, recommender, wait_until_serving
 
 CALLS, DEADLINE_S = 300, 0.05
 

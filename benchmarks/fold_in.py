@@ -21,10 +21,10 @@ import numpy as np
 
 from benchmarks.support import cpu_seconds
 from protos.tfserving.v1 import predict_pb2 as pb
-from tests.support.processes import model_server
-from trainer.fold_in import STEPS, newcomer_factor
-from trainer.user_tower import UserTower, save_user_tower
-from trainer.vectors import unit_rows
+from tools.processes import model_server
+from trainer.model.fold_in import STEPS, newcomer_factor
+from trainer.model.user_tower import UserTower, save_user_tower
+from trainer.model.vectors import unit_rows
 
 NUM_MOVIES, DIM, LIKES, TEMPERATURE = 8_452, 256, 5, 0.12
 ROUNDS = 5

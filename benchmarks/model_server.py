@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.support import cpu_seconds, newest_release
 from protos.tfserving.v1 import predict_pb2 as pb
-from tests.support.processes import Server, served
+from tools.processes import Server, served
 
 ROUNDS, CALLS, LOADS, CALLS_AFTER_LOAD = 5, 2_000, 7, 10
 PREDICT = "/tensorflow.serving.PredictionService/Predict"

@@ -18,15 +18,15 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from trainer.datasets import CACHE, DEFAULT_DATASET, find_dataset
-from trainer.evaluation import settings_for
-from trainer.fold_in import fold_in, newcomer_temperatures
-from trainer.hyperparameters import Hyperparameters
-from trainer.interactions import Interactions, default_positive_threshold, interactions_of, rows_of, split_by_time
-from trainer.model import fit
-from trainer.ranking import exact_ranking
-from trainer.ratings_reader import CSV, FIVE_STARS, read_ratings
-from trainer.task import task_of
+from trainer.data.interactions import Interactions, default_positive_threshold, interactions_of, rows_of, split_by_time
+from trainer.data.movielens import CACHE, DEFAULT_DATASET, find_dataset
+from trainer.data.ratings import CSV, FIVE_STARS, read_ratings
+from trainer.evaluation.evaluate import settings_for
+from trainer.evaluation.task import task_of
+from trainer.index.ranking import exact_ranking
+from trainer.model.cosine_softmax import fit
+from trainer.model.fold_in import fold_in, newcomer_temperatures
+from trainer.model.hyperparameters import Hyperparameters
 
 K, FOLDS, LIKES = 20, 12, (10, 5, 3)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.support import newest_release
-from tests.support.processes import model_server, proxy, recommender, wait_until_serving
+from tools.processes import model_server, proxy, recommender, wait_until_serving
 
 ROUNDS, SECONDS, CONNECTIONS = 3, 5, 4
 WORKER, OTHERS = {0}, {1}  # cores

@@ -10,8 +10,8 @@ import grpc
 import pytest
 
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.support.processes import model_server, recommender, wait_until_serving
 from tests.support.releases import publish_checkerboard
+from tools.processes import model_server, recommender, wait_until_serving
 
 GIVEN_ADDRESS = os.environ.get("TF_SERVING_ADDRESS")  # a running TensorFlow Serving, whose user_embedding model has
 GIVEN_ARTIFACTS = os.environ.get("TF_SERVING_ARTIFACTS")  # the base path $TF_SERVING_ARTIFACTS/models/user_embedding

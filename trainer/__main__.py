@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from trainer.arguments import parse_arguments
-from trainer.datasets import DownloadError, find_dataset
-from trainer.hyperparameters import Hyperparameters
-from trainer.interactions import default_positive_threshold, split_by_time
-from trainer.movies_reader import movies_from_csv
-from trainer.published import prune, published_releases, roll_back
-from trainer.ratings_files import Dataset
-from trainer.ratings_reader import CSV, read_ratings
-from trainer.records import DataError
-from trainer.sample import generate
+from trainer.cli.arguments import parse_arguments
+from trainer.data.dataset import Dataset
+from trainer.data.interactions import default_positive_threshold, split_by_time
+from trainer.data.movielens import DownloadError, find_dataset
+from trainer.data.movies import movies_from_csv
+from trainer.data.ratings import CSV, read_ratings
+from trainer.data.records import DataError
+from trainer.data.sample import generate
+from trainer.model.hyperparameters import Hyperparameters
+from trainer.release.catalogue import prune, published_releases, roll_back
 
 # TensorFlow takes seconds to import, and wrong flags or bad data should not wait for it: what needs it comes late.
 
@@ -98,9 +98,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
                 raise DataError(f"{path}: movie {min(missing)} is rated, but {arguments.movies} does not list it")
     threshold = _threshold(arguments, train)
 
-    from trainer.console import epochs_bar, print_report
-    from trainer.evaluation import evaluate
-    from trainer.task import task_of
+    from trainer.cli.console import epochs_bar, print_report
+    from trainer.evaluation.evaluate import evaluate
+    from trainer.evaluation.task import task_of
 
     settings = _hyperparameters(arguments)
     task = task_of(train, test, threshold)
@@ -130,11 +130,11 @@ def _compare(arguments: argparse.Namespace) -> None:
     dataset = _dataset(arguments)
     threshold = _threshold(arguments, dataset.ratings)
 
-    from trainer.baselines import baselines
-    from trainer.comparison import compare, compare_similar_movies
-    from trainer.console import epochs_bar, print_comparison, print_similar_movies
-    from trainer.evaluation import evaluate
-    from trainer.task import task_of
+    from trainer.cli.console import epochs_bar, print_comparison, print_similar_movies
+    from trainer.evaluation.baselines import baselines
+    from trainer.evaluation.comparison import compare, compare_similar_movies
+    from trainer.evaluation.evaluate import evaluate
+    from trainer.evaluation.task import task_of
 
     train, test = split_by_time(dataset.ratings)
     task, settings = task_of(train, test, threshold), _hyperparameters(arguments)
@@ -152,7 +152,7 @@ def _tune(arguments: argparse.Namespace) -> None:
     dataset = _dataset(arguments)
     threshold = _threshold(arguments, dataset.ratings)
 
-    from trainer.tuning import flags_of, tune
+    from trainer.evaluation.tuning import flags_of, tune
 
     study, log_file = tune(dataset, threshold, _hyperparameters(arguments), arguments.seconds, arguments.study)
     print(f"best of {len(study.trials)} trials, kept in {log_file}: recall@20 {study.best_value:.4f}, with")
@@ -162,7 +162,7 @@ def _tune(arguments: argparse.Namespace) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     dataset = _dataset(arguments)
 
-    from trainer.report import load, write_report
+    from trainer.report.page import load, write_report
 
     page = write_report(load(arguments.artifacts, arguments.release, dataset), arguments.artifacts)
     print(f"wrote {page}: open it in a browser")

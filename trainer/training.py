@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from trainer.console import epochs_bar, print_report
-from trainer.evaluation import evaluate
-from trainer.gate import GateError, failures
-from trainer.hyperparameters import Hyperparameters
-from trainer.interactions import interactions_of, split_by_time
-from trainer.model import fit
-from trainer.published import Published, published_releases
-from trainer.ratings_files import Dataset
-from trainer.release import Fitted, publish
-from trainer.task import task_of
+from trainer.cli.console import epochs_bar, print_report
+from trainer.data.dataset import Dataset
+from trainer.data.interactions import interactions_of, split_by_time
+from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.task import task_of
+from trainer.model.cosine_softmax import fit
+from trainer.model.hyperparameters import Hyperparameters
+from trainer.release.catalogue import Published, published_releases
+from trainer.release.gate import GateError, failures
+from trainer.release.publish import Fitted, publish
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from tests.conformance.requests import (
     status,
     tensor,
 )
-from trainer.tensorflow_quietly import tf
+from trainer.model.tensorflow_quietly import tf
 
 RAW_IDS = np.array([1, 2], "<i8").tobytes()
 N_AND_S = {"n": tensor(INT32, [2], int_val=[3, -1]), "s": tensor(STRING, [2], string_val=["Zürich".encode(), b""])}

@@ -16,11 +16,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from deploy.stack import free_port
 from tests.conformance.moving import Moving
 from tests.conformance.prepared import flags, models_config, prepare
 from tests.conformance.target import Target
-from tests.support.processes import served
+from tools.processes import served
+from tools.stack import free_port
 
 # With TF_SERVING_ARTIFACTS besides, the address is meant for the API tests, and serves other models.
 GIVEN = "TF_SERVING_ADDRESS" in os.environ and "TF_SERVING_ARTIFACTS" not in os.environ

@@ -15,7 +15,7 @@ from tensorflow_serving.apis import get_model_status_pb2
 from tests.conformance.prepared import model_config, models_config
 from tests.conformance.requests import ids, predict, status
 from tests.conformance.target import Target
-from tests.support.processes import wait_for
+from tools.processes import wait_for
 
 State = get_model_status_pb2.ModelVersionStatus
 KEEP_TWO = "model_version_policy { latest { num_versions: 2 } }"

@@ -11,7 +11,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from tests.conformance.requests import DOUBLE, INT32, INT64, answer, embeddings, ids, predict, tensor
 from tests.conformance.target import Target, outcome
-from tests.support.processes import wait_for
+from tools.processes import wait_for
 
 
 def together(target: Target, *requests: Message) -> list[tuple[str, str, str]]:

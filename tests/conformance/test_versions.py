@@ -15,7 +15,7 @@ from tests.conformance.moving import KEEP_TWO, Moving, State
 from tests.conformance.prepared import models_config
 from tests.conformance.requests import FLOAT, ids, predict, tensor
 from tests.conformance.target import Target
-from trainer.user_tower import UserTower, save_user_tower
+from trainer.model.user_tower import UserTower, save_user_tower
 
 
 @contextmanager

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from concurrent import futures
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -18,8 +20,18 @@ from google.protobuf import json_format
 
 from protos.release.v1 import manifest_pb2
 from protos.tfserving.v1 import predict_pb2 as pb
+from tools.processes import Server, served
 
 SLOW_S = 3.0
+
+
+@contextmanager
+def faulty_model_server(release: Path, log: Path) -> Iterator[tuple[Server, str, Path]]:
+    """(server, address, the file to write its fault into) of a model server that answers wrongly on purpose."""
+    fault = log.with_suffix(".fault")
+    command = [sys.executable, "-m", __name__, str(release), str(fault)]
+    with served(command, log, {}) as server:
+        yield server, server.wait_for_line(r"faulty model server at (\S+)")[1], fault
 
 
 class Faulty:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trainer.hyperparameters import Hyperparameters
-from trainer.interactions import interactions_of
-from trainer.model import Embeddings
-from trainer.ratings_files import Dataset
-from trainer.release import Fitted, publish
+from trainer.data.dataset import Dataset
+from trainer.data.interactions import interactions_of
+from trainer.model.cosine_softmax import Embeddings
+from trainer.model.hyperparameters import Hyperparameters
+from trainer.release.publish import Fitted, publish
 
 RANDOM_GENRES = ["Action", "Comedy", "Drama", "Horror", "Musical", "War"]
 LIKED, DISLIKED = 5.0, 1.0

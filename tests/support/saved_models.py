@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tensorflow_serving.apis import prediction_log_pb2
 
-from trainer.tensorflow_quietly import tf
+from trainer.model.tensorflow_quietly import tf
 
 NUM_USERS = 10
 # Of quantised numbers TensorFlow has no identity in a SavedModel's signature.

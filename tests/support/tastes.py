@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from trainer.hyperparameters import Hyperparameters
-from trainer.ratings_files import Dataset
+from trainer.data.dataset import Dataset
+from trainer.model.hyperparameters import Hyperparameters
 
 SMALL = Hyperparameters(embedding_dim=16, epochs=15, batch_size=32)
 

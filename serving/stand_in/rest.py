@@ -1,0 +1,150 @@
+"""TensorFlow Serving's REST API: predict by row and by column, status, metadata; and Prometheus metrics beside it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from google.protobuf import json_format
+from grpc import StatusCode
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
+
+from serving.stand_in.config import INT64
+from serving.stand_in.json_answers import to_json
+from serving.stand_in.json_requests import parse, to_request
+from serving.stand_in.monitoring import Metrics
+from serving.stand_in.servicers import model_metadata, model_status
+from serving.stand_in.status import StatusError, invalid_argument
+from serving.stand_in.versions import Versions
+
+log = logging.getLogger(__name__)
+
+MODEL = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?(:predict|/metadata)?")
+HTTP_STATUS = {
+    StatusCode.OK: 200,
+    StatusCode.INVALID_ARGUMENT: 400,
+    StatusCode.FAILED_PRECONDITION: 400,
+    StatusCode.OUT_OF_RANGE: 400,
+    StatusCode.NOT_FOUND: 404,
+    StatusCode.RESOURCE_EXHAUSTED: 429,
+    StatusCode.UNIMPLEMENTED: 501,
+    StatusCode.UNAVAILABLE: 503,
+    StatusCode.DEADLINE_EXCEEDED: 504,
+}  # 500 for all others
+TIMEOUT_S = 30.0  # to wait for a batch: the default of TensorFlow Serving's --rest_api_timeout_in_ms
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What the handlers work with.  metrics_path: None for no metrics."""
+
+    versions: Versions
+    metrics: Metrics
+    metrics_path: str | None
+
+    def get(self, path: str) -> tuple[int, str, str]:
+        """(HTTP status, content type, body)"""
+        if path == self.metrics_path:
+            return 200, "text/plain", self.metrics.text()
+        return _answer(lambda: self._model(path))
+
+    def post(self, path: str, body: bytes) -> tuple[int, str, str]:
+        """(HTTP status, content type, body)"""
+        return _answer(lambda: self._predict(path, body))
+
+    def _model(self, path: str) -> Any:
+        match = MODEL.fullmatch(path)
+        if match is None or match[4] == ":predict":
+            raise _malformed("GET", path)
+        name, version, label, what = match.groups()
+        if what == "/metadata":
+            request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+            _fill_spec(request.model_spec, name, version, label)
+            response = model_metadata(self.versions, request)
+            signatures = get_model_metadata_pb2.SignatureDefMap()
+            response.metadata["signature_def"].Unpack(signatures)
+            spec = {"name": name, "signature_name": "", "version": str(response.model_spec.version.value)}
+            return {"model_spec": spec, "metadata": {"signature_def": _to_json(signatures)}}
+        status = get_model_status_pb2.GetModelStatusRequest()
+        _fill_spec(status.model_spec, name, version, label)
+        return _to_json(model_status(self.versions, status))
+
+    def _predict(self, path: str, body: bytes) -> Any:
+        match = MODEL.fullmatch(path)
+        if match is None or match[4] != ":predict":
+            raise _malformed("POST", path)
+        name, version, label, _ = match.groups()
+        with self.metrics.request(name, "Predict", "REST"):
+            content = parse(body)
+            with self.versions.servable(name, _number(version), label or "") as servable:
+                request = to_request(content, servable.signature_defs)
+                response = servable.predict(request, lambda: TIMEOUT_S)
+            return to_json(response, by_row="instances" in content)
+
+
+def serve_rest(host: str, port: int, rest: Rest) -> None:
+    """Listens in a thread of its own, a thread per connection.  Raises OSError if it cannot."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._send(*rest.get(self.path))
+
+        def do_POST(self) -> None:
+            self._send(*rest.post(self.path, self.rfile.read(int(self.headers.get("Content-Length") or 0))))
+
+        def _send(self, status: int, kind: str, text: str) -> None:
+            content = text.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            log.debug(format, *args)
+
+    server = ThreadingHTTPServer((host, port), Handler)
+    threading.Thread(target=server.serve_forever, name="rest", daemon=True).start()
+    log.info("Exporting HTTP/REST API at:%s:%d ...", host, server.server_port)
+
+
+def _answer(respond: Callable[[], Any]) -> tuple[int, str, str]:
+    try:
+        status, answer = 200, respond()
+    except StatusError as error:
+        status, answer = HTTP_STATUS.get(error.code, 500), {"error": error.message}
+    return status, "application/json", json.dumps(answer, indent=4) + "\n"
+
+
+def _fill_spec(spec: Any, name: str, version: str | None, label: str | None) -> None:
+    spec.name = name
+    if version:
+        spec.version.value = _number(version)
+    if label:
+        spec.version_label = label
+
+
+def _number(version: str | None) -> int | None:
+    if version is None:
+        return None
+    if int(version) not in INT64:
+        raise invalid_argument(f"Failed to convert version: {version} to numeric.")
+    return int(version)
+
+
+def _to_json(message: Any) -> Any:
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def _malformed(method: str, path: str) -> StatusError:
+    return invalid_argument(f"Malformed request: {method} {path}")

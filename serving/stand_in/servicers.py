@@ -1,0 +1,140 @@
+"""TensorFlow Serving's PredictionService and ModelService, as far as the stand-in has them."""
+
+from __future__ import annotations
+
+import grpc
+from grpc import StatusCode
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_management_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serving.stand_in.config import ConfigError, models_of
+from serving.stand_in.monitoring import Metrics
+from serving.stand_in.reload import Reloader
+from serving.stand_in.status import StatusError, invalid_argument
+from serving.stand_in.versions import Versions
+
+SIGNATURE_DEF = "signature_def"
+
+
+class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predict and GetModelMetadata; the other RPCs are UNIMPLEMENTED."""
+
+    def __init__(self, versions: Versions, metrics: Metrics) -> None:
+        self._versions = versions
+        self._metrics = metrics
+
+    def Predict(
+        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
+        try:
+            with self._metrics.request(request.model_spec.name, "Predict", "GRPC"):
+                spec = _model_spec(request)
+                with self._versions.servable(*spec) as servable:
+                    return servable.predict(request, context.time_remaining)
+        except StatusError as error:
+            context.abort(error.code, error.message)
+
+    def GetModelMetadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        try:
+            return model_metadata(self._versions, request)
+        except StatusError as error:
+            context.abort(error.code, error.message)
+
+
+class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus and HandleReloadConfigRequest."""
+
+    def __init__(self, versions: Versions, reloader: Reloader) -> None:
+        self._versions = versions
+        self._reloader = reloader
+
+    def GetModelStatus(
+        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        try:
+            return model_status(self._versions, request)
+        except StatusError as error:
+            context.abort(error.code, error.message)
+
+    def HandleReloadConfigRequest(
+        self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
+    ) -> model_management_pb2.ReloadConfigResponse:
+        try:
+            if request.config.WhichOneof("config") != "model_config_list":
+                raise invalid_argument(
+                    "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is "
+                    "currently supported"
+                )
+            try:
+                configs = models_of(request.config)
+            except ConfigError as error:
+                raise invalid_argument(str(error)) from error
+            self._reloader.reload(configs, context.time_remaining())
+            return model_management_pb2.ReloadConfigResponse(status={"error_code": 0})
+        except StatusError as error:
+            context.abort(error.code, error.message)
+
+
+def model_metadata(
+    versions: Versions, request: get_model_metadata_pb2.GetModelMetadataRequest
+) -> get_model_metadata_pb2.GetModelMetadataResponse:
+    """Raises StatusError."""
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    if not request.metadata_field:
+        raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
+    for field in request.metadata_field:
+        if field != SIGNATURE_DEF:
+            raise invalid_argument(f"Metadata field {field} is not supported")
+    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    with versions.servable(*_model_spec(request)) as servable:
+        response.model_spec.name = servable.name
+        response.model_spec.version.value = servable.version
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        for key, definition in servable.signature_defs.items():
+            signatures.signature_def[key].CopyFrom(definition)
+    response.metadata[SIGNATURE_DEF].Pack(signatures)
+    return response
+
+
+def model_status(
+    asked: Versions, request: get_model_status_pb2.GetModelStatusRequest
+) -> get_model_status_pb2.GetModelStatusResponse:
+    """Raises StatusError."""
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    spec = request.model_spec
+    versions = asked.statuses(spec.name)
+    if spec.HasField("version"):
+        number = spec.version.value
+        if number not in versions:
+            raise StatusError(StatusCode.NOT_FOUND, f"Could not find version {number} of model {spec.name}")
+        versions = {number: versions[number]}
+    if not versions:
+        raise StatusError(StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+    response = get_model_status_pb2.GetModelStatusResponse()
+    for number, (state, code, message) in sorted(versions.items(), reverse=True):
+        status = response.model_version_status.add(version=number, state=state)
+        status.status.error_code, status.status.error_message = code, message
+    return response
+
+
+def _model_spec(
+    request: predict_pb2.PredictRequest | get_model_metadata_pb2.GetModelMetadataRequest,
+) -> tuple[str, int | None, str]:
+    """(name, version if given, label if given)"""
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    spec: model_pb2.ModelSpec = request.model_spec
+    if not spec.name:
+        raise invalid_argument("ModelSpec has no name specified.")
+    return spec.name, spec.version.value if spec.HasField("version") else None, spec.version_label

@@ -1,0 +1,58 @@
+"""Replays `assets.extra/tf_serving_warmup_requests`, so that the first caller does not pay for lazy initialisation."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from grpc import StatusCode
+from tensorflow_serving.apis import prediction_log_pb2
+
+from serving.stand_in.servable import Servable
+from serving.stand_in.status import StatusError, invalid_argument
+
+log = logging.getLogger(__name__)
+
+FILE = Path("assets.extra", "tf_serving_warmup_requests")
+MAX_RECORDS = 1000
+NOT_SERVED_HERE = ("classify_log", "regress_log", "multi_inference_log")
+
+
+def warm_up(servable: Servable, folder: Path, iterations: int) -> int:
+    """The number of records read, each replayed so many times; 0 without a file.
+
+    Raises StatusError for a bad one, as the real server would.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return 0
+    count = 0
+    try:
+        for record in tf.compat.v1.io.tf_record_iterator(str(path)):
+            _replay(servable, record, path, iterations)
+            count += 1
+            if count > MAX_RECORDS:
+                raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
+    except tf.errors.DataLossError as error:
+        raise StatusError(
+            StatusCode.DATA_LOSS, f"{error.message}. Please verify your warmup data is in TFRecord format."
+        ) from error
+    return count
+
+
+def _replay(servable: Servable, record: bytes, path: Path, iterations: int) -> None:
+    prediction = prediction_log_pb2.PredictionLog()
+    try:
+        prediction.ParseFromString(record)
+    except DecodeError as error:
+        raise invalid_argument(f"Failed to parse warmup record: {record!r} from {path}") from error
+    kind = prediction.WhichOneof("log_type")
+    if kind == "predict_log":
+        for _ in range(iterations):
+            servable.predict(prediction.predict_log.request)
+    elif kind in NOT_SERVED_HERE:
+        log.warning("%s: skipped a warm-up record of kind %s, which only the real server can replay", path, kind)
+    elif kind is not None:
+        raise StatusError(StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")

@@ -1,0 +1,80 @@
+"""Coverage-guided fuzzing of what reads a release and a request, with Atheris; the suite itself uses Hypothesis.
+
+    pip install atheris
+    python -m tests.recommender.coverage_fuzz movies|manifest|recommend|search RELEASE_FOLDER [-max_total_time=60]
+
+Ends with the input that broke something, if one does.  The releases folder's name must be the release's version.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import atheris
+from google.protobuf.message import DecodeError
+
+with atheris.instrument_imports(include=["recommender_service", "google.protobuf.json_format"]):
+    from recommender_service.errors import ServiceError
+    from recommender_service.recommendation import answer, understand
+    from recommender_service.release import Release, load_release
+    from recommender_service.release_files import MANIFEST, ReleaseError, read_manifest, read_movies
+    from recommender_service.title_index import words_of
+
+from protos.recommender.v1 import recommender_pb2 as api
+
+HEADER = b"movie_id,title,year,genres,popularity\n"
+
+
+def main(target: str, release: Path, options: list[str]) -> None:
+    loaded = load_release(release)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, corpus = Path(scratch) / release.name, Path(scratch) / "corpus"
+        folder.mkdir()
+        corpus.mkdir()
+        seed = (release / ("movies.csv" if target == "movies" else MANIFEST)).read_bytes()
+        (corpus / "seed").write_bytes(seed[:2000] if target == "movies" else seed)
+        targets = {
+            "movies": lambda content: _read_movies(folder / "movies.csv", content),
+            "manifest": lambda content: _read_manifest(folder, content),
+            "recommend": lambda content: _recommend(loaded, content),
+            "search": lambda content: _search(loaded, content),
+        }
+        _fuzz(targets[target], [*options, str(corpus)])
+
+
+def _fuzz(test_one_input: Callable[[bytes], None], options: list[str]) -> None:
+    atheris.Setup([sys.argv[0], *options], test_one_input)
+    atheris.Fuzz()
+
+
+def _read_movies(path: Path, content: bytes) -> None:
+    path.write_bytes(HEADER + content.removeprefix(HEADER))
+    with suppress(ReleaseError):
+        read_movies(path)
+
+
+def _read_manifest(folder: Path, content: bytes) -> None:
+    (folder / MANIFEST).write_bytes(content)
+    with suppress(ReleaseError):
+        read_manifest(folder)
+
+
+def _recommend(release: Release, content: bytes) -> None:
+    with suppress(DecodeError, ServiceError):
+        wanted = understand(release, api.RecommendRequest.FromString(content))
+        embedding = None if wanted.user_id is None and not wanted.likes else release.mean_embedding(wanted.liked)
+        answer(release, wanted, embedding, degraded_answers=True)
+
+
+def _search(release: Release, content: bytes) -> None:
+    query = content.decode("utf-8", "ignore")[:200]
+    if words_of(query):
+        release.titles.search(query, 10)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]).resolve(), sys.argv[3:])

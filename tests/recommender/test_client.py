@@ -1,0 +1,128 @@
+"""The command line for people."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from recommender_service.client.table import display_width, format_table, shorten
+from tests.support.releases import EVEN_USER, TITLES, UNKNOWN_MOVIE, UNKNOWN_USER, UNRATED_MOVIE
+
+
+def client(address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "recommender_service.client", "--address", address, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+
+def test_recommend_prints_a_table_of_titles(recommender_address: str) -> None:
+    run = client(recommender_address, "recommend", str(EVEN_USER), "-n", "2")
+    assert run.returncode == 0
+    heading, header, first, second = run.stdout.splitlines()
+    assert heading.startswith(f"user {EVEN_USER}: personal recommendations, release 2")
+    assert header.split() == ["#", "score", "movie", "title", "genres"]
+    assert first.split()[:3] == ["1", "0.998", "4"]
+    assert TITLES[4] in first
+    assert TITLES[6] in second
+
+
+def test_an_unknown_user_is_told_that_these_are_popular_movies(recommender_address: str) -> None:
+    run = client(recommender_address, "recommend", str(UNKNOWN_USER), "--exclude", "1", "777")
+    assert "popular movies" in run.stdout
+    assert "unknown to the release: 777" in run.stdout
+
+
+def test_similar_names_the_movie_it_was_asked_about(recommender_address: str) -> None:
+    run = client(recommender_address, "similar", "2", "-n", "3")
+    assert run.stdout.startswith(f"like {TITLES[2]}, release ")
+    assert len(run.stdout.splitlines()) == 5
+
+
+def test_movies_may_be_given_by_title_and_what_was_understood_is_told(recommender_address: str) -> None:
+    run = client(recommender_address, "similar", "amelei", "-n", "1", "--exclude", "movie 12", "2")
+    assert run.stdout.startswith(f"like {TITLES[4]}, release ")
+    assert f"'amelei': movie 4, {TITLES[4]}\n" in run.stderr
+    assert "'movie 12': movie 12, Movie 12 (2002)\n" in run.stderr
+
+
+def test_somebody_new_is_served_from_their_likes_with_reasons(recommender_address: str) -> None:
+    run = client(recommender_address, "recommend", "--like", "2", "4", "-n", "2", "--explain", "--to-year", "2000")
+    heading, header, first, _ = run.stdout.splitlines()
+    assert heading.startswith("somebody new: recommendations from the movies this user likes, release ")
+    assert header.endswith("because of")
+    assert TITLES[4] in first
+
+
+def test_filters_by_genre(recommender_address: str) -> None:
+    run = client(recommender_address, "recommend", str(EVEN_USER), "--genre", "comedy", "--exclude-genre", "Drama")
+    assert len(run.stdout.splitlines()) == 3
+    assert TITLES[4] in run.stdout
+
+
+def test_a_movie_without_likes_says_what_similarity_rests_on(recommender_address: str) -> None:
+    run = client(recommender_address, "similar", "nobody came", "-n", "1")
+    assert run.stdout.startswith(f"like {TITLES[UNRATED_MOVIE]} by genres and year (nobody has liked it yet)")
+
+
+def test_search_lists_ids(recommender_address: str) -> None:
+    run = client(recommender_address, "search", "fabuleux", "destin")
+    assert run.stdout.splitlines()[1].split()[0] == "4"
+    nothing = client(recommender_address, "search", "zzyzx")
+    assert (nothing.returncode, nothing.stdout) == (1, "no title is near that\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["recommend", "10"], ["similar", "2"], ["search", "movie"], ["status"]], ids=lambda a: a[0]
+)
+def test_json_is_the_answer_as_the_proto_has_it(recommender_address: str, arguments: list[str]) -> None:
+    run = client(recommender_address, *arguments, "--json")
+    assert run.returncode == 0
+    assert int(json.loads(run.stdout)["release"]) > 2 * 10**13
+
+
+def test_status_tells_what_is_served_and_why(recommender_address: str) -> None:
+    run = client(recommender_address, "status")
+    assert run.returncode == 0
+    assert run.stdout.startswith("active release  2")
+    assert "trained on hand-made" in run.stdout
+    assert "AVAILABLE: 2" in run.stdout
+    assert "ACTIVE" in run.stdout.splitlines()[-1]
+
+
+def test_health_is_an_exit_status(recommender_address: str) -> None:
+    run = client(recommender_address, "health")
+    assert (run.returncode, run.stdout) == (0, "SERVING\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["recommend", "0"], "error: INVALID_ARGUMENT: user_id: expected a positive id, got 0"),
+        (["similar", "zzyzx"], "error: no title is near 'zzyzx'"),
+        (["similar", str(UNKNOWN_MOVIE)], f"error: NOT_FOUND: movie {UNKNOWN_MOVIE} is not in release "),
+    ],
+)
+def test_errors_are_one_sentence_and_status_1(recommender_address: str, arguments: list[str], complaint: str) -> None:
+    run = client(recommender_address, *arguments)
+    assert run.returncode == 1
+    assert run.stderr.startswith(complaint)
+    assert run.stderr.count("\n") == 1
+
+
+def test_no_server_is_one_sentence_and_status_3() -> None:
+    run = client("127.0.0.1:1", "recommend", "1")
+    assert run.returncode == 3
+    assert run.stderr.startswith("error: no recommender answers at 127.0.0.1:1")
+
+
+def test_wrong_usage_is_status_2(recommender_address: str) -> None:
+    assert client(recommender_address, "recommend", "somebody").returncode == 2
+
+
+def test_columns_line_up_for_wide_and_combining_characters() -> None:
+    lines = format_table(["title", "n"], [["千と千尋", "1"], ["Ame\u0301lie", "2"], ["Heat", "3"]]).splitlines()
+    assert {display_width(line) for line in lines[1:]} == {display_width("千と千尋") + 3}
+    assert shorten("千と千尋の神隠し", 7) == "千と千…"
+    assert shorten("Heat", 4) == "Heat"

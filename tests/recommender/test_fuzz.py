@@ -1,0 +1,236 @@
+"""Whatever is sent or lies in a release folder: no crash, no INTERNAL, a clear refusal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from protos.recommender.v1.recommender_pb2 import (
+    BatchRecommendRequest,
+    MovieFilter,
+    RecommendRequest,
+    SearchMoviesRequest,
+    SimilarMoviesRequest,
+)
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from recommender_service.release import load_release
+from recommender_service.release_files import ReleaseError, read_movies
+from tests.support.errors import failure_of
+from tests.support.soak import SOAK_SECONDS
+from tools.processes import health_status, recommender, wait_until_serving
+
+INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 100)
+INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 502)
+IDS = st.lists(INT64, max_size=30)
+EXPECTED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
+FILES = (
+    "movies.csv embeddings.npy movies.ann user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy".split()
+)
+EXAMPLES = 60 + int(10 * SOAK_SECONDS)  # of each property
+FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def address(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Of a recommender for this module alone, which must not have grown by the end of it."""
+    log = tmp_path_factory.mktemp("fuzz") / "recommender.log"
+    with recommender(checkerboard_artifacts, model_server_address, log) as (server, address):
+        wait_until_serving(address)
+        with grpc.insecure_channel(address) as channel:
+            for _ in range(200):
+                RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=1, limit=500), timeout=10)
+        before = server.resident_kb()
+        yield address
+        assert server.resident_kb() < 1.2 * before
+        assert not server.events("bug")
+
+
+@pytest.fixture(scope="module")
+def stub(address: str) -> Iterator[RecommenderServiceStub]:
+    with grpc.insecure_channel(address) as channel:
+        yield RecommenderServiceStub(channel)
+
+
+def code_of(call: Any, request: Any) -> str:
+    try:
+        call(request, timeout=10)
+    except grpc.RpcError as error:
+        return str(error.code().name) if isinstance(error, grpc.Call) else "UNKNOWN"
+    return "OK"
+
+
+FILTERS = st.builds(
+    MovieFilter,
+    genres=st.lists(st.sampled_from(["Drama", "comedy", "WESTERN", "x", ""]), max_size=3),
+    exclude_genres=st.lists(st.sampled_from(["Drama", "Romance", "\x00"]), max_size=3),
+    min_year=INT32 | st.integers(1990, 2003),
+    max_year=INT32 | st.integers(1990, 2003),
+)
+REQUESTS = st.builds(
+    RecommendRequest,
+    user_id=INT64,
+    limit=INT32,
+    liked_movie_ids=IDS,
+    exclude_movie_ids=IDS,
+    include_watched=st.booleans(),
+    filter=st.none() | FILTERS,
+    explain=st.booleans(),
+)
+
+
+@FUZZ
+@given(request=REQUESTS)
+def test_any_recommend_request_is_answered_or_refused(stub: RecommenderServiceStub, request: RecommendRequest) -> None:
+    code = code_of(stub.Recommend, request)
+    nobody = request.user_id < 0 or (request.user_id == 0 and not request.liked_movie_ids)
+    if nobody or not 0 <= request.limit <= 500:
+        assert code == "INVALID_ARGUMENT"
+    elif not request.HasField("filter"):
+        assert code == "OK"
+    assert code in EXPECTED
+
+
+@FUZZ
+@given(requests=st.lists(REQUESTS, max_size=12))
+def test_any_batch_is_answered_entry_by_entry(stub: RecommenderServiceStub, requests: list[RecommendRequest]) -> None:
+    results = stub.BatchRecommend(BatchRecommendRequest(requests=requests), timeout=10).results
+    assert len(results) == len(requests)
+    assert {result.error.code for result in results if result.HasField("error")} <= {3}  # INVALID_ARGUMENT
+
+
+@FUZZ
+@given(movie_id=INT64, limit=INT32, exclude=IDS, filter_=st.none() | FILTERS)
+def test_any_similar_movies_request_is_answered_or_refused(
+    stub: RecommenderServiceStub, movie_id: int, limit: int, exclude: list[int], filter_: MovieFilter | None
+) -> None:
+    request = SimilarMoviesRequest(movie_id=movie_id, limit=limit, exclude_movie_ids=exclude, filter=filter_)
+    assert code_of(stub.SimilarMovies, request) in EXPECTED
+
+
+@FUZZ
+@given(query=st.text(max_size=210), limit=INT32)
+def test_any_search_is_answered_or_refused(stub: RecommenderServiceStub, query: str, limit: int) -> None:
+    try:
+        request = SearchMoviesRequest(query=query, limit=limit)
+    except (ValueError, UnicodeEncodeError):
+        return  # a lone surrogate: protobuf does not send it
+    assert code_of(stub.SearchMovies, request) in EXPECTED
+
+
+@pytest.mark.parametrize("method", ["Recommend", "BatchRecommend", "SimilarMovies", "SearchMovies", "GetServingStatus"])
+def test_any_bytes_are_answered_or_refused(address: str, method: str) -> None:
+    with grpc.insecure_channel(address) as channel:
+        call: Any = channel.unary_unary(f"/recommender.v1.RecommenderService/{method}")
+
+        @FUZZ
+        @given(content=st.binary(max_size=200))
+        def run(content: bytes) -> None:
+            assert code_of(call, content) in EXPECTED
+
+        run()
+    assert health_status(address) == "SERVING"
+
+
+def test_a_request_beyond_a_mebibyte_is_refused(address: str) -> None:
+    with grpc.insecure_channel(address) as channel:
+        call: Any = channel.unary_unary("/recommender.v1.RecommenderService/Recommend")
+        failure = failure_of(lambda: call(b"\x00" * ((1 << 20) + 1), timeout=10))
+    assert failure.code == "RESOURCE_EXHAUSTED"
+    assert health_status(address) == "SERVING"
+
+
+@pytest.fixture(scope="module")
+def release(checkerboard_artifacts: Path) -> Path:
+    return min((checkerboard_artifacts / "releases").iterdir())
+
+
+@FUZZ
+@given(name=st.sampled_from(FILES), data=st.data())
+def test_a_file_of_any_bytes_with_a_matching_checksum_is_read_or_refused(
+    release: Path, tmp_path: Path, name: str, data: st.DataObject
+) -> None:
+    copy = _copy(release, tmp_path)
+    content = bytearray((copy / name).read_bytes())
+    if data.draw(st.booleans(), label="cut"):
+        content = content[: data.draw(st.integers(0, len(content)), label="length")]
+    for _ in range(data.draw(st.integers(0, 8), label="changes")):
+        if content:
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (copy / name).write_bytes(content)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    entry = next(file for file in manifest["files"] if file["name"] == name)
+    entry["sha256"], entry["size"] = hashlib.sha256(content).hexdigest(), str(len(content))
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    _load_or_refuse(copy)
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-5, 2**40) | st.floats() | st.text(max_size=5)
+JSON: st.SearchStrategy[Any] = SCALARS | st.builds(list) | st.builds(dict)
+
+
+@FUZZ
+@given(data=st.data(), value=JSON)
+def test_a_manifest_with_any_value_is_read_or_refused(
+    release: Path, tmp_path: Path, data: st.DataObject, value: Any
+) -> None:
+    copy = _copy(release, tmp_path)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    target: Any = manifest
+    while True:
+        keys = sorted(target) if isinstance(target, dict) else list(range(len(target)))
+        key = data.draw(st.sampled_from(keys))
+        if isinstance(target[key], (dict, list)) and target[key] and data.draw(st.booleans()):
+            target = target[key]
+        else:
+            target[key] = value
+            break
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    _load_or_refuse(copy)
+
+
+@FUZZ
+@given(content=st.binary(max_size=300))
+def test_a_manifest_of_any_bytes_is_read_or_refused(release: Path, tmp_path: Path, content: bytes) -> None:
+    copy = _copy(release, tmp_path)
+    (copy / "manifest.json").write_bytes(content)
+    with pytest.raises(ReleaseError):
+        load_release(copy)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("popularity", "-1"), ("popularity", "9" * 30), ("movie_id", "9" * 30), ("title", "x" * 200_000)],
+)
+def test_a_movie_table_with_values_out_of_bounds_is_refused(tmp_path: Path, column: str, value: str) -> None:
+    columns = {"movie_id": "1", "title": "Heat (1995)", "year": "1995", "genres": "Crime", "popularity": "3"}
+    table = tmp_path / "movies.csv"
+    table.write_text(",".join(columns) + "\n" + ",".join({**columns, column: value}.values()) + "\n")
+    with pytest.raises(ReleaseError, match=r"movies\.csv"):
+        read_movies(table)
+
+
+def _copy(release: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / release.name
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(release, copy)
+    return copy
+
+
+def _load_or_refuse(folder: Path) -> None:
+    complaint = str(folder)
+    try:
+        load_release(folder)
+    except ReleaseError as error:
+        complaint = str(error)
+    assert str(folder) in complaint

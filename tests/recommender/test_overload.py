@@ -1,0 +1,65 @@
+"""More calls than can be answered: refused, not kept."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+
+from protos.recommender.v1.recommender_pb2 import RecommendRequest
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.errors import failure_of
+from tests.support.releases import EVEN_USER, publish_checkerboard
+from tools.processes import health_status, model_server, recommender, wait_until_serving
+
+
+def recommend(stub: RecommenderServiceStub) -> list[int]:
+    return [scored.movie.movie_id for scored in stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3)).movies]
+
+
+def test_calls_beyond_the_bound_are_refused_at_once(tmp_path: Path) -> None:
+    publish_checkerboard(tmp_path)
+    settings = {"MAX_CONCURRENT_CALLS": "2", "PREDICT_TIMEOUT_MS": "5000"}
+    with (
+        model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
+        recommender(tmp_path, model_server_address, tmp_path / "recommender.log", **settings) as (server, address),
+        grpc.insecure_channel(address) as channel,
+        ThreadPoolExecutor() as pool,
+    ):
+        wait_until_serving(address)
+        stub = RecommenderServiceStub(channel)
+        models.send(signal.SIGSTOP)
+        slow = [pool.submit(recommend, stub) for _ in range(2)]
+        time.sleep(0.5)
+        failure = failure_of(lambda: recommend(stub))
+        assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CONCURRENT_CALLS")
+        for _ in range(20):
+            failure_of(lambda: recommend(stub))
+        assert len(server.events("overload")) <= 2  # told once a second, not once a call
+        assert health_status(address) == "SERVING"
+        models.send(signal.SIGCONT)
+        assert [call.result(timeout=10) for call in slow] == [[4, 6, 10]] * 2
+
+
+def test_a_queue_longer_than_the_bound_is_refused_not_kept(tmp_path: Path) -> None:
+    publish_checkerboard(tmp_path)
+    with (
+        model_server(tmp_path, tmp_path / "model_server.log") as (_, model_server_address),
+        recommender(tmp_path, model_server_address, tmp_path / "log", MAX_QUEUED_CALLS="4") as (server, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        wait_until_serving(address)
+        stub = RecommenderServiceStub(channel)
+        assert stub.Recommend(RecommendRequest(user_id=EVEN_USER)).movies
+        server.send(signal.SIGSTOP)
+        calls = [stub.Recommend.future(RecommendRequest(user_id=EVEN_USER), timeout=20) for _ in range(60)]
+        time.sleep(0.2)
+        server.send(signal.SIGCONT)
+        codes = Counter(call.code() for call in calls)
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
+        assert codes[grpc.StatusCode.OK] >= 4
+        assert stub.Recommend(RecommendRequest(user_id=EVEN_USER)).movies

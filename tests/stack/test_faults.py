@@ -1,0 +1,229 @@
+"""What a caller sees when something fails; each test is a row of the README's table "what fails → what you see"."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+
+from protos.recommender.v1.recommender_pb2 import (
+    RELEASE_STATE_ACTIVE,
+    RELEASE_STATE_WAITING,
+    SOURCE_FOLDED_IN,
+    SOURCE_PERSONALIZED,
+    SOURCE_POPULAR,
+    GetServingStatusRequest,
+    GetServingStatusResponse,
+    RecommendRequest,
+    RecommendResponse,
+    SimilarMoviesRequest,
+)
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.errors import failure_of
+from tests.support.faulty_model_server import faulty_model_server
+from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
+from tools.processes import (
+    Server,
+    health_status,
+    model_server,
+    recommender,
+    served,
+    wait_for,
+    wait_until_serving,
+)
+
+RECOVERY_S = 2.0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A served checkerboard."""
+
+    stub: RecommenderServiceStub
+    address: str
+    model_server_address: str
+    models: Server
+    artifacts: Path
+
+    def recommend(self, user_id: int, timeout: float = 10) -> RecommendResponse:
+        return self.stub.Recommend(RecommendRequest(user_id=user_id, limit=3), timeout=timeout)
+
+    def status(self) -> GetServingStatusResponse:
+        return self.stub.GetServingStatus(GetServingStatusRequest(), timeout=10)
+
+
+@contextmanager
+def stack(artifacts: Path, **settings: str) -> Iterator[Stack]:
+    """The first answer to EVEN_USER is in the cache."""
+    with (
+        model_server(artifacts, artifacts / "model_server.log") as (models, model_server_address),
+        recommender(artifacts, model_server_address, artifacts / "recommender.log", **settings) as (_, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        wait_until_serving(address)
+        running = Stack(RecommenderServiceStub(channel), address, model_server_address, models, artifacts)
+        assert running.recommend(EVEN_USER).source == SOURCE_PERSONALIZED
+        yield running
+
+
+def ids(response: RecommendResponse) -> list[int]:
+    return [scored.movie.movie_id for scored in response.movies]
+
+
+def check_degraded(running: Stack, reason: str) -> None:
+    """Everybody is answered, each as well as possible, and the answers say how."""
+    cached, uncached, unknown = map(running.recommend, (EVEN_USER, ODD_USER, UNKNOWN_USER))
+    assert (ids(cached), cached.source, cached.degraded_reason) == ([4, 6, 10], SOURCE_PERSONALIZED, "")
+    assert (ids(uncached), uncached.source) == ([3, 5, 7], SOURCE_FOLDED_IN)
+    assert reason in uncached.degraded_reason
+    assert (unknown.source, unknown.degraded_reason) == (SOURCE_POPULAR, "")
+    new = running.stub.Recommend(RecommendRequest(liked_movie_ids=[1, 3], limit=3), timeout=10)
+    assert (ids(new), new.source) == ([5, 7, 9], SOURCE_FOLDED_IN)
+    assert reason in new.degraded_reason
+    similar = running.stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, limit=2), timeout=10)
+    assert [scored.movie.movie_id for scored in similar.movies] == [8, 10]
+    assert health_status(running.address) == "SERVING"
+
+
+def test_model_server_killed_then_back(tmp_path: Path) -> None:
+    publish_checkerboard(tmp_path)
+    with stack(tmp_path) as running:
+        running.models.stop(signal.SIGKILL)
+        check_degraded(running, "the model server at")
+        wait_for(lambda: not running.status().model_server.reachable, "the status tells")
+        port = int(running.model_server_address.rpartition(":")[2])
+        with model_server(tmp_path, tmp_path / "again.log", port=port):
+            wait_for(
+                lambda: running.recommend(ODD_USER).source == SOURCE_PERSONALIZED,
+                "personal answers after the model server is back",
+                RECOVERY_S,
+            )
+
+
+def test_model_server_restarted_without_any_model_then_given_one(tmp_path: Path) -> None:
+    publish_checkerboard(tmp_path)
+    models, moved = tmp_path / "models" / "user_embedding", tmp_path / "moved-away"
+    with stack(tmp_path) as running:
+        running.models.stop(signal.SIGKILL)
+        shutil.move(models, moved)
+        models.mkdir()
+        port = running.model_server_address.rpartition(":")[2]
+        flags = (f"--port={port}", "--model_name=user_embedding", f"--model_base_path={models}")
+        with served([sys.executable, "-m", "serving", *flags], tmp_path / "empty.log", {}) as empty:
+            empty.wait_for_line("no version of user_embedding")
+            check_degraded(running, "the model server at")
+            (version,) = moved.iterdir()
+            shutil.move(version, models)
+            empty.wait_for_line("Running gRPC ModelServer")
+            wait_for(
+                lambda: running.recommend(ODD_USER).source == SOURCE_PERSONALIZED,
+                "personal answers after the model server has a model",
+                RECOVERY_S,
+            )
+
+
+def test_model_server_hangs_then_goes_on(tmp_path: Path) -> None:
+    publish_checkerboard(tmp_path)
+    with stack(tmp_path, PREDICT_TIMEOUT_MS="300") as running:
+        running.models.send(signal.SIGSTOP)
+        check_degraded(running, "did not answer within 0.3 s")
+        start = time.monotonic()
+        assert running.recommend(20).source == SOURCE_FOLDED_IN
+        running.models.send(signal.SIGCONT)
+        assert time.monotonic() - start < 5
+        wait_for(
+            lambda: running.recommend(ODD_USER).source == SOURCE_PERSONALIZED,
+            "personal answers after the model server goes on",
+            RECOVERY_S,
+        )
+
+
+def test_a_short_deadline_is_kept_while_the_model_server_hangs(tmp_path: Path) -> None:
+    publish_checkerboard(tmp_path)
+    with stack(tmp_path, PREDICT_TIMEOUT_MS="5000") as running:
+        running.models.send(signal.SIGSTOP)
+        response = running.recommend(ODD_USER, timeout=0.2)
+        assert (ids(response), response.source) == ([3, 5, 7], SOURCE_FOLDED_IN)
+
+
+def test_unavailable_instead_of_degraded_answers_where_the_operator_chose_that(tmp_path: Path) -> None:
+    publish_checkerboard(tmp_path)
+    with stack(tmp_path, DEGRADED_ANSWERS="false") as running:
+        running.models.stop(signal.SIGKILL)
+        failure = failure_of(lambda: running.recommend(ODD_USER))
+        assert (failure.code, failure.reason) == ("UNAVAILABLE", "MODEL_SERVER_UNAVAILABLE")
+        assert ids(running.recommend(EVEN_USER)) == [4, 6, 10]
+
+
+def test_model_server_restarted_with_only_an_old_version(tmp_path: Path) -> None:
+    old = publish_checkerboard(tmp_path)
+    new = publish_checkerboard(tmp_path, rotate_degrees=120)
+    with stack(tmp_path) as running:
+        assert running.status().release == new
+        running.models.stop(signal.SIGKILL)
+        shutil.move(tmp_path / "models" / "user_embedding" / str(new), tmp_path / "moved-away")
+        port = int(running.model_server_address.rpartition(":")[2])
+        with model_server(tmp_path, tmp_path / "again.log", port=port):
+            wait_for(lambda: running.status().release == old, "the service goes back to the release both sides have")
+            response = running.recommend(ODD_USER)
+            assert (response.release, ids(response), response.source) == (old, [3, 5, 7], SOURCE_PERSONALIZED)
+            states = {status.release: status.state for status in running.status().releases}
+            assert states == {new: RELEASE_STATE_WAITING, old: RELEASE_STATE_ACTIVE}
+            shutil.move(tmp_path / "moved-away", tmp_path / "models" / "user_embedding" / str(new))
+            wait_for(lambda: running.status().release == new, "the newest is served again")
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        ("version", "of user_embedding, got one from 2"),
+        ("width", "expected float32[1, 2], got dtype 1 of shape [1, 3]"),
+        ("dtype", "expected float32[1, 2], got dtype 9"),
+        ("nan", "expected finite embeddings, got NaN or infinity"),
+        ("slow", "did not answer within 0.5 s"),
+    ],
+)
+def test_model_server_answers_wrongly(tmp_path: Path, fault: str, complaint: str) -> None:
+    release = tmp_path / "releases" / str(publish_checkerboard(tmp_path))
+    with (
+        faulty_model_server(release, tmp_path / "faulty.log") as (models, model_server_address, fault_file),
+        recommender(tmp_path, model_server_address, tmp_path / "recommender.log") as (_, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        wait_until_serving(address)
+        running = Stack(RecommenderServiceStub(channel), address, model_server_address, models, tmp_path)
+        assert ids(running.recommend(EVEN_USER)) == [4, 6, 10]
+        fault_file.write_text(fault)
+        check_degraded(running, complaint)
+        fault_file.unlink()
+        time.sleep(0.6)
+        wait_for(lambda: running.recommend(ODD_USER).source == SOURCE_PERSONALIZED, "personal answers again", 5)
+
+
+def test_the_releases_folder_is_emptied_under_a_running_service(tmp_path: Path) -> None:
+    release = publish_checkerboard(tmp_path)
+    with stack(tmp_path) as running:
+        shutil.rmtree(tmp_path / "releases")
+        time.sleep(1.5)
+        response = running.recommend(ODD_USER)
+        assert (response.release, ids(response)) == (release, [3, 5, 7])
+
+
+def test_the_status_answers_before_any_release_is_active(tmp_path: Path) -> None:
+    with (
+        recommender(tmp_path, "127.0.0.1:1", tmp_path / "recommender.log") as (_, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        status = RecommenderServiceStub(channel).GetServingStatus(GetServingStatusRequest(), timeout=10)
+        assert status.release == 0
+        assert status.waiting_for == f"a complete release in {tmp_path / 'releases'}"
+        assert status.model_server.address == "127.0.0.1:1"
+        assert not status.model_server.reachable

@@ -1,0 +1,111 @@
+"""Releases are swapped under load: no call fails, and no answer mixes one release's users with another's movies."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import grpc
+import pytest
+
+from protos.recommender.v1.recommender_pb2 import SOURCE_FOLDED_IN, GetServingStatusRequest, RecommendRequest
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.callers import Callers
+from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
+from tests.support.soak import SOAK_SECONDS
+from tools.processes import model_server, recommender, wait_until_serving
+
+DURATION_S = SOAK_SECONDS or 12.0
+CALLERS, PUBLISH_EVERY_S = 6, 3.0
+# user → (movie id, degrees between them before stretching) of the three best
+BEST = {EVEN_USER: [(4, 4), (6, 6), (10, 10)], ODD_USER: [(3, 3), (5, 5), (7, 7)]}
+
+
+class Load:
+    """Callers in threads; every answer is checked against the release that it names."""
+
+    def __init__(self, address: str, stretch_of: dict[int, float]) -> None:
+        """Starts them.  stretch_of: release → stretch."""
+        self.stretch_of = stretch_of
+        self.answers: Counter[int] = Counter()
+        self.degraded = 0
+        self.problems: list[str] = []
+        self._callers = Callers(address, CALLERS, self._call)
+
+    def stop(self) -> None:
+        self._callers.stop()
+
+    def _call(self, stub: RecommenderServiceStub) -> None:
+        for user_id in BEST:
+            self._ask(stub, user_id)
+
+    def _ask(self, stub: RecommenderServiceStub, user_id: int) -> None:
+        try:
+            response = stub.Recommend(RecommendRequest(user_id=user_id, limit=3), timeout=10)
+        except grpc.RpcError as error:
+            self.problems.append(str(error))
+            return
+        self.answers[response.release] += 1
+        if response.source == SOURCE_FOLDED_IN:
+            self.degraded += 1
+            return
+        while response.release not in self.stretch_of and not self._callers.stopping.is_set():
+            time.sleep(0.001)  # it answers already, but publishing has not returned its number yet
+        stretch = self.stretch_of[response.release]
+        for scored, (movie_id, degrees) in zip(response.movies, BEST[user_id], strict=True):
+            expected = math.cos(math.radians(stretch * degrees))
+            if scored.movie.movie_id != movie_id or abs(scored.score - expected) > 1e-4:
+                self.problems.append(f"user {user_id}, release {response.release}: {response}")
+
+
+@pytest.mark.slow
+def test_releases_are_swapped_under_load_without_an_error_or_a_mixed_answer(tmp_path: Path) -> None:
+    first = publish_checkerboard(tmp_path)
+    with (
+        model_server(tmp_path, tmp_path / "model_server.log", "--grpc_max_threads=64") as (_, model_server_address),
+        recommender(tmp_path, model_server_address, tmp_path / "log", USER_CACHE_SIZE="1") as (server, address),
+    ):
+        wait_until_serving(address)
+        load = Load(address, {first: 1.0})
+        published, after_first_swap = [first], 0
+        started = time.monotonic()
+        try:
+            while time.monotonic() - started < DURATION_S:
+                time.sleep(PUBLISH_EVERY_S)
+                stretch = 1.0 + 0.1 * (len(published) % 40)
+                published.append(publish_checkerboard(tmp_path, 37.0 * len(published), stretch))
+                load.stretch_of[published[-1]] = stretch
+                _wait_until_active(address, published[-1])
+                after_first_swap = after_first_swap or server.resident_kb()
+            run = subprocess.run(
+                [sys.executable, "-m", "trainer", "releases", "rollback", "--artifacts", str(tmp_path)],
+                capture_output=True,
+                text=True,
+            )
+            assert run.returncode == 0, run.stderr
+            _wait_until_active(address, published[-2])
+            time.sleep(1)
+        finally:
+            load.stop()
+        grown = server.resident_kb() / after_first_swap
+        print(
+            f"\n{sum(load.answers.values()):,} answers, {len(published)} releases, 1 rollback: "
+            f"{len(load.problems)} errors or mixed answers, {load.degraded} degraded; memory × {grown:.2f}"
+        )
+        assert load.problems == []
+        assert load.degraded == 0
+        assert set(load.answers) == set(published)
+        assert grown <= 1.2
+
+
+def _wait_until_active(address: str, version: int) -> None:
+    deadline = time.monotonic() + 30
+    with grpc.insecure_channel(address) as channel:
+        stub = RecommenderServiceStub(channel)
+        while (active := stub.GetServingStatus(GetServingStatusRequest(), timeout=10).release) != version:
+            assert time.monotonic() < deadline, f"expected release {version} to become active, {active} is"
+            time.sleep(0.1)

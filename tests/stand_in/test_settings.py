@@ -1,0 +1,163 @@
+"""What the stand-in's flags and signals do while it serves."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from tensorflow.core.framework import types_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from protos.tfserving.v1.ssl_config_pb2 import SslConfig
+from tests.support.errors import failure_of
+from tests.support.saved_models import save_wait
+from tools.processes import Server, served
+
+
+def predict_of(channel: grpc.Channel) -> Any:
+    """The stub's Predict."""
+    return prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+
+
+def wait_request(seconds: float) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "slow"
+    request.inputs["seconds"].dtype = types_pb2.DT_DOUBLE
+    request.inputs["seconds"].double_val.append(seconds)
+    return request
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("slow")
+    save_wait(base / "1")
+    return base
+
+
+@pytest.fixture(scope="module")
+def limited(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with two threads."""
+    flags = ["--port=0", "--model_name=slow", f"--model_base_path={base}", "--grpc_max_threads=2"]
+    command = [sys.executable, "-m", "serving", *flags, "--enable_serialization_as_tensor_content"]
+    with served(command, tmp_path_factory.mktemp("log") / "log", {}) as server:
+        yield address_of(server)
+
+
+def address_of(server: Server) -> str:
+    return server.wait_for_line(r"Running gRPC ModelServer at (\S+) \.\.\.")[1]
+
+
+def test_calls_beyond_the_threads_are_refused_at_once(limited: str) -> None:
+    with grpc.insecure_channel(limited) as channel:
+        predict = predict_of(channel)
+        calls = [predict.future(wait_request(1.0), timeout=10) for _ in range(2)]
+        time.sleep(0.3)
+        failure = failure_of(lambda: predict(wait_request(0.0), timeout=10))
+        assert failure.code == "RESOURCE_EXHAUSTED"
+        assert all(call.result() for call in calls)
+        assert predict(wait_request(0.0), timeout=10)
+
+
+def test_a_call_past_its_deadline_fails(limited: str) -> None:
+    with grpc.insecure_channel(limited) as channel:
+        failure = failure_of(lambda: predict_of(channel)(wait_request(1.0), timeout=0.2))
+        assert failure.code == "DEADLINE_EXCEEDED"
+
+
+def test_answers_come_as_content_if_asked_for(limited: str) -> None:
+    with grpc.insecure_channel(limited) as channel:
+        response = predict_of(channel)(wait_request(0.1), timeout=10)
+    waited = response.outputs["waited"]
+    assert not waited.double_val
+    assert np.frombuffer(waited.tensor_content, "<f8")[0] > 0.09
+
+
+def test_other_calls_are_unimplemented(limited: str) -> None:
+    with grpc.insecure_channel(limited) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = classification_pb2.ClassificationRequest()
+        assert failure_of(lambda: stub.Classify(request)).code == "UNIMPLEMENTED"
+
+
+def test_sigterm_lets_calls_finish_but_not_for_ever(base: Path, tmp_path: Path) -> None:
+    flags = ["--port=0", "--model_name=slow", f"--model_base_path={base}"]
+    with served([sys.executable, "-m", "serving", *flags], tmp_path / "log", {}) as server:
+        address = address_of(server)
+        with grpc.insecure_channel(address) as channel:
+            predict = predict_of(channel)
+            short, endless = (predict.future(wait_request(seconds), timeout=60) for seconds in (1.5, 600))
+            time.sleep(0.5)
+            server.send(signal.SIGTERM)
+            server.wait_for_line("stopping")
+            with grpc.insecure_channel(address) as late:
+                assert failure_of(lambda: predict_of(late)(wait_request(0.0), timeout=5)).code == "UNAVAILABLE"
+            assert short.result()
+            assert failure_of(endless.result).code in ("CANCELLED", "UNAVAILABLE")
+        assert server.process.wait(timeout=2) == 0
+
+
+def test_sigint_stops_a_server_that_still_waits_for_a_model(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "serving", "--port=0", f"--model_base_path={tmp_path / 'nothing'}"]
+    with served(command, tmp_path / "log", {}) as server:
+        server.wait_for_line("file system access error")
+        assert server.stop(signal.SIGINT) == 0
+
+
+def test_a_port_that_is_taken_is_an_error(base: Path, limited: str) -> None:
+    command = [sys.executable, "-m", "serving", f"--model_base_path={base}", f"--port={limited.rpartition(':')[2]}"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 255
+    assert f"cannot listen on {limited}" in run.stderr
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which makes the certificate, is not on the PATH")
+def test_tls_and_a_socket_and_arguments_that_nobody_knows(base: Path, tmp_path: Path) -> None:
+    """TensorFlow Serving names an argument that it does not know, and goes on."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost".split()
+    command = [
+        "openssl",
+        *new,
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    config = SslConfig(server_key=key.read_text(), server_cert=certificate.read_text())
+    (tmp_path / "ssl.config").write_text(text_format.MessageToString(config))
+    flags = ["--port=0", "--model_name=slow", f"--model_base_path={base}", f"--ssl_config_file={tmp_path}/ssl.config"]
+    flags += [f"--grpc_socket_path={tmp_path}/socket", "--grpc_channel_arguments=grpc.max_receive_message_length=1000"]
+    flags += ["--no_such_flag", "--port", "1", "--num_load_threads=2"]
+    with served([sys.executable, "-m", "serving", *flags], tmp_path / "log", {}) as server:
+        address = address_of(server).replace("127.0.0.1", "localhost")
+        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+        for where in (address, f"unix:{tmp_path}/socket"):
+            options = [("grpc.ssl_target_name_override", "localhost")]
+            with grpc.secure_channel(where, credentials, options) as channel:
+                assert predict_of(channel)(wait_request(0.0), timeout=10)
+                request = wait_request(0.0)
+                request.inputs["seconds"].tensor_content = bytes(1001)
+                assert failure_of(partial(predict_of(channel), request, timeout=10)).code == "RESOURCE_EXHAUSTED"
+        with grpc.insecure_channel(address) as channel:
+            assert failure_of(partial(predict_of(channel), wait_request(0.0), timeout=10)).code == "UNAVAILABLE"
+        for complaint in ("--no_such_flag", "--port", "1"):
+            server.wait_for_line(f"unknown argument: {complaint}\n")
+        server.wait_for_line("without effect in this stand-in: --num_load_threads\n")

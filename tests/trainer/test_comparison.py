@@ -1,0 +1,89 @@
+"""Baselines and the measures of similar movies, on data whose right answers are plain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.support.tastes import SMALL, dataset_of, tastes
+from trainer.data.interactions import split_by_time
+from trainer.evaluation.baselines import ease_weights, item_knn
+from trainer.evaluation.comparison import compare, compare_similar_movies, paired_difference
+from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.similarity_metrics import franchise_hit_rate, franchise_of, pm_hit_rate
+from trainer.evaluation.task import Task, task_of
+from trainer.model.similar_movies import similar_movie_vectors
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return task_of(*split_by_time(dataset_of(tastes(users=120, movies=120, each=40)).ratings), 3.5)
+
+
+def test_models_that_learn_beat_popularity_and_differences_are_paired(task: Task) -> None:
+    entries = {
+        entry.name: entry for entry in compare([evaluate(task, replace(SMALL, seed=seed), k=5) for seed in range(2)])
+    }
+    assert {"popularity", "item-kNN (cosine)", "EASE", "this model, through the index"} <= set(entries)
+    popularity, ours = entries["popularity"], entries["this model, through the index"]
+    for name in ("item-kNN (cosine)", "EASE", "this model, through the index"):
+        assert entries[name].scores.means["recall@5"] > popularity.scores.means["recall@5"]
+    mean, error = paired_difference(popularity, ours, "recall@5")
+    assert mean == pytest.approx(popularity.scores.means["recall@5"] - ours.scores.means["recall@5"])
+    assert 0 < error < -mean
+
+
+def test_item_knn_stays_within_the_users_taste(task: Task) -> None:
+    ranked = item_knn(task, 10)
+    movies = task.known.movie_ids[ranked]
+    assert ((movies % 2) == (task.user_ids % 2)[:, None]).mean() > 0.95
+
+
+def test_ease_has_no_movie_vouch_for_itself(task: Task) -> None:
+    assert not np.diag(ease_weights(task.known.positives)).any()
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Star Wars: Episode IV - A New Hope (1977)", "star wars"),
+        ("Godfather: Part II, The (1974)", "godfather"),
+        ("Matrix Reloaded, The (2003)", "matrix reloaded"),
+        ("Rocky III (1982)", "rocky"),
+        ("Toy Story 2 (1999)", "toy story"),
+        ("Harry Potter and the Goblet of Fire (2005)", "harry potter"),
+        ("1984 (1984)", ""),
+    ],
+)
+def test_franchises_are_told_by_title(title: str, name: str) -> None:
+    assert franchise_of(title) == name
+
+
+def test_measures_of_similarity_tell_good_vectors_from_bad(task: Task) -> None:
+    dataset = dataset_of(tastes(users=120, movies=120, each=40))
+    train, test = split_by_time(dataset.ratings)
+    trained = task.known.movie_ids[: task.known.num_trained_movies]
+    rng = np.random.default_rng(0)
+    noise = 0.01 * rng.random((len(trained), 2), np.float32)
+    by_parity = np.stack([trained % 2 == 0, trained % 2 == 1], axis=1).astype(np.float32) + noise
+    by_halves = np.stack([trained < 60, trained >= 60], axis=1).astype(np.float32) + noise
+    assert pm_hit_rate(by_parity, task, train, test) > 1.5 * pm_hit_rate(by_halves, task, train, test)
+    fours = trained // 4
+    names = ["saga " + "".join(chr(ord("a") + int(digit)) for digit in f"{four:03d}") for four in fours]
+    titles = [f"{name} {number}" for number, name in enumerate(names)]
+    assert franchise_hit_rate(np.eye(31)[fours], task, titles) == 1.0
+    assert franchise_hit_rate(rng.normal(size=(len(trained), 60)), task, titles) < 0.8
+    figures = compare_similar_movies(evaluate(task, SMALL), train, test, dataset.movies)
+    assert set(figures) == {"item-kNN (cosine)", "EASE", "learned embeddings", "similar_movies.npy"}
+
+
+def test_genres_and_years_bring_movies_together_that_nobody_rated() -> None:
+    years, genres = [0, 0, 1999, 1999, 1950, 0], ["", "", "War", "War", "Drama", ""]
+    table = dataset_of(tastes()).movies.head(6).assign(year=years, genres=genres)
+    vectors = similar_movie_vectors(np.eye(2, 8, dtype=np.float32), table)
+    assert np.linalg.norm(vectors[:5], axis=1) == pytest.approx([1, 1, 1, 1, 1], abs=1e-5)
+    assert not vectors[5].any()  # nothing is known of it
+    assert vectors[2] @ vectors[3] == pytest.approx(1, abs=1e-5)
+    assert vectors[2] @ vectors[4] < 0.1

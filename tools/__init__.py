@@ -1,0 +1,1 @@
+"""The local stack, the demo, generated code, and what checks the repository."""

@@ -1,0 +1,170 @@
+"""Builds the images and runs docker-compose.yml for real, up to answers from containers; then takes it all down.
+
+Uses tensorflow/serving and envoyproxy/envoy if those images are here; otherwise an image of the stand-in, and of Envoy
+from its wheel, get their tags while the test runs, and this says so. MOVIELENS_DIR is passed on to the trainer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import grpc
+
+from protos.recommender.v1 import recommender_pb2 as api
+from protos.recommender.v1 import recommender_pb2_grpc
+from recommender_service.client.table import movie_table
+from tools.stack import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILT_IF_MISSING = {
+    "tensorflow/serving:2.21.0": "deploy/model-server-stand-in.Dockerfile",
+    "envoyproxy/envoy:v1.40.0": "deploy/envoy-from-wheel.Dockerfile",
+}
+UP_TIMEOUT_S = 300
+
+
+def main() -> int:
+    """Returns the exit status; 0 with a clear line where no container engine runs."""
+    compose = _compose_command()
+    if compose is None:
+        print("compose-test: SKIPPED, no container engine answers here (docker and docker-compose are needed)")
+        return 0
+    with ExitStack() as images:
+        for image, dockerfile in BUILT_IF_MISSING.items():
+            images.enter_context(_image(image, dockerfile))
+        with _stack(compose) as (address, proxied):
+            _check_answers(address)
+            _check_recommender_container(compose)
+            with grpc.insecure_channel(proxied) as channel:
+                recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
+                assert recommender.Recommend(api.RecommendRequest(user_id=1), timeout=10, wait_for_ready=True).movies
+                print("the same through Envoy: answered")
+    print("\ncompose-test: passed")
+    return 0
+
+
+def _compose_command() -> list[str] | None:
+    if shutil.which("docker") is None or _quiet("docker", "info").returncode != 0:
+        return None
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]) and _quiet(*command, "version").returncode == 0:
+            return [*command, "--project-name", f"movie-recommender-test-{os.getpid()}"]
+    return None
+
+
+@contextmanager
+def _image(tag: str, dockerfile: str) -> Iterator[None]:
+    if _quiet("docker", "image", "inspect", tag).returncode == 0:
+        print(f"{tag}: the image that is here")
+        yield
+        return
+    print(f"{tag} is not here; an image of {dockerfile} gets its tag for this test")
+    _run("docker", "build", "--quiet", "--tag", tag, "--file", dockerfile, ".")
+    try:
+        yield
+    finally:
+        _quiet("docker", "rmi", tag)
+
+
+@contextmanager
+def _stack(compose: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yields the recommender's and the proxy's address on this machine; shows the logs if the test fails."""
+    ports = [str(free_port()) for _ in range(2)]
+    os.environ["RECOMMENDER_PORT"], os.environ["PROXY_PORT"] = ports
+    compose = [*compose, "--profile", "proxy"]
+    try:
+        _run(*compose, "build")
+        _run(*compose, "up", "--detach")
+        try:
+            yield f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"
+        except BaseException:
+            subprocess.run([*compose, "logs", "--tail=20"], cwd=ROOT, check=False)
+            raise
+    finally:
+        _run(*compose, "down", "--volumes", "--timeout", "5")
+
+
+def _check_answers(address: str) -> None:
+    with grpc.insecure_channel(address) as channel:
+        recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
+        response = _first_answer(recommender)
+        print(f"\nRecommend from containers: {api.Source.Name(response.source)}, release {response.release}")
+        print(movie_table(response.movies))
+        assert response.source == api.SOURCE_PERSONALIZED
+        assert recommender.SimilarMovies(api.SimilarMoviesRequest(movie_id=1, limit=3), timeout=10).movies
+
+
+def _first_answer(recommender: recommender_pb2_grpc.RecommenderServiceStub) -> api.RecommendResponse:
+    """Asks until the stack has trained and loaded; shows what it waits for."""
+    deadline, shown = time.monotonic() + UP_TIMEOUT_S, ""
+    while True:
+        try:
+            return recommender.Recommend(api.RecommendRequest(user_id=1, limit=5), timeout=5)
+        except grpc.RpcError as error:
+            reason = str(error.details()) if isinstance(error, grpc.Call) else str(error)
+            if time.monotonic() > deadline:
+                raise
+        if reason != shown:
+            print(f"… {reason}", flush=True)
+            shown = reason
+        time.sleep(1)
+
+
+def _check_recommender_container(compose: Sequence[str]) -> None:
+    """Not root, nothing writable but the volume, no TensorFlow, healthy by its own check."""
+    container = subprocess.run(
+        [*compose, "ps", "--quiet", "recommender"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    script = """
+import importlib.util, json, os
+def writable(path):
+    try:
+        open(os.path.join(path, "probe"), "w").close()
+    except OSError:
+        return False
+    return True
+print(json.dumps({
+    "uid": os.getuid(),
+    "tensorflow": importlib.util.find_spec("tensorflow") is not None,
+    "writable": [p for p in ("/", "/tmp", "/opt", "/artifacts", os.path.expanduser("~")) if writable(p)],
+}))
+"""
+    inside = json.loads(
+        subprocess.run(
+            ["docker", "exec", container, "python", "-c", script], check=True, capture_output=True, text=True
+        ).stdout
+    )
+    assert inside["uid"] != 0, inside
+    assert not inside["tensorflow"], inside
+    assert not inside["writable"], inside
+    deadline = time.monotonic() + 60
+    while (health := _health(container)) != "healthy":
+        assert time.monotonic() < deadline, f"the container's health check says {health}"
+        time.sleep(1)
+    print(f"recommender container: uid {inside['uid']}, read-only, without TensorFlow, {health}")
+
+
+def _health(container: str) -> str:
+    inspected = subprocess.run(["docker", "inspect", container], check=True, capture_output=True, text=True).stdout
+    return str(json.loads(inspected)[0]["State"]["Health"]["Status"])
+
+
+def _run(*command: str) -> None:
+    print(f"$ {' '.join(command)}", flush=True)
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+def _quiet(*command: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""buf lint of protos/, and buf breaking of the public API against main."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tools.protos import DESCRIPTORS, GOOGLEAPIS, ROOT
+
+CONFIG = Path(__file__).with_name("buf.yaml")
+IMPORTED = "google/rpc/status.proto"  # buf would fetch it from its own registry
+
+
+def main() -> int:
+    """Returns the exit status."""
+    if shutil.which("buf") is None:
+        print("buf lint, buf breaking: skipped, buf is not on the PATH (npm install -g @bufbuild/buf)")
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        return _lint(Path(scratch)) or _breaking(Path(scratch))
+
+
+def _lint(workspace: Path) -> int:
+    shutil.copy(CONFIG, workspace)
+    shutil.copytree(ROOT / "protos", workspace / "protos", ignore=shutil.ignore_patterns("*.py*", "__pycache__"))
+    (workspace / "googleapis" / IMPORTED).parent.mkdir(parents=True)
+    shutil.copy(GOOGLEAPIS / IMPORTED, workspace / "googleapis" / IMPORTED)
+    status = subprocess.run(["buf", "lint"], cwd=workspace).returncode
+    if status == 0:
+        print("buf lint: clean")
+    return status
+
+
+def _breaking(workspace: Path) -> int:
+    base = _base()
+    if base is None:
+        print("buf breaking: skipped, there is no earlier commit of main to compare with")
+        return 0
+    before = workspace / "before.binpb"
+    before.write_bytes(_git("show", f"{base}:{DESCRIPTORS}").stdout)
+    command = ["buf", "breaking", str(ROOT / DESCRIPTORS), "--against", str(before)]
+    status = subprocess.run(command, cwd=workspace).returncode
+    if status == 0:
+        print(f"buf breaking: compatible with {base[:7]}")
+    return status
+
+
+def _base() -> str | None:
+    """The last commit of main that is not what is checked out; None if there is none with the API in it."""
+    for name in ("origin/main", "main", "HEAD~1"):
+        commit = _git("rev-parse", "--quiet", "--verify", name).stdout.decode().strip()
+        same = commit == _git("rev-parse", "HEAD").stdout.decode().strip()
+        if commit and not same and _git("cat-file", "-e", f"{commit}:{DESCRIPTORS}").returncode == 0:
+            return commit
+    return None
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

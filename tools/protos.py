@@ -1,0 +1,65 @@
+"""Generates the Python code under protos/ and docs/api.md; `--check` fails if what is committed differs."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import google.rpc.status_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from grpc_tools import protoc
+
+from tools.api_reference import api_reference
+
+ROOT = Path(__file__).resolve().parent.parent
+GOOGLEAPIS = Path(google.rpc.status_pb2.__file__).parents[2]
+SERVICES = ("protos/recommender/v1/recommender.proto",)
+DESCRIPTORS = "protos/recommender/v1/recommender.binpb"  # for clients without reflection
+REFERENCE = "docs/api.md"
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status: 1 if a generated file is missing or out of date."""
+    if argv not in ([], ["--check"]):
+        print("usage: python -m tools.protos [--check]", file=sys.stderr)
+        return 2
+    if not argv:
+        generate(ROOT)
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        generate(Path(scratch))
+        stale = [
+            name
+            for path in sorted(p for p in Path(scratch).rglob("*") if p.is_file())
+            if not (ROOT / (name := path.relative_to(scratch))).is_file()
+            or (ROOT / name).read_bytes() != path.read_bytes()
+        ]
+    for name in stale:
+        print(f"{name} does not match its .proto: run `make protos`", file=sys.stderr)
+    if not stale:
+        print("generated code: up to date")
+    return 1 if stale else 0
+
+
+def generate(into: Path) -> None:
+    """Writes what is generated from every .proto below `into`, in the layout of the repository."""
+    sources = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "protos").rglob("*.proto"))
+    includes = [f"-I{ROOT}", f"-I{GOOGLEAPIS}", f"-I{Path(protoc.__file__).parent / '_proto'}"]
+    plugin = f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}"
+    messages = [f"--python_out={into}", f"--pyi_out={into}", *sources]
+    descriptors = [f"--descriptor_set_out={into / DESCRIPTORS}", "--include_imports", *SERVICES]
+    services = [plugin, f"--grpc_python_out={into}", f"--mypy_grpc_out=quiet:{into}", *SERVICES]
+    with tempfile.TemporaryDirectory() as scratch:
+        commented = Path(scratch) / "commented.binpb"
+        with_comments = [f"--descriptor_set_out={commented}", "--include_source_info", *SERVICES]
+        for arguments in (messages, services, descriptors, with_comments):
+            if protoc.main(["protoc", *includes, *arguments]) != 0:
+                raise SystemExit("protoc failed")
+        (api,) = FileDescriptorSet.FromString(commented.read_bytes()).file
+    (into / REFERENCE).parent.mkdir(exist_ok=True)
+    (into / REFERENCE).write_text(api_reference(api), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

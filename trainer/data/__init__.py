@@ -1,0 +1,1 @@
+"""Ratings and movies: found, read, checked, and turned into matrices."""

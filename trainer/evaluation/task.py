@@ -1,0 +1,110 @@
+"""What is evaluated: a training part, and what its users liked in a test part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from trainer.data.interactions import Interactions, indicator, interactions_of, rows_of
+from trainer.data.records import DataError
+from trainer.evaluation.metrics import coverage_at_k, hit_rate_at_k, ndcg_at_k, recall_at_k, standard_error
+from trainer.index.ranking import popularity_ranking
+
+HIT_RATE_K = 10
+
+
+@dataclass(frozen=True)
+class Scores:
+    """per_user: metric name → float64[num_users].  coverage: share of the catalogue offered to anybody."""
+
+    per_user: dict[str, np.ndarray]
+    coverage: float
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Name, such as "recall@20" or "coverage@10", to value."""
+        named = {name: float(values.mean()) for name, values in self.per_user.items()}
+        return {**named, f"coverage@{HIT_RATE_K}": self.coverage}
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """Of the means over users; 0 for a single user."""
+        return {name: standard_error(values) for name, values in self.per_user.items()}
+
+
+@dataclass(frozen=True)
+class Task:
+    """known: the training part.  user_ids: int64[num_users], those with held-out positives.
+    user_rows: int64[num_users], theirs in `known`, −1 for users that the training part lacks.
+    watched: CSR float32[num_users, num_trained_movies], which are no candidates.
+    held_out: CSR float32[num_users, num_movies + movies that only the test part has], what they liked.
+    num_repeated: test ratings whose pair is in the training part too, left out.
+    is_later: whether most users' test ratings are later than their training ones, as in the life of a service.
+    """
+
+    known: Interactions
+    user_ids: np.ndarray
+    user_rows: np.ndarray
+    watched: sparse.csr_matrix
+    held_out: sparse.csr_matrix
+    num_repeated: int
+    is_later: bool
+
+    @property
+    def num_unknown_positives(self) -> int:
+        """Held-out positives whose movie the training part lacks: never hit."""
+        return int((self.held_out.indices >= len(self.known.movie_ids)).sum())
+
+    def of_users(self, table: np.ndarray) -> np.ndarray:
+        """[num_users, …] from a table with a row for each user of the training part; zeros for unknown users."""
+        rows: np.ndarray = np.concatenate([table, np.zeros_like(table[:1])])[self.user_rows]
+        return rows
+
+    def popularity_ranking(self, k: int) -> np.ndarray:
+        """int32[num_users, k]: what everybody is offered of whom nothing is known."""
+        return popularity_ranking(self.known.popularity[: self.known.num_trained_movies], self.watched, k)
+
+    def scores(self, ranked: np.ndarray, k: int) -> Scores:
+        """ranked: int32[num_users, at least k and HIT_RATE_K]."""
+        first_k, first_few = ranked[:, :k], ranked[:, :HIT_RATE_K]
+        per_user = {
+            f"recall@{k}": recall_at_k(first_k, self.held_out),
+            f"ndcg@{k}": ndcg_at_k(first_k, self.held_out),
+            f"hit_rate@{HIT_RATE_K}": hit_rate_at_k(first_few, self.held_out),
+        }
+        return Scores(per_user, coverage_at_k(first_few, len(self.known.movie_ids)))
+
+
+def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float) -> Task:
+    """train, test: ratings as in `Dataset.ratings`.  Raises DataError if either part holds no positive."""
+    known = interactions_of(train, positive_threshold)
+    pairs = pd.MultiIndex.from_frame(train[["user_id", "movie_id"]])
+    repeated = pd.MultiIndex.from_frame(test[["user_id", "movie_id"]]).isin(pairs)
+    liked = test[~repeated & (test["rating"] >= positive_threshold)]
+    if liked.empty:
+        raise DataError(
+            f"the test part holds no new rating of at least {positive_threshold:g}: nothing to score against"
+        )
+    user_ids, users = np.unique(liked["user_id"].to_numpy(), return_inverse=True)
+    movie_ids = np.concatenate([known.movie_ids, np.setdiff1d(liked["movie_id"], known.movie_ids)])
+    user_rows = rows_of(known.user_ids, user_ids)
+    nobody = sparse.csr_matrix((1, known.num_trained_movies), dtype=np.float32)  # the row −1: has watched nothing
+    return Task(
+        known=known,
+        user_ids=user_ids,
+        user_rows=user_rows,
+        watched=sparse.csr_matrix(sparse.vstack([known.watched_trained, nobody]))[user_rows],
+        held_out=indicator(users, rows_of(movie_ids, liked["movie_id"].to_numpy()), (len(user_ids), len(movie_ids))),
+        num_repeated=int(repeated.sum()),
+        is_later=_is_later(train, test),
+    )
+
+
+def _is_later(train: pd.DataFrame, test: pd.DataFrame) -> bool:
+    last = train.groupby("user_id")["timestamp"].max()
+    first = test.groupby("user_id")["timestamp"].min()
+    both = first.index.intersection(last.index)
+    return bool(len(both)) and bool((first[both] >= last[both]).mean() > 0.5)

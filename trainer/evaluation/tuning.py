@@ -1,0 +1,77 @@
+"""Searches hyperparameters on an inner split of the training part, for as long as it is given; resumable."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import optuna
+from optuna.storages.journal import JournalFileBackend
+
+from trainer.data.dataset import Dataset
+from trainer.data.interactions import split_by_time
+from trainer.evaluation.evaluate import exact_scores
+from trainer.evaluation.task import Task, task_of
+from trainer.model.hyperparameters import Hyperparameters, default_temperature
+
+K = 20
+TUNED = ("embedding_dim", "epochs", "learning_rate", "temperature", "watched_weight", "recency")
+
+
+def tune(
+    dataset: Dataset, positive_threshold: float, defaults: Hyperparameters, seconds: float, folder: Path
+) -> tuple[optuna.Study, Path]:
+    """(the study with all its trials, where it is kept).  The same data and threshold go on where they left off.
+
+    The test part of the data's split takes no part: what is scored is the last fifth of what each user rated before it.
+    """
+    train, _ = split_by_time(dataset.ratings)
+    task = task_of(*split_by_time(train), positive_threshold)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{dataset.fingerprint[:16]}-{positive_threshold:g}.log"
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name="hyperparameters",
+        storage=optuna.storages.JournalStorage(JournalFileBackend(os.fspath(log))),
+        sampler=optuna.samplers.TPESampler(seed=len(_finished(log))),
+        direction="maximize",
+        load_if_exists=True,
+    )
+    if not study.trials:  # what there is to beat
+        start = {name: value for name, value in asdict(defaults).items() if name in TUNED}
+        start["temperature"] = defaults.temperature or default_temperature(task.known.num_trained_movies)
+        study.enqueue_trial(start)
+    study.optimize(lambda trial: _recall(task, _suggest(trial, defaults)), timeout=seconds, callbacks=[_show])
+    return study, log
+
+
+def flags_of(study: optuna.Study) -> str:
+    """The best trial's settings as flags of the command line."""
+    return " ".join(f"--{name.replace('_', '-')}={value:.3g}" for name, value in study.best_params.items())
+
+
+def _suggest(trial: optuna.Trial, defaults: Hyperparameters) -> Hyperparameters:
+    return replace(
+        defaults,
+        embedding_dim=trial.suggest_int("embedding_dim", 16, 384, step=16),
+        epochs=trial.suggest_int("epochs", 10, 80),
+        learning_rate=trial.suggest_float("learning_rate", 0.002, 0.05, log=True),
+        temperature=trial.suggest_float("temperature", 0.04, 0.5, log=True),
+        watched_weight=trial.suggest_float("watched_weight", 0.0, 0.6),
+        recency=trial.suggest_float("recency", 0.0, 6.0),
+    )
+
+
+def _recall(task: Task, settings: Hyperparameters) -> float:
+    return exact_scores(task, settings, K).means[f"recall@{K}"]
+
+
+def _show(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+    settings = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
+    best = " ◀ best so far" if trial.number == study.best_trial.number else ""
+    print(f"{trial.number + 1:>4}  recall@{K} {trial.value:.4f}  {settings}{best}", flush=True)
+
+
+def _finished(log: Path) -> list[str]:
+    return log.read_text(encoding="utf-8").splitlines() if log.exists() else []

@@ -1,0 +1,1 @@
+"""Nearest movies: exactly, or through Annoy."""

@@ -1,0 +1,1 @@
+"""The model: embeddings learnt from interactions, and the SavedModel that serves them."""

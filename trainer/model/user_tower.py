@@ -1,0 +1,127 @@
+"""The user tower as a SavedModel: user id → embedding, and liked movies → embedding, for TensorFlow Serving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from trainer.model.fold_in import STEP_SIZE, STEPS, newcomer_factor
+from trainer.model.tensorflow_quietly import tf
+
+# What warm-up requests ask for is what a recommender sends: a lone request, a micro-batch, the most users in one.
+LOOK_UP_BATCHES = (1, 32, 256)
+LONE_FOLD_INS = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the shortest history to the longest, by quantiles of length
+FOLD_IN_BATCH = 32
+
+
+class UserTower(tf.Module):
+    """Ids are the ids of the ratings; the graph maps them to rows."""
+
+    def __init__(
+        self,
+        user_ids: np.ndarray,
+        users: np.ndarray,
+        movie_ids: np.ndarray,
+        movies: np.ndarray,
+        temperature: float,
+    ) -> None:
+        """user_ids: int64[num_users], ascending.  users: float32[num_users, d].
+        movie_ids: int64[num_trained_movies], ascending.  movies: float32[num_trained_movies, d]."""
+        super().__init__()
+        # variables, not constants: a GraphDef holds no more than 2 GiB
+        self._user_ids = tf.Variable(user_ids, trainable=False)
+        self._users = tf.Variable(users, trainable=False)
+        self._movie_ids = tf.Variable(movie_ids, trainable=False)
+        self._movies = tf.Variable(movies, trainable=False)
+        self._temperature = temperature
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="user_id")])
+    def look_up(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
+        """int64[B] → float32[B, d]; zeros for an id the model does not know.
+
+        Not an error, because under server batching that would fail the request's batch neighbours too.
+        """
+        return {"user_embedding": _look_up(self._user_ids, self._users, user_id)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name="movie_id")])
+    def fold_in(self, movie_id: tf.Tensor) -> dict[str, tf.Tensor]:
+        """int64[B, L], padded with 0 → float32[B, d]: the embedding of somebody who likes these movies.
+
+        The same as trainer.model.fold_in with newcomer_temperatures, all movies counting alike. Unknown ids count for
+        nothing; a row without a known id gets zeros.
+        """
+        # Read once: a lookup in the variable itself makes TensorFlow copy all of it at every later read. Measured with
+        # 8,452 movies of 256 dimensions, that took three quarters of the time of a call.
+        movies = tf.convert_to_tensor(self._movies)  # float32[num_movies, d]
+        liked = _look_up(self._movie_ids, movies, movie_id)  # float32[B, L, d]
+        known = tf.reduce_any(liked != 0.0, axis=2, keepdims=True)  # bool[B, L, 1]
+        count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)  # float32[B, 1]
+        mean = tf.math.divide_no_nan(tf.reduce_sum(liked, axis=1), count)  # float32[B, d]
+        user = tf.math.l2_normalize(mean, axis=1)
+        temperature = self._temperature * newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
+        for _ in range(STEPS):
+            # the large matrix first: for 32 users half the time of user × moviesᵀ
+            logits = tf.transpose(tf.matmul(movies, user / temperature, transpose_b=True))  # float32[B, num_movies]
+            expected = tf.matmul(tf.nn.softmax(logits), movies)  # float32[B, d]
+            user = tf.math.l2_normalize(user + STEP_SIZE * (mean - expected), axis=1)
+        return {"user_embedding": tf.where(count > 0.0, user, tf.zeros_like(user))}
+
+
+def save_user_tower(
+    tower: UserTower, model_name: str, folder: Path, user_ids: np.ndarray, histories: Sequence[np.ndarray]
+) -> None:
+    """Writes the SavedModel with its warm-up requests, and loads it back to run every one of them.
+
+    user_ids: int64[num_users].  histories: what some of them like, ids of trained movies, at least one each.
+    The warm-up requests draw from both.
+    """
+    signatures = {"serving_default": tower.look_up, "fold_in": tower.fold_in}
+    tf.saved_model.save(tower, str(folder), signatures=signatures)
+    requests = _warmup_requests(model_name, user_ids, histories)
+    warmup = folder / "assets.extra" / "tf_serving_warmup_requests"
+    warmup.parent.mkdir()
+    with tf.io.TFRecordWriter(str(warmup)) as writer:
+        for request in requests:
+            log = prediction_log_pb2.PredictLog(request=request)
+            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+    # A warm-up request that fails keeps the version out of the model server, so it must not be published.
+    loaded = tf.saved_model.load(str(folder))
+    for request in requests:
+        run = loaded.signatures[request.model_spec.signature_name]
+        run(**{name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()})
+
+
+def _look_up(ids: tf.Tensor, embeddings: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """Rows of `embeddings` for ids of any shape, zeros where unknown.  ids: ascending."""
+    flat = tf.reshape(wanted, [-1])
+    rows = tf.minimum(tf.searchsorted(ids, flat), tf.shape(ids)[0] - 1)
+    known = tf.equal(tf.gather(ids, rows), flat)
+    found = tf.where(known[:, None], tf.gather(embeddings, rows), 0.0)
+    return tf.reshape(found, tf.concat([tf.shape(wanted), [tf.shape(embeddings)[1]]], axis=0))
+
+
+def _warmup_requests(
+    model_name: str, user_ids: np.ndarray, histories: Sequence[np.ndarray]
+) -> list[predict_pb2.PredictRequest]:
+    rng = np.random.default_rng(0)
+    requests = [_request(model_name, "serving_default", "user_id", rng.choice(user_ids, b)) for b in LOOK_UP_BATCHES]
+    by_length = sorted(histories, key=len)
+    batches = [[by_length[round(quantile * (len(by_length) - 1))]] for quantile in LONE_FOLD_INS]
+    batches.append([histories[number] for number in rng.integers(len(histories), size=FOLD_IN_BATCH)])
+    for batch in batches:
+        movie_ids = np.zeros((len(batch), max(map(len, batch))), np.int64)  # padded with 0
+        for row, history in zip(movie_ids, batch, strict=True):
+            row[: len(history)] = history
+        requests.append(_request(model_name, "fold_in", "movie_id", movie_ids))
+    return requests
+
+
+def _request(model_name: str, signature: str, input_name: str, ids: np.ndarray) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model_name
+    request.model_spec.signature_name = signature
+    request.inputs[input_name].CopyFrom(tf.make_tensor_proto(ids, tf.int64))
+    return request

@@ -1,0 +1,1 @@
+"""Releases: whether to publish one, publishing it, and what is published."""
