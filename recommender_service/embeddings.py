@@ -10,13 +10,12 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from protos.release.v1.layout import FOLD_IN, LOOK_UP
 from recommender_service.errors import DeadlineExceeded, ModelServerUnavailable, ServiceError
 from recommender_service.metrics import EMBEDDINGS_FROM_CACHE, EMBEDDINGS_FROM_MODEL_SERVER
 from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.release import Release
 
-MAX_USERS = 256  # per Predict: 256 KB of answer at 256 dimensions
-MAX_FOLD_INS = 100  # per Predict: each takes a row of scores of the whole catalogue in the model server
 RESERVE_S = 0.01  # kept back from the caller's deadline for the search and the answer
 RETRY_S = 0.5  # after a failure the model server is asked again no sooner, and by one batch at a time
 
@@ -38,9 +37,9 @@ class Embeddings:
             return await model_server.fold_in(name, version, movie_ids, dim, timeout_s)
 
         address = model_server.address
-        self.of_users = MicroBatches(look_up, MAX_USERS, address, cache_size, timeout_s)
+        self.of_users = MicroBatches(look_up, LOOK_UP.max_batch, address, cache_size, timeout_s)
         """By user id."""
-        self.of_likes = MicroBatches(fold_in, MAX_FOLD_INS, address, cache_size, timeout_s)
+        self.of_likes = MicroBatches(fold_in, FOLD_IN.max_batch, address, cache_size, timeout_s)
         """By the ids of liked movies with an embedding, at least one, ascending: the bytes of an int64 array."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import grpc
 import numpy as np
 
+from protos.release.v1.layout import FOLD_IN, FOLD_IN_PADDING, LOOK_UP, USER_EMBEDDING, Signature
 from protos.tfserving.v1 import predict_pb2 as pb
 
 # gRPC waits up to two minutes before it tries a lost connection again; a model server that returns is wanted at once.
@@ -48,7 +49,7 @@ class ModelServer:
         Raises ModelServerError.
         """
         ids = np.array(user_ids, np.int64)
-        return await self._embeddings(model_name, version, "serving_default", "user_id", ids, embedding_dim, timeout_s)
+        return await self._embeddings(model_name, version, LOOK_UP, ids, embedding_dim, timeout_s)
 
     async def fold_in(
         self, model_name: str, version: int, liked: Sequence[np.ndarray], embedding_dim: int, timeout_s: float
@@ -57,25 +58,24 @@ class ModelServer:
 
         Raises ModelServerError.
         """
-        movie_ids = np.zeros((len(liked), max(map(len, liked))), np.int64)  # 0 is no movie
+        movie_ids = np.full((len(liked), max(map(len, liked))), FOLD_IN_PADDING, np.int64)
         for row, ids in zip(movie_ids, liked, strict=True):
             row[: len(ids)] = ids
-        return await self._embeddings(model_name, version, "fold_in", "movie_id", movie_ids, embedding_dim, timeout_s)
+        return await self._embeddings(model_name, version, FOLD_IN, movie_ids, embedding_dim, timeout_s)
 
     async def _embeddings(
         self,
         model_name: str,
         version: int,
-        signature: str,
-        input_name: str,
+        signature: Signature,
         ids: np.ndarray,
         embedding_dim: int,
         timeout_s: float,
     ) -> np.ndarray:
-        spec = pb.ModelSpec(name=model_name, version=pb.Int64Value(value=version), signature_name=signature)
+        spec = pb.ModelSpec(name=model_name, version=pb.Int64Value(value=version), signature_name=signature.name)
         shape = pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=size) for size in ids.shape])
         tensor = pb.TensorProto(dtype=pb.DATA_TYPE_INT64, tensor_shape=shape, tensor_content=ids.tobytes())
-        request = pb.PredictRequest(model_spec=spec, inputs={input_name: tensor})
+        request = pb.PredictRequest(model_spec=spec, inputs={signature.input: tensor})
         try:
             response = await self._predict(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
@@ -85,9 +85,9 @@ class ModelServer:
             raise ModelServerError(
                 f"expected an answer from version {version} of {model_name}, got one from {answered}"
             )
-        if "user_embedding" not in response.outputs:
-            raise ModelServerError(f"expected an output user_embedding, got {sorted(response.outputs)}")
-        return _float_matrix(response.outputs["user_embedding"], (len(ids), embedding_dim))
+        if USER_EMBEDDING not in response.outputs:
+            raise ModelServerError(f"expected an output {USER_EMBEDDING}, got {sorted(response.outputs)}")
+        return _float_matrix(response.outputs[USER_EMBEDDING], (len(ids), embedding_dim))
 
     async def available_versions(self, model_name: str, timeout_s: float) -> set[int]:
         """Versions that are AVAILABLE; none if the server does not know the model.  Raises ModelServerError."""

@@ -6,10 +6,8 @@ import math
 
 import numpy as np
 
+from protos.release.v1.effort import search_effort
 from recommender_service.release import Release, Vectors
-
-# Among many candidates the trees' ends come into play: measured recall falls below its target under this effort.
-MIN_EFFORT_PER_CANDIDATE = 8
 
 MAX_REASONS = 3
 
@@ -38,11 +36,7 @@ def nearest(
     # enough even if what is excluded comes first; what qualifies is spread by chance, hence three deviations more
     wanted, share = limit + num_removed, num_qualifying / num_movies
     candidates = wanted if share == 1 else math.ceil((wanted + 3 * math.sqrt(wanted)) / share)
-    effort = max(
-        movies.search_k,
-        math.ceil(movies.search_k * limit / share) // movies.recall_k,
-        MIN_EFFORT_PER_CANDIDATE * candidates,
-    )
+    effort = search_effort(movies.search_k, movies.recall_k, limit / share, candidates)
     if effort < num_qualifying:
         found, distances = movies.index.get_nns_by_vector(query, candidates, effort, include_distances=True)
         rows = np.array(found, np.int64)

@@ -15,8 +15,9 @@ import numpy as np
 from annoy import AnnoyIndex
 
 from protos.recommender.v1 import recommender_pb2 as api
+from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
-from recommender_service.release_files import MANIFEST, ReleaseError, read_manifest, read_movies, verify_files
+from recommender_service.release_files import ReleaseError, read_manifest, read_movies, verify_files
 from recommender_service.title_index import TitleIndex
 
 UNIT_NORM_TOLERANCE = 1e-3
@@ -98,34 +99,34 @@ class Release:
 def load_release(folder: Path) -> Release:
     """Reads and checks everything.  Raises ReleaseError naming the file, what was expected and what it holds."""
     manifest = read_manifest(folder)
-    lock = (folder / MANIFEST).open("rb")
+    lock = (folder / layout.MANIFEST).open("rb")
     fcntl.flock(lock, fcntl.LOCK_SH)
     verify_files(folder, manifest)
-    movies, likes = read_movies(folder / "movies.csv")
-    _expect(folder / "movies.csv", "movies", len(movies), manifest.num_movies)
+    movies, likes = read_movies(folder / layout.MOVIES)
+    _expect(folder / layout.MOVIES, "movies", len(movies), manifest.num_movies)
     movie_rows = {movie.movie_id: row for row, movie in enumerate(movies)}
-    _expect(folder / "movies.csv", "different movie ids", len(movie_rows), manifest.num_movies)
+    _expect(folder / layout.MOVIES, "different movie ids", len(movie_rows), manifest.num_movies)
 
-    embeddings = _array(folder / "embeddings.npy", np.float32, (manifest.num_trained_movies, manifest.embedding_dim))
-    _expect_unit_rows(folder / "embeddings.npy", embeddings)
-    similar_vectors = _array(folder / "similar_movies.npy", np.float32, (manifest.num_movies, None))
+    embeddings = _array(folder / layout.EMBEDDINGS, np.float32, (manifest.num_trained_movies, manifest.embedding_dim))
+    _expect_unit_rows(folder / layout.EMBEDDINGS, embeddings)
+    similar_vectors = _array(folder / layout.SIMILAR_MOVIES, np.float32, (manifest.num_movies, None))
     similar = similar_vectors[: manifest.num_trained_movies]
-    _expect_unit_rows(folder / "similar_movies.npy", similar)
+    _expect_unit_rows(folder / layout.SIMILAR_MOVIES, similar)
     if not np.isfinite(similar_vectors).all():
-        raise ReleaseError(f"{folder / 'similar_movies.npy'}: expected finite values")
+        raise ReleaseError(f"{folder / layout.SIMILAR_MOVIES}: expected finite values")
 
-    user_ids = _array(folder / "user_ids.npy", np.int64, (manifest.num_users,))
+    user_ids = _array(folder / layout.USER_IDS, np.int64, (manifest.num_users,))
     if (np.diff(user_ids) <= 0).any():
-        raise ReleaseError(f"{folder / 'user_ids.npy'}: expected ascending ids without repetition")
-    indptr = _array(folder / "watched_indptr.npy", np.int64, (manifest.num_users + 1,))
-    rows = _array(folder / "watched_rows.npy", np.int32, (manifest.num_ratings,))
-    positive = _array(folder / "watched_positive.npy", np.bool_, (manifest.num_ratings,))
+        raise ReleaseError(f"{folder / layout.USER_IDS}: expected ascending ids without repetition")
+    indptr = _array(folder / layout.WATCHED_INDPTR, np.int64, (manifest.num_users + 1,))
+    rows = _array(folder / layout.WATCHED_ROWS, np.int32, (manifest.num_ratings,))
+    positive = _array(folder / layout.WATCHED_POSITIVE, np.bool_, (manifest.num_ratings,))
     if indptr[0] != 0 or indptr[-1] != len(rows) or (np.diff(indptr) < 0).any():
-        raise ReleaseError(f"{folder / 'watched_indptr.npy'}: expected to ascend from 0 to {len(rows)}")
+        raise ReleaseError(f"{folder / layout.WATCHED_INDPTR}: expected to ascend from 0 to {len(rows)}")
     if len(rows) and not (rows.min() >= 0 and rows.max() < len(movies)):
-        raise ReleaseError(f"{folder / 'watched_rows.npy'}: expected rows below {len(movies)}, got {rows.max()}")
+        raise ReleaseError(f"{folder / layout.WATCHED_ROWS}: expected rows below {len(movies)}, got {rows.max()}")
     if (rows[positive] >= manifest.num_trained_movies).any():
-        raise ReleaseError(f"{folder / 'watched_positive.npy'}: expected every liked movie to have an embedding")
+        raise ReleaseError(f"{folder / layout.WATCHED_POSITIVE}: expected every liked movie to have an embedding")
 
     movie_ids = np.array([movie.movie_id for movie in movies], np.int64)
     recommend, similar_movies = manifest.index.recommend.search_k, manifest.index.similar_movies.search_k
@@ -136,8 +137,12 @@ def load_release(folder: Path) -> Release:
         movies=movies,
         movie_ids=movie_ids,
         movie_rows=movie_rows,
-        embeddings=Vectors(embeddings, _index(folder / "movies.ann", manifest, embeddings), recommend, recall_k),
-        similar=Vectors(similar, _index(folder / "similar_movies.ann", manifest, similar), similar_movies, recall_k),
+        embeddings=Vectors(
+            embeddings, _index(folder / layout.EMBEDDINGS_INDEX, manifest, embeddings), recommend, recall_k
+        ),
+        similar=Vectors(
+            similar, _index(folder / layout.SIMILAR_MOVIES_INDEX, manifest, similar), similar_movies, recall_k
+        ),
         similar_vectors=similar_vectors,
         popular_rows=np.lexsort((trained_ids, -likes[: manifest.num_trained_movies])),
         popularity=(likes / manifest.num_users).astype(np.float32),

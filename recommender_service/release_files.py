@@ -11,16 +11,7 @@ from google.protobuf import json_format
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
-
-MANIFEST = "manifest.json"
-FORMAT_VERSION = 2
-REQUIRED_FILES = frozenset(
-    (
-        "movies.csv embeddings.npy movies.ann similar_movies.npy similar_movies.ann "
-        "user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy"
-    ).split()
-)
-MOVIE_COLUMNS = ["movie_id", "title", "year", "genres", "popularity"]
+from protos.release.v1.layout import FILES, FORMAT_VERSION, GENRE_SEPARATOR, MANIFEST, MOVIE_COLUMNS
 
 
 class ReleaseError(Exception):
@@ -69,7 +60,7 @@ def read_manifest(folder: Path) -> pb.Manifest:
 
 def verify_files(folder: Path, manifest: pb.Manifest) -> None:
     """Raises ReleaseError unless every file is there with the size and sha256 that the manifest gives."""
-    missing = REQUIRED_FILES - {file.name for file in manifest.files}
+    missing = FILES - {file.name for file in manifest.files}
     if missing:
         raise ReleaseError(f"{folder / MANIFEST}: expected to list {', '.join(sorted(missing))}")
     for file in manifest.files:
@@ -91,12 +82,12 @@ def read_movies(path: Path) -> tuple[list[api.Movie], np.ndarray]:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.reader(file)
             header = next(reader, [])
-            if header != MOVIE_COLUMNS:
+            if tuple(header) != MOVIE_COLUMNS:
                 raise ReleaseError(f"{path}:1: expected {','.join(MOVIE_COLUMNS)}, got {','.join(header)}")
             for fields in reader:
                 try:
                     movie_id, title, year, genres, popularity = fields
-                    listed = genres.split("|") if genres else []
+                    listed = genres.split(GENRE_SEPARATOR) if genres else []
                     movies.append(api.Movie(movie_id=int(movie_id), title=title, genres=listed, year=int(year)))
                     likes.append(_count("popularity", popularity))
                 except ValueError as error:

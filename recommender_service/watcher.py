@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
+from protos.release.v1.layout import MANIFEST
 from recommender_service.embeddings import Embeddings
 from recommender_service.metrics import (
     ACTIVE_RELEASE,
@@ -25,7 +26,7 @@ from recommender_service.metrics import (
 )
 from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.release import Release, load_release
-from recommender_service.release_files import MANIFEST, ReleaseError, complete_versions, read_manifest
+from recommender_service.release_files import ReleaseError, complete_versions, read_manifest
 from recommender_service.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -18,10 +18,11 @@ import atheris
 from google.protobuf.message import DecodeError
 
 with atheris.instrument_imports(include=["recommender_service", "google.protobuf.json_format"]):
+    from protos.release.v1.layout import MANIFEST
     from recommender_service.errors import ServiceError
     from recommender_service.recommendation import answer, understand
     from recommender_service.release import Release, load_release
-    from recommender_service.release_files import MANIFEST, ReleaseError, read_manifest, read_movies
+    from recommender_service.release_files import ReleaseError, read_manifest, read_movies
     from recommender_service.title_index import words_of
 
 from protos.recommender.v1 import recommender_pb2 as api

@@ -11,6 +11,7 @@ import numpy as np
 from annoy import AnnoyIndex
 from scipy import sparse
 
+from protos.release.v1.effort import search_effort
 from trainer.data.interactions import Interactions, indicator
 from trainer.index.ranking import exact_ranking
 from trainer.model.cosine_softmax import Embeddings
@@ -20,7 +21,6 @@ NUM_TREES = 10  # on cosine-trained vectors effort pays, trees do not: 100 trees
 SEED = 1
 RECALL_K = 10
 TARGET_RECALL = 0.99
-MIN_EFFORT_PER_CANDIDATE = 8  # of manifest.proto's rule
 MAX_FEW_LIKES = 5  # of the newcomers that the index is calibrated for
 MAX_QUERIES = 500  # of each kind; the standard error of a recall of 0.99 is then about 0.002
 
@@ -101,15 +101,15 @@ def index_ranking(
     """(int32[num_queries, k] rows, nearest first, −1 where fewer were found; float64[num_queries] seconds per query).
 
     movies: float32[num_movies, d], what the index was built of.  queries: float32[num_queries, d].
-    exclude: CSR[num_queries, num_movies].  Asks for k plus what is excluded, with the effort that `Calibration` in
-    manifest.proto prescribes, or scores all movies where that is as cheap, as the service does.
+    exclude: CSR[num_queries, num_movies].  Asks for k plus what is excluded, with the effort of `search_effort`, or
+    scores all movies where that is as cheap, as the service does.
     """
     ranked = np.full((len(queries), k), -1, np.int32)
     seconds = np.zeros(len(queries))
     for i, query in enumerate(queries):
         excluded = exclude.indices[exclude.indptr[i] : exclude.indptr[i + 1]]
         wanted = k + len(excluded)
-        effort = max(search_k, search_k * k // RECALL_K, MIN_EFFORT_PER_CANDIDATE * wanted)
+        effort = search_effort(search_k, RECALL_K, k, wanted)
         start = time.perf_counter()
         if effort < len(movies):
             rows = np.array(index.get_nns_by_vector(query, wanted, effort), np.int32)

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from protos.release.v1.layout import FOLD_IN, FOLD_IN_PADDING, LOOK_UP, USER_EMBEDDING, Signature
 from trainer.model.fold_in import STEP_SIZE, STEPS, newcomer_factor
 from trainer.model.tensorflow_quietly import tf
 
 # What warm-up requests ask for is what a recommender sends: a lone request, a micro-batch, the most users in one.
-LOOK_UP_BATCHES = (1, 32, 256)
+LOOK_UP_BATCHES = (1, 32, LOOK_UP.max_batch)
 LONE_FOLD_INS = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the shortest history to the longest, by quantiles of length
 FOLD_IN_BATCH = 32
 
@@ -38,17 +39,17 @@ class UserTower(tf.Module):
         self._movies = tf.Variable(movies, trainable=False)
         self._temperature = temperature
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="user_id")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name=LOOK_UP.input)])
     def look_up(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """int64[B] → float32[B, d]; zeros for an id the model does not know.
 
         Not an error, because under server batching that would fail the request's batch neighbours too.
         """
-        return {"user_embedding": _look_up(self._user_ids, self._users, user_id)}
+        return {USER_EMBEDDING: _look_up(self._user_ids, self._users, user_id)}
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name="movie_id")])
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name=FOLD_IN.input)])
     def fold_in(self, movie_id: tf.Tensor) -> dict[str, tf.Tensor]:
-        """int64[B, L], padded with 0 → float32[B, d]: the embedding of somebody who likes these movies.
+        """int64[B, L], padded with FOLD_IN_PADDING → float32[B, d]: the embedding of somebody who likes these movies.
 
         The same as trainer.model.fold_in with newcomer_temperatures, all movies counting alike. Unknown ids count for
         nothing; a row without a known id gets zeros.
@@ -67,7 +68,7 @@ class UserTower(tf.Module):
             logits = tf.transpose(tf.matmul(movies, user / temperature, transpose_b=True))  # float32[B, num_movies]
             expected = tf.matmul(tf.nn.softmax(logits), movies)  # float32[B, d]
             user = tf.math.l2_normalize(user + STEP_SIZE * (mean - expected), axis=1)
-        return {"user_embedding": tf.where(count > 0.0, user, tf.zeros_like(user))}
+        return {USER_EMBEDDING: tf.where(count > 0.0, user, tf.zeros_like(user))}
 
 
 def save_user_tower(
@@ -78,7 +79,7 @@ def save_user_tower(
     user_ids: int64[num_users].  histories: what some of them like, ids of trained movies, at least one each.
     The warm-up requests draw from both.
     """
-    signatures = {"serving_default": tower.look_up, "fold_in": tower.fold_in}
+    signatures = {LOOK_UP.name: tower.look_up, FOLD_IN.name: tower.fold_in}
     tf.saved_model.save(tower, str(folder), signatures=signatures)
     requests = _warmup_requests(model_name, user_ids, histories)
     warmup = folder / "assets.extra" / "tf_serving_warmup_requests"
@@ -107,21 +108,21 @@ def _warmup_requests(
     model_name: str, user_ids: np.ndarray, histories: Sequence[np.ndarray]
 ) -> list[predict_pb2.PredictRequest]:
     rng = np.random.default_rng(0)
-    requests = [_request(model_name, "serving_default", "user_id", rng.choice(user_ids, b)) for b in LOOK_UP_BATCHES]
+    requests = [_request(model_name, LOOK_UP, rng.choice(user_ids, b)) for b in LOOK_UP_BATCHES]
     by_length = sorted(histories, key=len)
     batches = [[by_length[round(quantile * (len(by_length) - 1))]] for quantile in LONE_FOLD_INS]
     batches.append([histories[number] for number in rng.integers(len(histories), size=FOLD_IN_BATCH)])
     for batch in batches:
-        movie_ids = np.zeros((len(batch), max(map(len, batch))), np.int64)  # padded with 0
+        movie_ids = np.full((len(batch), max(map(len, batch))), FOLD_IN_PADDING, np.int64)
         for row, history in zip(movie_ids, batch, strict=True):
             row[: len(history)] = history
-        requests.append(_request(model_name, "fold_in", "movie_id", movie_ids))
+        requests.append(_request(model_name, FOLD_IN, movie_ids))
     return requests
 
 
-def _request(model_name: str, signature: str, input_name: str, ids: np.ndarray) -> predict_pb2.PredictRequest:
+def _request(model_name: str, signature: Signature, ids: np.ndarray) -> predict_pb2.PredictRequest:
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model_name
-    request.model_spec.signature_name = signature
-    request.inputs[input_name].CopyFrom(tf.make_tensor_proto(ids, tf.int64))
+    request.model_spec.signature_name = signature.name
+    request.inputs[signature.input].CopyFrom(tf.make_tensor_proto(ids, tf.int64))
     return request

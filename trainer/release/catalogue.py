@@ -17,9 +17,9 @@ from pathlib import Path
 
 from google.protobuf import json_format
 
+from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
 
-MODEL_NAME = "user_embedding"
 STAGING = ".staging-"  # not a number: the model server and the recommender skip it
 WITHDRAWN = ".withdrawn-"
 REMOVING = ".removing-"
@@ -44,11 +44,11 @@ class Published:
 
 
 def models_folder(artifacts: Path) -> Path:
-    return artifacts / "models" / MODEL_NAME
+    return artifacts / layout.MODELS / layout.MODEL_NAME
 
 
 def releases_folder(artifacts: Path) -> Path:
-    return artifacts / "releases"
+    return artifacts / layout.RELEASES
 
 
 def published_releases(artifacts: Path) -> list[Published]:
@@ -56,7 +56,7 @@ def published_releases(artifacts: Path) -> list[Published]:
     releases = []
     for version in _versions(releases_folder(artifacts)):
         folder, model = releases_folder(artifacts) / str(version), models_folder(artifacts) / str(version)
-        if (folder / "manifest.json").is_file():
+        if (folder / layout.MANIFEST).is_file():
             num_bytes = sum(p.stat().st_size for f in (folder, model) for p in f.rglob("*") if p.is_file())
             releases.append(Published(version, _manifest(folder), model.is_dir(), num_bytes))
     return releases
@@ -132,14 +132,14 @@ def _versions(parent: Path) -> list[int]:
 
 def _manifest(folder: Path) -> pb.Manifest | None:
     try:
-        return json_format.Parse((folder / "manifest.json").read_text(encoding="utf-8"), pb.Manifest())
+        return json_format.Parse((folder / layout.MANIFEST).read_text(encoding="utf-8"), pb.Manifest())
     except (OSError, UnicodeDecodeError, json_format.ParseError):
         return None
 
 
 def _is_in_use(release: Path) -> bool:
     """Whether a trainer is writing it or a recommender is serving it."""
-    for path in (release, release / "manifest.json"):
+    for path in (release, release / layout.MANIFEST):
         if path.exists():
             with locked(path) as nobodys:
                 if not nobodys:

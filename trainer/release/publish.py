@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from google.protobuf import json_format
 
+from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
 from trainer.data.dataset import Dataset
 from trainer.data.interactions import Interactions, rows_of
@@ -35,9 +36,8 @@ from trainer.model.cosine_softmax import Embeddings
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.similar_movies import similar_movie_vectors
 from trainer.model.user_tower import UserTower, save_user_tower
-from trainer.release.catalogue import MODEL_NAME, STAGING, locked, models_folder, releases_folder, version_of
+from trainer.release.catalogue import STAGING, locked, models_folder, releases_folder, version_of
 
-FORMAT_VERSION = 2
 NUM_PROBES = 5
 NUM_HISTORIES = 500
 
@@ -106,7 +106,7 @@ def _write_model(fitted: Fitted, folder: Path) -> None:
     known, embeddings = fitted.known, fitted.embeddings
     trained = known.movie_ids[: known.num_trained_movies]
     tower = UserTower(known.user_ids, embeddings.users, trained, embeddings.movies, embeddings.temperature)
-    save_user_tower(tower, MODEL_NAME, folder, known.user_ids, _some_histories(known))
+    save_user_tower(tower, layout.MODEL_NAME, folder, known.user_ids, _some_histories(known))
 
 
 def _some_histories(known: Interactions) -> list[np.ndarray]:
@@ -119,21 +119,21 @@ def _some_histories(known: Interactions) -> list[np.ndarray]:
 
 def _write_release(fitted: Fitted, version: int, folder: Path) -> None:
     known, embeddings, watched = fitted.known, fitted.embeddings, fitted.known.watched
-    index = build_index(embeddings.movies, folder / "movies.ann")
-    np.save(folder / "embeddings.npy", embeddings.movies)
+    index = build_index(embeddings.movies, folder / layout.EMBEDDINGS_INDEX)
+    np.save(folder / layout.EMBEDDINGS, embeddings.movies)
     table = _movie_table(fitted)
     similar = similar_movie_vectors(embeddings.movies, table)
     similar_trained = similar[: known.num_trained_movies]
-    similar_index = build_index(similar_trained, folder / "similar_movies.ann")
-    np.save(folder / "similar_movies.npy", similar)
-    table.to_csv(folder / "movies.csv", index=False, encoding="utf-8", lineterminator="\n")
-    np.save(folder / "user_ids.npy", known.user_ids)
-    np.save(folder / "watched_indptr.npy", watched.indptr.astype(np.int64))
-    np.save(folder / "watched_rows.npy", watched.indices.astype(np.int32))
-    np.save(folder / "watched_positive.npy", known.liked)
+    similar_index = build_index(similar_trained, folder / layout.SIMILAR_MOVIES_INDEX)
+    np.save(folder / layout.SIMILAR_MOVIES, similar)
+    table.to_csv(folder / layout.MOVIES, index=False, encoding="utf-8", lineterminator="\n")
+    np.save(folder / layout.USER_IDS, known.user_ids)
+    np.save(folder / layout.WATCHED_INDPTR, watched.indptr.astype(np.int64))
+    np.save(folder / layout.WATCHED_ROWS, watched.indices.astype(np.int32))
+    np.save(folder / layout.WATCHED_POSITIVE, known.liked)
     manifest = pb.Manifest(
-        format_version=FORMAT_VERSION,
-        model_name=MODEL_NAME,
+        format_version=layout.FORMAT_VERSION,
+        model_name=layout.MODEL_NAME,
         version=version,
         embedding_dim=embeddings.movies.shape[1],
         num_users=len(known.user_ids),
@@ -166,7 +166,7 @@ def _write_release(fitted: Fitted, version: int, folder: Path) -> None:
         forced_despite=fitted.forced_despite,
         report=f"reports/{version}.html",
     )
-    (folder / "manifest.json").write_text(
+    (folder / layout.MANIFEST).write_text(
         json_format.MessageToJson(manifest, preserving_proto_field_name=True, indent=1) + "\n", encoding="utf-8"
     )
 
@@ -175,7 +175,7 @@ def _movie_table(fitted: Fitted) -> pd.DataFrame:
     """movie_id, title, year, genres, popularity in row order."""
     movies = fitted.dataset.movies
     table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), fitted.known.movie_ids)]
-    return table.assign(popularity=fitted.known.popularity)[["movie_id", "title", "year", "genres", "popularity"]]
+    return table.assign(popularity=fitted.known.popularity)[list(layout.MOVIE_COLUMNS)]
 
 
 def _evaluations(report: Report | None) -> list[pb.Evaluation]:

@@ -13,6 +13,7 @@ import pandas as pd
 from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
+from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
 from trainer.cli.console import epochs_bar
 from trainer.data.dataset import Dataset
@@ -77,8 +78,8 @@ def load(artifacts: Path, version: int | None, dataset: Dataset) -> Loaded:
         recency=fitted.recency,
         seed=fitted.seed,
     )
-    movies = pd.read_csv(folder / "movies.csv", keep_default_na=False)
-    embeddings, similar = np.load(folder / "embeddings.npy"), np.load(folder / "similar_movies.npy")
+    movies = pd.read_csv(folder / layout.MOVIES, keep_default_na=False)
+    embeddings, similar = np.load(folder / layout.EMBEDDINGS), np.load(folder / layout.SIMILAR_MOVIES)
     return Loaded(manifest, embeddings, similar, movies, dataset, fitted.positive_threshold, settings)
 
 
