@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FORMAT_VERSION = 2
-
 RELEASES = "releases"
 MODELS = "models"
 
@@ -21,27 +19,59 @@ EMBEDDINGS = "embeddings.npy"
 EMBEDDINGS_INDEX = "movies.ann"
 SIMILAR_MOVIES = "similar_movies.npy"
 SIMILAR_MOVIES_INDEX = "similar_movies.ann"
+SIMILAR_ROWS = "similar_rows.npy"
+SIMILAR_COSINES = "similar_cosines.npy"
 USER_IDS = "user_ids.npy"
+USER_KEYS = "user_keys.npy"
+USER_KEYS_IDS = "user_keys_ids.npy"
 WATCHED_INDPTR = "watched_indptr.npy"
 WATCHED_ROWS = "watched_rows.npy"
 WATCHED_POSITIVE = "watched_positive.npy"
-FILES = frozenset(
-    {
-        MOVIES,
-        EMBEDDINGS,
-        EMBEDDINGS_INDEX,
-        SIMILAR_MOVIES,
-        SIMILAR_MOVIES_INDEX,
-        USER_IDS,
-        WATCHED_INDPTR,
-        WATCHED_ROWS,
-        WATCHED_POSITIVE,
-    }
-)
-"""Every file of a release but the manifest."""
 
-MOVIE_COLUMNS = ("movie_id", "title", "year", "genres", "popularity")
 GENRE_SEPARATOR = "|"
+MAX_KEY_BYTES = 256  # of a text key in UTF-8; a key holds no control characters
+
+
+@dataclass(frozen=True)
+class Format:
+    """What differs between the versions of a release's format.
+
+    files: every file of a release but the manifest.  movie_columns: the header of `MOVIES`.
+    fold_in_padding: fills the rows of a fold-in up to the longest; no movie has this id.
+    """
+
+    version: int
+    files: frozenset[str]
+    movie_columns: tuple[str, ...]
+    fold_in_padding: int
+
+
+_FORMAT_2 = Format(
+    version=2,
+    files=frozenset(
+        {
+            MOVIES,
+            EMBEDDINGS,
+            EMBEDDINGS_INDEX,
+            SIMILAR_MOVIES,
+            SIMILAR_MOVIES_INDEX,
+            USER_IDS,
+            WATCHED_INDPTR,
+            WATCHED_ROWS,
+            WATCHED_POSITIVE,
+        }
+    ),
+    movie_columns=("movie_id", "title", "year", "genres", "popularity"),
+    fold_in_padding=0,
+)
+CURRENT = Format(
+    version=3,
+    files=_FORMAT_2.files | {SIMILAR_ROWS, SIMILAR_COSINES, USER_KEYS, USER_KEYS_IDS},
+    movie_columns=("movie_id", "key", "title", "year", "genres", "popularity"),
+    fold_in_padding=-1,
+)
+FORMATS = {known.version: known for known in (_FORMAT_2, CURRENT)}
+"""What a service reads; a trainer writes `CURRENT`. Upgrade services before trainers."""
 
 
 @dataclass(frozen=True)
@@ -61,4 +91,3 @@ USER_EMBEDDING = "user_embedding"  # the output: float32[B, embedding_dim]
 LOOK_UP = Signature("serving_default", "user_id", max_batch=256)  # int64[B]; 256 KB of answer at 256 dimensions
 # int64[B, L] of liked movies' ids; each row takes a row of scores of the whole catalogue in the model server.
 FOLD_IN = Signature("fold_in", "movie_id", max_batch=100)
-FOLD_IN_PADDING = 0  # fills the rows of a fold-in up to the longest; no movie has this id

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n protos/release/v1/manifest.proto\x12\nrelease.v1\"\xcd\x03\n\x08Manifest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\x05\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x15\n\rembedding_dim\x18\x04 \x01(\x05\x12\x11\n\tnum_users\x18\x05 \x01(\x03\x12\x12\n\nnum_movies\x18\x06 \x01(\x03\x12\x1a\n\x12num_trained_movies\x18\x07 \x01(\x03\x12\x13\n\x0bnum_ratings\x18\x08 \x01(\x03\x12$\n\x07\x64\x61taset\x18\t \x01(\x0b\x32\x13.release.v1.Dataset\x12\x34\n\x0fhyperparameters\x18\n \x01(\x0b\x32\x1b.release.v1.Hyperparameters\x12 \n\x05index\x18\x0b \x01(\x0b\x32\x11.release.v1.Index\x12+\n\x0b\x65valuations\x18\x0c \x03(\x0b\x32\x16.release.v1.Evaluation\x12\x1f\n\x05\x66iles\x18\r \x03(\x0b\x32\x10.release.v1.File\x12!\n\x06probes\x18\x0e \x03(\x0b\x32\x11.release.v1.Probe\x12\x16\n\x0e\x66orced_despite\x18\x0f \x03(\t\x12\x0e\n\x06report\x18\x10 \x01(\t\"?\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x11\n\tgenerated\x18\x03 \x01(\x08\"\xb4\x01\n\x0fHyperparameters\x12\x0e\n\x06\x65pochs\x18\x01 \x01(\x05\x12\x12\n\nbatch_size\x18\x02 \x01(\x05\x12\x15\n\rlearning_rate\x18\x03 \x01(\x01\x12\x13\n\x0btemperature\x18\x04 \x01(\x01\x12\x1a\n\x12positive_threshold\x18\x05 \x01(\x01\x12\x0c\n\x04seed\x18\x06 \x01(\x05\x12\x16\n\x0ewatched_weight\x18\x07 \x01(\x01\x12\x0f\n\x07recency\x18\x08 \x01(\x01\"\xa0\x01\n\x05Index\x12\x11\n\tnum_trees\x18\x01 \x01(\x05\x12\x10\n\x08recall_k\x18\x02 \x01(\x05\x12\x15\n\rtarget_recall\x18\x03 \x01(\x01\x12*\n\trecommend\x18\x04 \x01(\x0b\x32\x17.release.v1.Calibration\x12/\n\x0esimilar_movies\x18\x05 \x01(\x0b\x32\x17.release.v1.Calibration\"V\n\x0b\x43\x61libration\x12\x10\n\x08search_k\x18\x01 \x01(\x05\x12\x0e\n\x06recall\x18\x02 \x01(\x01\x12%\n\x05\x63urve\x18\x03 \x03(\x0b\x32\x16.release.v1.CurvePoint\"B\n\nCurvePoint\x12\x10\n\x08search_k\x18\x01 \x01(\x05\x12\x0e\n\x06recall\x18\x02 \x01(\x01\x12\x12\n\nlatency_us\x18\x03 \x01(\x01\"\x92\x02\n\nEvaluation\x12\x0f\n\x07ranking\x18\x01 \x01(\t\x12\x34\n\x07metrics\x18\x02 \x03(\x0b\x32#.release.v1.Evaluation.MetricsEntry\x12\x11\n\tnum_users\x18\x03 \x01(\x05\x12\x43\n\x0fstandard_errors\x18\x04 \x03(\x0b\x32*.release.v1.Evaluation.StandardErrorsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x35\n\x13StandardErrorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"2\n\x04\x46ile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\"+\n\x05Probe\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x11\n\tembedding\x18\x02 \x03(\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n protos/release/v1/manifest.proto\x12\nrelease.v1\"\x80\x04\n\x08Manifest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\x05\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x15\n\rembedding_dim\x18\x04 \x01(\x05\x12\x11\n\tnum_users\x18\x05 \x01(\x03\x12\x12\n\nnum_movies\x18\x06 \x01(\x03\x12\x1a\n\x12num_trained_movies\x18\x07 \x01(\x03\x12\x13\n\x0bnum_ratings\x18\x08 \x01(\x03\x12$\n\x07\x64\x61taset\x18\t \x01(\x0b\x32\x13.release.v1.Dataset\x12\x34\n\x0fhyperparameters\x18\n \x01(\x0b\x32\x1b.release.v1.Hyperparameters\x12 \n\x05index\x18\x0b \x01(\x0b\x32\x11.release.v1.Index\x12+\n\x0b\x65valuations\x18\x0c \x03(\x0b\x32\x16.release.v1.Evaluation\x12\x1f\n\x05\x66iles\x18\r \x03(\x0b\x32\x10.release.v1.File\x12!\n\x06probes\x18\x0e \x03(\x0b\x32\x11.release.v1.Probe\x12\x16\n\x0e\x66orced_despite\x18\x0f \x03(\t\x12\x0e\n\x06report\x18\x10 \x01(\t\x12\x17\n\x0fusers_have_keys\x18\x11 \x01(\x08\x12\x18\n\x10movies_have_keys\x18\x12 \x01(\x08\"]\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x11\n\tgenerated\x18\x03 \x01(\x08\x12\r\n\x05split\x18\x04 \x01(\t\x12\r\n\x05notes\x18\x05 \x03(\t\"\xb4\x01\n\x0fHyperparameters\x12\x0e\n\x06\x65pochs\x18\x01 \x01(\x05\x12\x12\n\nbatch_size\x18\x02 \x01(\x05\x12\x15\n\rlearning_rate\x18\x03 \x01(\x01\x12\x13\n\x0btemperature\x18\x04 \x01(\x01\x12\x1a\n\x12positive_threshold\x18\x05 \x01(\x01\x12\x0c\n\x04seed\x18\x06 \x01(\x05\x12\x16\n\x0ewatched_weight\x18\x07 \x01(\x01\x12\x0f\n\x07recency\x18\x08 \x01(\x01\"\xdc\x01\n\x05Index\x12\x11\n\tnum_trees\x18\x01 \x01(\x05\x12\x10\n\x08recall_k\x18\x02 \x01(\x05\x12\x15\n\rtarget_recall\x18\x03 \x01(\x01\x12*\n\trecommend\x18\x04 \x01(\x0b\x32\x17.release.v1.Calibration\x12/\n\x0esimilar_movies\x18\x05 \x01(\x0b\x32\x17.release.v1.Calibration\x12\x0e\n\x06metric\x18\x06 \x01(\t\x12*\n\tnewcomers\x18\x07 \x01(\x0b\x32\x17.release.v1.Calibration\"\xba\x01\n\x0b\x43\x61libration\x12\x10\n\x08search_k\x18\x01 \x01(\x05\x12\x0e\n\x06recall\x18\x02 \x01(\x01\x12%\n\x05\x63urve\x18\x03 \x03(\x0b\x32\x16.release.v1.CurvePoint\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\x11\n\tscan_dims\x18\x05 \x01(\x05\x12\x17\n\x0fscan_candidates\x18\x06 \x01(\x05\x12\x13\n\x0brecall_loss\x18\x07 \x01(\x01\x12\x11\n\tndcg_loss\x18\x08 \x01(\x01\"n\n\nCurvePoint\x12\x10\n\x08search_k\x18\x01 \x01(\x05\x12\x0e\n\x06recall\x18\x02 \x01(\x01\x12\x12\n\nlatency_us\x18\x03 \x01(\x01\x12\x11\n\tscan_dims\x18\x04 \x01(\x05\x12\x17\n\x0fscan_candidates\x18\x05 \x01(\x05\"\x92\x02\n\nEvaluation\x12\x0f\n\x07ranking\x18\x01 \x01(\t\x12\x34\n\x07metrics\x18\x02 \x03(\x0b\x32#.release.v1.Evaluation.MetricsEntry\x12\x11\n\tnum_users\x18\x03 \x01(\x05\x12\x43\n\x0fstandard_errors\x18\x04 \x03(\x0b\x32*.release.v1.Evaluation.StandardErrorsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x35\n\x13StandardErrorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"2\n\x04\x46ile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\"+\n\x05Probe\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x11\n\tembedding\x18\x02 \x03(\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,25 +36,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVALUATION_STANDARDERRORSENTRY']._loaded_options = None
   _globals['_EVALUATION_STANDARDERRORSENTRY']._serialized_options = b'8\001'
   _globals['_MANIFEST']._serialized_start=49
-  _globals['_MANIFEST']._serialized_end=510
-  _globals['_DATASET']._serialized_start=512
-  _globals['_DATASET']._serialized_end=575
-  _globals['_HYPERPARAMETERS']._serialized_start=578
-  _globals['_HYPERPARAMETERS']._serialized_end=758
-  _globals['_INDEX']._serialized_start=761
-  _globals['_INDEX']._serialized_end=921
-  _globals['_CALIBRATION']._serialized_start=923
-  _globals['_CALIBRATION']._serialized_end=1009
-  _globals['_CURVEPOINT']._serialized_start=1011
-  _globals['_CURVEPOINT']._serialized_end=1077
-  _globals['_EVALUATION']._serialized_start=1080
-  _globals['_EVALUATION']._serialized_end=1354
-  _globals['_EVALUATION_METRICSENTRY']._serialized_start=1253
-  _globals['_EVALUATION_METRICSENTRY']._serialized_end=1299
-  _globals['_EVALUATION_STANDARDERRORSENTRY']._serialized_start=1301
-  _globals['_EVALUATION_STANDARDERRORSENTRY']._serialized_end=1354
-  _globals['_FILE']._serialized_start=1356
-  _globals['_FILE']._serialized_end=1406
-  _globals['_PROBE']._serialized_start=1408
-  _globals['_PROBE']._serialized_end=1451
+  _globals['_MANIFEST']._serialized_end=561
+  _globals['_DATASET']._serialized_start=563
+  _globals['_DATASET']._serialized_end=656
+  _globals['_HYPERPARAMETERS']._serialized_start=659
+  _globals['_HYPERPARAMETERS']._serialized_end=839
+  _globals['_INDEX']._serialized_start=842
+  _globals['_INDEX']._serialized_end=1062
+  _globals['_CALIBRATION']._serialized_start=1065
+  _globals['_CALIBRATION']._serialized_end=1251
+  _globals['_CURVEPOINT']._serialized_start=1253
+  _globals['_CURVEPOINT']._serialized_end=1363
+  _globals['_EVALUATION']._serialized_start=1366
+  _globals['_EVALUATION']._serialized_end=1640
+  _globals['_EVALUATION_METRICSENTRY']._serialized_start=1539
+  _globals['_EVALUATION_METRICSENTRY']._serialized_end=1585
+  _globals['_EVALUATION_STANDARDERRORSENTRY']._serialized_start=1587
+  _globals['_EVALUATION_STANDARDERRORSENTRY']._serialized_end=1640
+  _globals['_FILE']._serialized_start=1642
+  _globals['_FILE']._serialized_end=1692
+  _globals['_PROBE']._serialized_start=1694
+  _globals['_PROBE']._serialized_end=1737
 # @@protoc_insertion_point(module_scope)

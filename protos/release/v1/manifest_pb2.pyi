@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Manifest(_message.Message):
-    __slots__ = ("format_version", "model_name", "version", "embedding_dim", "num_users", "num_movies", "num_trained_movies", "num_ratings", "dataset", "hyperparameters", "index", "evaluations", "files", "probes", "forced_despite", "report")
+    __slots__ = ("format_version", "model_name", "version", "embedding_dim", "num_users", "num_movies", "num_trained_movies", "num_ratings", "dataset", "hyperparameters", "index", "evaluations", "files", "probes", "forced_despite", "report", "users_have_keys", "movies_have_keys")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -24,6 +24,8 @@ class Manifest(_message.Message):
     PROBES_FIELD_NUMBER: _ClassVar[int]
     FORCED_DESPITE_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
+    USERS_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    MOVIES_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     model_name: str
     version: int
@@ -40,17 +42,23 @@ class Manifest(_message.Message):
     probes: _containers.RepeatedCompositeFieldContainer[Probe]
     forced_despite: _containers.RepeatedScalarFieldContainer[str]
     report: str
-    def __init__(self, format_version: _Optional[int] = ..., model_name: _Optional[str] = ..., version: _Optional[int] = ..., embedding_dim: _Optional[int] = ..., num_users: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_trained_movies: _Optional[int] = ..., num_ratings: _Optional[int] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., index: _Optional[_Union[Index, _Mapping]] = ..., evaluations: _Optional[_Iterable[_Union[Evaluation, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., forced_despite: _Optional[_Iterable[str]] = ..., report: _Optional[str] = ...) -> None: ...
+    users_have_keys: bool
+    movies_have_keys: bool
+    def __init__(self, format_version: _Optional[int] = ..., model_name: _Optional[str] = ..., version: _Optional[int] = ..., embedding_dim: _Optional[int] = ..., num_users: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_trained_movies: _Optional[int] = ..., num_ratings: _Optional[int] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., index: _Optional[_Union[Index, _Mapping]] = ..., evaluations: _Optional[_Iterable[_Union[Evaluation, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., forced_despite: _Optional[_Iterable[str]] = ..., report: _Optional[str] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ...) -> None: ...
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "fingerprint", "generated")
+    __slots__ = ("name", "fingerprint", "generated", "split", "notes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     GENERATED_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     name: str
     fingerprint: str
     generated: bool
-    def __init__(self, name: _Optional[str] = ..., fingerprint: _Optional[str] = ..., generated: _Optional[bool] = ...) -> None: ...
+    split: str
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., fingerprint: _Optional[str] = ..., generated: _Optional[bool] = ..., split: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Hyperparameters(_message.Message):
     __slots__ = ("epochs", "batch_size", "learning_rate", "temperature", "positive_threshold", "seed", "watched_weight", "recency")
@@ -73,38 +81,56 @@ class Hyperparameters(_message.Message):
     def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., temperature: _Optional[float] = ..., positive_threshold: _Optional[float] = ..., seed: _Optional[int] = ..., watched_weight: _Optional[float] = ..., recency: _Optional[float] = ...) -> None: ...
 
 class Index(_message.Message):
-    __slots__ = ("num_trees", "recall_k", "target_recall", "recommend", "similar_movies")
+    __slots__ = ("num_trees", "recall_k", "target_recall", "recommend", "similar_movies", "metric", "newcomers")
     NUM_TREES_FIELD_NUMBER: _ClassVar[int]
     RECALL_K_FIELD_NUMBER: _ClassVar[int]
     TARGET_RECALL_FIELD_NUMBER: _ClassVar[int]
     RECOMMEND_FIELD_NUMBER: _ClassVar[int]
     SIMILAR_MOVIES_FIELD_NUMBER: _ClassVar[int]
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    NEWCOMERS_FIELD_NUMBER: _ClassVar[int]
     num_trees: int
     recall_k: int
     target_recall: float
     recommend: Calibration
     similar_movies: Calibration
-    def __init__(self, num_trees: _Optional[int] = ..., recall_k: _Optional[int] = ..., target_recall: _Optional[float] = ..., recommend: _Optional[_Union[Calibration, _Mapping]] = ..., similar_movies: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
+    metric: str
+    newcomers: Calibration
+    def __init__(self, num_trees: _Optional[int] = ..., recall_k: _Optional[int] = ..., target_recall: _Optional[float] = ..., recommend: _Optional[_Union[Calibration, _Mapping]] = ..., similar_movies: _Optional[_Union[Calibration, _Mapping]] = ..., metric: _Optional[str] = ..., newcomers: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
 
 class Calibration(_message.Message):
-    __slots__ = ("search_k", "recall", "curve")
+    __slots__ = ("search_k", "recall", "curve", "engine", "scan_dims", "scan_candidates", "recall_loss", "ndcg_loss")
     SEARCH_K_FIELD_NUMBER: _ClassVar[int]
     RECALL_FIELD_NUMBER: _ClassVar[int]
     CURVE_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    SCAN_DIMS_FIELD_NUMBER: _ClassVar[int]
+    SCAN_CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    RECALL_LOSS_FIELD_NUMBER: _ClassVar[int]
+    NDCG_LOSS_FIELD_NUMBER: _ClassVar[int]
     search_k: int
     recall: float
     curve: _containers.RepeatedCompositeFieldContainer[CurvePoint]
-    def __init__(self, search_k: _Optional[int] = ..., recall: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CurvePoint, _Mapping]]] = ...) -> None: ...
+    engine: str
+    scan_dims: int
+    scan_candidates: int
+    recall_loss: float
+    ndcg_loss: float
+    def __init__(self, search_k: _Optional[int] = ..., recall: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CurvePoint, _Mapping]]] = ..., engine: _Optional[str] = ..., scan_dims: _Optional[int] = ..., scan_candidates: _Optional[int] = ..., recall_loss: _Optional[float] = ..., ndcg_loss: _Optional[float] = ...) -> None: ...
 
 class CurvePoint(_message.Message):
-    __slots__ = ("search_k", "recall", "latency_us")
+    __slots__ = ("search_k", "recall", "latency_us", "scan_dims", "scan_candidates")
     SEARCH_K_FIELD_NUMBER: _ClassVar[int]
     RECALL_FIELD_NUMBER: _ClassVar[int]
     LATENCY_US_FIELD_NUMBER: _ClassVar[int]
+    SCAN_DIMS_FIELD_NUMBER: _ClassVar[int]
+    SCAN_CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     search_k: int
     recall: float
     latency_us: float
-    def __init__(self, search_k: _Optional[int] = ..., recall: _Optional[float] = ..., latency_us: _Optional[float] = ...) -> None: ...
+    scan_dims: int
+    scan_candidates: int
+    def __init__(self, search_k: _Optional[int] = ..., recall: _Optional[float] = ..., latency_us: _Optional[float] = ..., scan_dims: _Optional[int] = ..., scan_candidates: _Optional[int] = ...) -> None: ...
 
 class Evaluation(_message.Message):
     __slots__ = ("ranking", "metrics", "num_users", "standard_errors")
