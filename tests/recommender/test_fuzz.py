@@ -22,8 +22,8 @@ from protos.recommender.v1.recommender_pb2 import (
     SimilarMoviesRequest,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from recommender_service.release import load_release
 from recommender_service.release_files import ReleaseError, read_movies
+from recommender_service.release_loading import load_release
 from tests.support.errors import failure_of
 from tests.support.soak import SOAK_SECONDS
 from tools.processes import health_status, recommender, wait_until_serving

@@ -110,7 +110,7 @@ def test_reasons_are_given_only_when_asked_for_and_known(stub: RecommenderServic
         (
             RecommendRequest(user_id=-1, liked_movie_ids=[1]),
             "user_id",
-            "expected a positive id, or 0 for nobody known; got -1",
+            "expected a positive id, or 0 for an unknown user; got -1",
         ),
         (
             RecommendRequest(liked_movie_ids=range(1, 1002)),
