@@ -1,4 +1,4 @@
-"""A release in memory. Rows are positions in its list of movies; `protos/release/v1/manifest.proto` tells of its files."""
+"""A release in memory. Rows are positions in its list of movies. The files are described in manifest.proto."""
 
 from __future__ import annotations
 
