@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
+from protos.release.v1.layout import MAX_KEY_BYTES
 from recommender_service.errors import InvalidArgument
 from recommender_service.release import Release
 
@@ -14,18 +15,34 @@ DEFAULT_LIMIT = 10
 MAX_LIMIT = 500
 MAX_EXCLUDED = 10_000
 MAX_LIKED = 1_000
+MAX_GENRES = 100
+MAX_GENRES_NAMED = 20  # in an error message
+
+NO_ROWS = np.empty(0, np.int32)
 
 
 def check_id(field: str, value: int) -> None:
-    """Check that an id is positive. Raises InvalidArgument."""
-    if value <= 0:
-        raise InvalidArgument(field, f"expected a positive id, got {value}")
+    """Check that an id is 0 or more. Raises InvalidArgument."""
+    if value < 0:
+        raise InvalidArgument(field, f"expected an id of 0 or more, got {value}")
 
 
-def check_count(field: str, values: Sized, most: int) -> None:
-    """Check that a list holds at most `most` ids. Raises InvalidArgument."""
-    if len(values) > most:
-        raise InvalidArgument(field, f"expected at most {most} ids, got {len(values)}")
+def check_key(field: str, key: str, has_keys: bool, id_field: str) -> None:
+    """Check that a release has keys where one is given, and that it is no longer than a key can be.
+
+    Raises InvalidArgument.  id_field: what to set instead, for the message.
+    """
+    if not has_keys:
+        raise InvalidArgument(field, f"the active release has numbers for ids: expected {id_field}, got {key[:40]!r}")
+    if len(key.encode("utf-8")) > MAX_KEY_BYTES:
+        raise InvalidArgument(field, f"expected at most {MAX_KEY_BYTES} bytes, got {len(key.encode('utf-8'))}")
+
+
+def check_count(field: str, most: int, *lists: Sized) -> None:
+    """Check that lists of ids or keys hold at most `most` together. Raises InvalidArgument."""
+    count = sum(map(len, lists))
+    if count > most:
+        raise InvalidArgument(field, f"expected at most {most} ids and keys, got {count}")
 
 
 def check_limit(limit: int) -> int:
@@ -35,28 +52,45 @@ def check_limit(limit: int) -> int:
     return limit or DEFAULT_LIMIT
 
 
-def excluded_mask(release: Release, movie_ids: Iterable[int]) -> tuple[np.ndarray, list[int]]:
-    """Return (bool[num_movies], true for the movies to leave out; the ids that the release does not know).
-
-    Unknown ids are in the order given, each once. Raises InvalidArgument if there are too many ids.
-    """
-    movie_ids = list(movie_ids)
-    check_count("exclude_movie_ids", movie_ids, MAX_EXCLUDED)
-    excluded = np.zeros(len(release.movies), np.bool_)
-    unknown: dict[int, None] = {}
+def rows_of_movies(
+    release: Release, movie_ids: Iterable[int], movie_keys: Iterable[str], num_rows: int
+) -> tuple[list[int], list[int], list[str]]:
+    """Return (rows of the movies below `num_rows`; the ids of the others; their keys), each in the order given."""
+    rows: list[int] = []
+    ignored_ids: dict[int, None] = {}
+    ignored_keys: dict[str, None] = {}
     for movie_id in movie_ids:
-        row = release.movie_rows.get(movie_id)
-        if row is None:
-            unknown[movie_id] = None
+        row = release.movie_rows.get(movie_id, num_rows)
+        if row < num_rows:
+            rows.append(row)
         else:
-            excluded[row] = True
-    return excluded, list(unknown)
+            ignored_ids[movie_id] = None
+    rows_by_key = release.rows_by_key or {}
+    for key in movie_keys:
+        row = rows_by_key.get(key, num_rows)
+        if row < num_rows:
+            rows.append(row)
+        else:
+            ignored_keys[key] = None
+    return rows, list(ignored_ids), list(ignored_keys)
+
+
+def excluded_rows(
+    release: Release, movie_ids: Sequence[int], movie_keys: Sequence[str]
+) -> tuple[np.ndarray, list[int], list[str]]:
+    """Return (int32 rows of the movies to leave out; ids and keys that the release does not know, each once).
+
+    Raises InvalidArgument if there are too many.
+    """
+    check_count("exclude_movie_ids", MAX_EXCLUDED, movie_ids, movie_keys)
+    rows, unknown_ids, unknown_keys = rows_of_movies(release, movie_ids, movie_keys, len(release.movies))
+    return np.array(rows, np.int32), unknown_ids, unknown_keys
 
 
 def qualifying_mask(release: Release, movie_filter: api.MovieFilter) -> np.ndarray | None:
     """bool[num_movies], true for the movies that pass the filter; None if it sets no condition.
 
-    Raises InvalidArgument for a wrong year and for a genre that the release does not have.
+    Raises InvalidArgument for a wrong year, for too many genres, and for a genre that the release does not have.
     """
     for field in ("min_year", "max_year"):
         year = getattr(movie_filter, field)
@@ -65,27 +99,37 @@ def qualifying_mask(release: Release, movie_filter: api.MovieFilter) -> np.ndarr
     if movie_filter.max_year and movie_filter.min_year > movie_filter.max_year:
         problem = f"expected at least min_year, {movie_filter.min_year}, or 0 for any; got {movie_filter.max_year}"
         raise InvalidArgument("filter.max_year", problem)
-    if movie_filter == api.MovieFilter():
-        return None
-    qualifying = np.ones(len(release.movies), np.bool_)
+    masks = []
     if movie_filter.genres:
-        qualifying &= _has_any_genre(release, "filter.genres", movie_filter.genres)
+        masks.append(_has_any_genre(release, "filter.genres", movie_filter.genres))
     if movie_filter.exclude_genres:
-        qualifying &= ~_has_any_genre(release, "filter.exclude_genres", movie_filter.exclude_genres)
+        masks.append(~_has_any_genre(release, "filter.exclude_genres", movie_filter.exclude_genres))
     if movie_filter.min_year or movie_filter.max_year:
-        qualifying &= (release.years > 0) & (release.years >= movie_filter.min_year)
+        masks.append(release.years >= max(movie_filter.min_year, 1))
     if movie_filter.max_year:
-        qualifying &= release.years <= movie_filter.max_year
+        masks.append(release.years <= movie_filter.max_year)
+    if not masks:
+        return None
+    qualifying: np.ndarray = np.logical_and.reduce(masks) if len(masks) > 1 else masks[0]
     return qualifying
 
 
-def _has_any_genre(release: Release, field: str, names: Iterable[str]) -> np.ndarray:
+def _has_any_genre(release: Release, field: str, names: Sequence[str]) -> np.ndarray:
     """bool[num_movies], true for the movies of at least one of these genres. Raises InvalidArgument."""
-    masks = {name.casefold(): mask for name, mask in release.genres.items()}
-    has_any = np.zeros(len(release.movies), np.bool_)
+    if len(names) > MAX_GENRES:
+        raise InvalidArgument(field, f"expected at most {MAX_GENRES} genres, got {len(names)}")
+    masks = []
     for name in names:
-        mask = masks.get(name.casefold())
+        mask = release.genres_by_casefold.get(name.casefold())
         if mask is None:
-            raise InvalidArgument(field, f"expected some of {', '.join(release.genres)}; got {name[:40]!r}")
-        has_any |= mask
+            raise InvalidArgument(field, f"expected some of {_some_genres(release)}; got {name[:40]!r}")
+        masks.append(mask)
+    has_any: np.ndarray = np.logical_or.reduce(masks) if len(masks) > 1 else masks[0]
     return has_any
+
+
+def _some_genres(release: Release) -> str:
+    """The names of the release's genres, or of the first of them if there are many."""
+    names = [name[:40] for name in release.genres]
+    more = f" and {len(names) - MAX_GENRES_NAMED} more" if len(names) > MAX_GENRES_NAMED else ""
+    return ", ".join(names[:MAX_GENRES_NAMED]) + more

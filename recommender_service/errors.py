@@ -59,8 +59,10 @@ class UnknownMovie(ServiceError):
     code = StatusCode.NOT_FOUND
     reason = "UNKNOWN_MOVIE"
 
-    def __init__(self, movie_id: int, version: int) -> None:
-        super().__init__(f"movie {movie_id} is not in release {version}", movie_id=movie_id, release=version)
+    def __init__(self, movie: int | str, version: int) -> None:
+        """movie: its id or its key."""
+        named = str(movie)[:40]
+        super().__init__(f"movie {named} is not in release {version}", movie_id=named, release=version)
 
 
 class NoActiveRelease(ServiceError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from protos.recommender.v1 import recommender_pb2 as api
+
 CALLS = Counter("recommender_calls", "Finished calls.", ["rpc", "code"])
 CALL_SECONDS = Histogram(
     "recommender_call_seconds",
@@ -12,7 +14,13 @@ CALL_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 CALLS_IN_PROGRESS = Gauge("recommender_calls_in_progress", "Calls in progress.")
-ANSWERS = Counter("recommender_answers", "Answers to Recommend.", ["source", "degraded"])
+_ANSWERS = Counter("recommender_answers", "Answers to Recommend.", ["source", "degraded"])
+_ANSWERS_BY_KIND = {
+    (source, degraded): _ANSWERS.labels(name, str(degraded).lower())
+    for name, source in api.Source.items()
+    if source != api.SOURCE_UNSPECIFIED
+    for degraded in (False, True)
+}
 _USER_EMBEDDINGS = Counter("recommender_user_embeddings", "User embeddings by where they came from.", ["origin"])
 EMBEDDINGS_FROM_CACHE = _USER_EMBEDDINGS.labels("cache")
 EMBEDDINGS_FROM_MODEL_SERVER = _USER_EMBEDDINGS.labels("model server")
@@ -20,6 +28,11 @@ ACTIVE_RELEASE = Gauge("recommender_active_release", "Version of the active rele
 RELEASES_ACTIVATED = Counter("recommender_releases_activated", "Releases that became active.")
 RELEASES_REFUSED = Counter("recommender_releases_refused", "Releases that were refused; the log says why.")
 MODEL_SERVER_REACHABLE = Gauge("recommender_model_server_reachable", "1 if the model server answered when last asked.")
+
+
+def count_answer(source: api.Source, degraded: bool) -> None:
+    """Count an answer to Recommend."""
+    _ANSWERS_BY_KIND[source, degraded].inc()
 
 
 def serve_metrics(address: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import grpc
 import numpy as np
 
-from protos.release.v1.layout import FOLD_IN, FOLD_IN_PADDING, LOOK_UP, USER_EMBEDDING, Signature
+from protos.release.v1.layout import FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from protos.tfserving.v1 import predict_pb2 as pb
 
 # By default gRPC waits up to two minutes before it tries a lost connection again. A model server that has come back
@@ -53,14 +53,21 @@ class ModelServer:
         return await self._embeddings(model_name, version, LOOK_UP, ids, embedding_dim, timeout_s)
 
     async def fold_in(
-        self, model_name: str, version: int, liked_movie_ids: Sequence[np.ndarray], embedding_dim: int, timeout_s: float
+        self,
+        model_name: str,
+        version: int,
+        liked_movie_ids: Sequence[np.ndarray],
+        padding: int,
+        embedding_dim: int,
+        timeout_s: float,
     ) -> np.ndarray:
         """Embeddings of people who like these movies, float32[len(liked_movie_ids), embedding_dim].
 
         liked_movie_ids: for each person int64 ids, at least one, of movies with an embedding.
+        padding: the id that fills up the shorter lists.
         Raises ModelServerError.
         """
-        padded = np.full((len(liked_movie_ids), max(map(len, liked_movie_ids))), FOLD_IN_PADDING, np.int64)
+        padded = np.full((len(liked_movie_ids), max(map(len, liked_movie_ids))), padding, np.int64)
         for padded_ids, ids in zip(padded, liked_movie_ids, strict=True):
             padded_ids[: len(ids)] = ids
         return await self._embeddings(model_name, version, FOLD_IN, padded, embedding_dim, timeout_s)

@@ -6,101 +6,136 @@ import math
 
 import numpy as np
 
-from protos.release.v1.effort import search_effort
-from recommender_service.release import IndexedVectors, Release
+from protos.release.v1.effort import index_is_worthwhile, scan_depth, search_effort
+from recommender_service.release import Effort, IndexedVectors, Release
 
 MAX_REASONS = 3
+FEW_QUALIFY = 0.2  # below this share of the movies, copying their vectors costs less than a scan of all
 
 
 def nearest(
-    movies: IndexedVectors, query: np.ndarray, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+    movies: IndexedVectors,
+    effort: Effort,
+    query: np.ndarray,
+    limit: int,
+    excluded_rows: np.ndarray,
+    qualifying: np.ndarray | None = None,
+) -> tuple[list[int], np.ndarray]:
     """The trained movies nearest to a vector that qualify and are not excluded, nearest first.
 
     query: float32[dim of the movies' vectors], unit length.
-    excluded, qualifying: bool[num_movies]; a `qualifying` of None lets all movies qualify.
-    Returns (int rows, float32 cosines) of `limit` movies, or of all that are left if they are fewer.
+    excluded_rows: int, in any order, perhaps with repetitions.
+    qualifying: bool[num_movies]; None lets all movies qualify.
+    Returns (rows, float32 cosines) of `limit` movies, or of all that are left if they are fewer.
 
-    The index is searched with an effort in proportion to the length of the list. Once that effort reaches the number of
-    movies that qualify, they are all scored instead, which is exact and costs no more.
+    The index is searched with an effort in proportion to the length of the list. Where that would cost much more than a
+    scan, or does not find enough movies, vectors are scanned instead.
     """
-    num_trained = len(movies.vectors)
-    removed = excluded[:num_trained]
-    num_qualifying, num_removed = num_trained, int(np.count_nonzero(removed))
+    num_qualifying = len(movies.vectors)
     if qualifying is not None:
-        qualifying = qualifying[:num_trained]
+        qualifying = qualifying[: len(movies.vectors)]
         num_qualifying = int(np.count_nonzero(qualifying))
-        num_removed = int(np.count_nonzero(removed & qualifying))
-        removed = removed | ~qualifying
-    limit = min(limit, num_qualifying - num_removed)
-    if limit == 0:
-        return np.empty(0, np.int64), np.empty(0, np.float32)
-    found = _search(movies, query, limit, removed, limit + num_removed, num_qualifying)
-    return found if found is not None else _scan(movies.vectors, query, limit, removed)
+        if num_qualifying < FEW_QUALIFY * len(movies.vectors):
+            return _score_few(movies.vectors, query, limit, excluded_rows, qualifying)
+    if effort.uses_index:
+        rows = _search(movies, effort.search_k, query, limit, excluded_rows, qualifying, num_qualifying)
+        if rows is not None:
+            return rows, movies.vectors[rows] @ query
+    return _scan(movies, query, limit, excluded_rows, qualifying)
 
 
 def most_popular(
-    release: Release, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+    release: Release, limit: int, excluded_rows: np.ndarray, qualifying: np.ndarray | None = None
+) -> tuple[list[int], np.ndarray]:
     """The trained movies that most users liked, among those that qualify and are not excluded.
 
-    excluded, qualifying: bool[num_movies]; a `qualifying` of None lets all movies qualify.
-    Returns (int rows, float32 shares of the users who liked them), most liked first.
+    excluded_rows, qualifying: as for `nearest`.
+    Returns (rows, float32 shares of the users who liked them), most liked first.
     """
-    removed = excluded if qualifying is None else excluded | ~qualifying
-    rows = release.popular_rows[~removed[release.popular_rows]][:limit]
-    return rows, release.liked_share[rows]
+    rows = release.popular_rows
+    if qualifying is not None:
+        rows = rows[qualifying[rows]]
+    rows = rows[: limit + len(excluded_rows)]  # enough, even if the most popular ones are excluded
+    rows = rows[~np.isin(rows, excluded_rows)][:limit]
+    return rows.tolist(), release.liked_share[rows]
 
 
-def reasons(release: Release, rows: np.ndarray, liked_rows: np.ndarray) -> list[list[tuple[int, float]]]:
+def reasons(release: Release, rows: list[int], liked_rows: np.ndarray) -> list[list[tuple[int, float]]]:
     """For each row, the liked movies nearest to it: up to MAX_REASONS pairs (row, cosine), without the movie itself.
 
-    rows, liked_rows: int, of trained movies.
+    rows, liked_rows: of trained movies, at least one each.
     """
     vectors = release.movie_embeddings.vectors
     cosines = vectors[rows] @ vectors[liked_rows].T  # float32[len(rows), len(liked_rows)]
-    cosines[rows[:, None] == liked_rows] = -np.inf
-    order = np.argsort(-cosines, axis=1, kind="stable")[:, :MAX_REASONS]
-    nearest_first = np.take_along_axis(cosines, order, axis=1)
+    cosines[np.array(rows)[:, None] == liked_rows] = -np.inf
+    num_reasons = min(MAX_REASONS, len(liked_rows))
+    best = np.argpartition(-cosines, num_reasons - 1, axis=1)[:, :num_reasons]
+    order = np.argsort(-np.take_along_axis(cosines, best, axis=1), axis=1, kind="stable")
+    best = np.take_along_axis(best, order, axis=1)
+    nearest_first = np.take_along_axis(cosines, best, axis=1)
     return [
-        [(row, cosine) for row, cosine in zip(its_rows, its_cosines, strict=True) if cosine > -np.inf]
-        for its_rows, its_cosines in zip(liked_rows[order].tolist(), nearest_first.tolist(), strict=True)
+        [(row, cosine) for row, cosine in zip(its_rows, its_cosines, strict=True) if cosine > -math.inf]
+        for its_rows, its_cosines in zip(liked_rows[best].tolist(), nearest_first.tolist(), strict=True)
     ]
 
 
 def _search(
-    movies: IndexedVectors, query: np.ndarray, limit: int, removed: np.ndarray, depth: int, num_qualifying: int
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Search the index. Returns None if that would cost more than a scan, or if it does not find `limit` movies.
-
-    depth: how many qualifying movies must be found in case all excluded ones are nearest.
-    """
-    share = num_qualifying / len(movies.vectors)
-    # Movies that qualify are spread by chance over the neighbours: three standard deviations more are asked for.
-    candidates = depth if share == 1 else math.ceil((depth + 3 * math.sqrt(depth)) / share)
-    effort = search_effort(movies.search_k, movies.recall_k, limit / share, candidates)
-    if effort >= num_qualifying:
+    movies: IndexedVectors,
+    search_k: int,
+    query: np.ndarray,
+    limit: int,
+    excluded_rows: np.ndarray,
+    qualifying: np.ndarray | None,
+    num_qualifying: int,
+) -> list[int] | None:
+    """Search the index. Returns None if a scan would cost much less, or if the index does not find `limit` movies."""
+    num_movies = len(movies.vectors)
+    share = num_qualifying / num_movies
+    candidates = limit + len(excluded_rows)  # enough, even if the excluded movies are nearest
+    if qualifying is not None:
+        # Movies that qualify are spread by chance over the neighbours: three standard deviations more are asked for.
+        candidates = math.ceil((candidates + 3 * math.sqrt(candidates)) / share)
+    effort = search_effort(search_k, movies.recall_k, limit / share, candidates)
+    if not index_is_worthwhile(effort, num_movies, movies.leading.shape[1]):
         return None
-    found, distances = movies.index.get_nns_by_vector(query, candidates, effort, include_distances=True)
-    rows = np.array(found, np.int64)
-    kept = ~removed[rows]
-    rows = rows[kept][:limit]
-    if len(rows) < limit:
-        return None
-    distance = np.array(distances, np.float32)[kept][:limit]
-    return rows, 1 - distance * distance / 2  # the cosine, because all vectors have unit length
+    found = movies.index.get_nns_by_vector(query.tolist(), candidates, effort)
+    excluded = set(excluded_rows.tolist())
+    if qualifying is None:
+        rows = [row for row in found if row not in excluded][:limit]
+    else:
+        rows = [row for row in found if qualifying[row] and row not in excluded][:limit]
+    return rows if len(rows) == limit else None
 
 
-def _scan(vectors: np.ndarray, query: np.ndarray, limit: int, removed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Score every movie that is not removed; exact."""
-    rows = np.flatnonzero(~removed)
-    if 2 * len(rows) < len(vectors):
-        return _best(rows, vectors[rows] @ query, limit)
-    return _best(rows, (vectors @ query)[rows], limit)  # scoring all vectors costs less than copying most of them
+def _scan(
+    movies: IndexedVectors, query: np.ndarray, limit: int, excluded_rows: np.ndarray, qualifying: np.ndarray | None
+) -> tuple[list[int], np.ndarray]:
+    """Score all movies by their leading components, and the best of them by their whole vectors."""
+    num_movies, scan_dims = movies.leading.shape
+    scores = movies.leading @ query[:scan_dims]  # float32[num_movies]
+    scores[excluded_rows[excluded_rows < num_movies]] = -np.inf
+    if qualifying is not None:
+        scores[~qualifying] = -np.inf
+    depth = min(scan_depth(movies.scan_candidates, movies.recall_k, limit), num_movies)
+    rows = np.argpartition(scores, num_movies - depth)[num_movies - depth :]
+    rows = rows[scores[rows] > -np.inf]
+    exact = scores[rows] if scan_dims == len(query) else movies.vectors[rows] @ query
+    return _best(rows, exact, limit)
 
 
-def _best(rows: np.ndarray, scores: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+def _score_few(
+    vectors: np.ndarray, query: np.ndarray, limit: int, excluded_rows: np.ndarray, qualifying: np.ndarray
+) -> tuple[list[int], np.ndarray]:
+    """Score the movies that qualify by their whole vectors; exact."""
+    rows = np.flatnonzero(qualifying)
+    rows = rows[~np.isin(rows, excluded_rows)]
+    return _best(rows, vectors[rows] @ query, limit)
+
+
+def _best(rows: np.ndarray, scores: np.ndarray, limit: int) -> tuple[list[int], np.ndarray]:
     """Return the `limit` rows with the highest scores and these scores, best first, equal scores in order of rows."""
-    best = np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
-    best = best[np.lexsort((rows[best], -scores[best]))]
-    return rows[best], scores[best]
+    if limit < len(rows):
+        best = np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
+        rows, scores = rows[best], scores[best]
+    order = np.lexsort((rows, -scores))
+    return rows[order].tolist(), scores[order]

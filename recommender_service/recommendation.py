@@ -2,77 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.checks import (
     MAX_LIKED,
+    NO_ROWS,
     check_count,
     check_id,
+    check_key,
     check_limit,
-    excluded_mask,
+    excluded_rows,
     qualifying_mask,
+    rows_of_movies,
 )
 from recommender_service.errors import InvalidArgument, ServiceError
-from recommender_service.metrics import ANSWERS
+from recommender_service.metrics import count_answer
 from recommender_service.ranking import most_popular, nearest, reasons
 from recommender_service.release import Release
 from recommender_service.user_embeddings.source import fold_in_key
 
+MOVIES = api.RecommendResponse.MOVIES_FIELD_NUMBER
+HEAVY_REASONS = 20_000  # movies times liked ones: comparing so many takes a millisecond or two
 
-@dataclass(frozen=True)
-class ResolvedRequest:
-    """A checked request, its ids replaced by rows of a release.
 
-    excluded: bool[num_movies], movies that must not be in the answer.
+class ResolvedRequest(NamedTuple):
+    """A checked request, its ids and keys replaced by rows of a release.
+
+    excluded_rows: int32, movies that must not be in the answer.
     qualifying: bool[num_movies], movies that pass the filter; None if there is no filter.
-    ignored_movie_ids: ids that have no effect, for the answer.
-    liked_rows: int, ascending, of trained movies: what is known of the user's taste.
+    user: the position of the user in the release; −1 if it does not know them.
+    named_rows: trained movies that the request says the user likes.
     user_id: the user whose trained embedding is needed; None if a fold-in, or nothing, is needed.
     fold_in_key: the key of the fold-in that is needed; empty if none is.
+    ignored_movie_ids, ignored_movie_keys: what has no effect, for the answer.
     """
 
     limit: int
-    excluded: np.ndarray
+    excluded_rows: np.ndarray
     qualifying: np.ndarray | None
-    ignored_movie_ids: list[int]
-    liked_rows: np.ndarray
+    user: int
+    named_rows: list[int]
     user_id: int | None
     fold_in_key: bytes
     explain: bool
+    ignored_movie_ids: list[int]
+    ignored_movie_keys: list[str]
 
 
 def resolve(release: Release, request: api.RecommendRequest) -> ResolvedRequest:
-    """Check a request and look up its ids in the release. Raises InvalidArgument."""
-    if not request.liked_movie_ids:
-        check_id("user_id", request.user_id)
-    elif request.user_id < 0:
-        raise InvalidArgument("user_id", f"expected a positive id, or 0 for an unknown user; got {request.user_id}")
+    """Check a request and look up its ids and keys in the release. Raises InvalidArgument."""
     limit = check_limit(request.limit)
-    check_count("liked_movie_ids", request.liked_movie_ids, MAX_LIKED)
+    user_id = _user_id(release, request)
+    user = release.watched.find(user_id) if user_id is not None else -1
     qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
-    excluded, ignored = excluded_mask(release, request.exclude_movie_ids)
-    watched_rows, liked_rows = release.watched.of(request.user_id)
-    if not request.include_watched:
-        excluded[watched_rows] = True
-    user_id, key = (request.user_id if len(liked_rows) else None), b""
-    if request.liked_movie_ids:
-        named_rows, without_embedding = _trained_rows(release, request.liked_movie_ids)
-        excluded[named_rows] = True
+    excluded = release.watched.rows_of(user) if user >= 0 and not request.include_watched else NO_ROWS
+    needed_id = user_id if user >= 0 and release.watched.has_likes[user] else None
+    named_rows: list[int] = []
+    key, ignored_ids, ignored_keys = b"", list[int](), list[str]()
+    if request.exclude_movie_ids or request.exclude_movie_keys:
+        rows, ignored_ids, ignored_keys = excluded_rows(release, request.exclude_movie_ids, request.exclude_movie_keys)
+        excluded = np.concatenate([excluded, rows])
+    if request.liked_movie_ids or request.liked_movie_keys:
+        check_count("liked_movie_ids", MAX_LIKED, request.liked_movie_ids, request.liked_movie_keys)
+        named_rows, without_embedding, keys_without_embedding = rows_of_movies(
+            release, request.liked_movie_ids, request.liked_movie_keys, release.num_trained_movies
+        )
+        ignored_ids = list(dict.fromkeys([*without_embedding, *ignored_ids]))
+        ignored_keys = list(dict.fromkeys([*keys_without_embedding, *ignored_keys]))
         if named_rows:
-            liked_rows = np.union1d(liked_rows, named_rows)
-            user_id, key = None, fold_in_key(release.movie_ids[liked_rows])
-        ignored = list(dict.fromkeys([*without_embedding, *ignored]))
-    return ResolvedRequest(limit, excluded, qualifying, ignored, liked_rows, user_id, key, request.explain)
+            excluded = np.concatenate([excluded, np.array(named_rows, np.int32)])
+            needed_id, key = None, fold_in_key(release.movie_ids[_liked_rows(release, user, named_rows)])
+    return ResolvedRequest(
+        limit, excluded, qualifying, user, named_rows, needed_id, key, request.explain, ignored_ids, ignored_keys
+    )
 
 
 def answer(
     release: Release, request: ResolvedRequest, embedding: np.ndarray | ServiceError | None, degraded_answers: bool
-) -> api.RecommendResponse:
-    """Answer a request.
+) -> bytes:
+    """Answer a request: an encoded RecommendResponse.
 
     embedding: float32[embedding_dim]; the error that came in its place; or None if the request needs none.
     Raises that error, unless it allows a degraded answer and `degraded_answers` is true.
@@ -82,49 +93,66 @@ def answer(
         if not (degraded_answers and embedding.allows_degraded_answer):
             raise embedding
         degraded_reason = str(embedding)
-        embedding = release.mean_embedding(request.liked_rows)
+        embedding = release.mean_embedding(_liked_rows(release, request.user, request.named_rows))
         source = api.SOURCE_FOLDED_IN
     elif embedding is not None:
         source = api.SOURCE_FOLDED_IN if request.fold_in_key else api.SOURCE_PERSONALIZED
     if embedding is None:
-        rows, scores = most_popular(release, request.limit, request.excluded, request.qualifying)
+        rows, scores = most_popular(release, request.limit, request.excluded_rows, request.qualifying)
     else:
-        rows, scores = nearest(release.movie_embeddings, embedding, request.limit, request.excluded, request.qualifying)
-    movies = scored_movies(release, rows, scores)
-    if request.explain and len(request.liked_rows) and movies:
-        _add_reasons(release, movies, rows, request.liked_rows)
-    ANSWERS.labels(api.Source.Name(source), str(bool(degraded_reason)).lower()).inc()
-    return api.RecommendResponse(
-        movies=movies,
+        effort = release.effort if source == api.SOURCE_PERSONALIZED else release.newcomer_effort
+        rows, scores = nearest(
+            release.movie_embeddings, effort, embedding, request.limit, request.excluded_rows, request.qualifying
+        )
+    count_answer(source, bool(degraded_reason))
+    rest = api.RecommendResponse(
         source=source,
         release=release.version,
         ignored_movie_ids=request.ignored_movie_ids,
+        ignored_movie_keys=request.ignored_movie_keys,
         degraded_reason=degraded_reason,
+    )
+    return _movies(release, request, rows, scores) + rest.SerializeToString()
+
+
+def is_heavy(release: Release, request: ResolvedRequest) -> bool:
+    """Whether an answer takes so long that it must not hold up other calls."""
+    return (
+        request.explain and request.limit * len(_liked_rows(release, request.user, request.named_rows)) > HEAVY_REASONS
     )
 
 
-def scored_movies(release: Release, rows: np.ndarray, scores: np.ndarray) -> list[api.ScoredMovie]:
-    """The movies of these rows with their scores, in the same order."""
-    movies = release.movies
-    return [
-        api.ScoredMovie(movie=movies[row], score=score)
-        for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
-    ]
+def _user_id(release: Release, request: api.RecommendRequest) -> int | None:
+    """The id of the user that the request names; None for a key the release does not know, or for nobody.
+
+    Raises InvalidArgument.
+    """
+    if request.user_key:
+        if request.HasField("user_id"):
+            raise InvalidArgument("user_key", "expected user_id or user_key, got both")
+        check_key("user_key", request.user_key, release.user_keys is not None, "user_id")
+        return release.user_keys.id_of(request.user_key) if release.user_keys is not None else None
+    if request.HasField("user_id"):
+        check_id("user_id", request.user_id)
+        return request.user_id
+    if not (request.liked_movie_ids or request.liked_movie_keys):
+        raise InvalidArgument("user_id", "expected an id or user_key, or else movies that the user likes; got none")
+    return None
 
 
-def _trained_rows(release: Release, movie_ids: Iterable[int]) -> tuple[list[int], list[int]]:
-    """Return (rows of the movies that have an embedding, the ids of the others), both in the order of `movie_ids`."""
-    rows, others = [], []
-    for movie_id in movie_ids:
-        row = release.movie_rows.get(movie_id)
-        if row is None or row >= release.num_trained_movies:
-            others.append(movie_id)
-        else:
-            rows.append(row)
-    return rows, others
+def _liked_rows(release: Release, user: int, named_rows: list[int]) -> np.ndarray:
+    """int rows of the trained movies that the user is known to like, ascending.
+
+    user: their position in the release, −1 if unknown.  named_rows: what the request says they like.
+    """
+    liked = release.watched.liked_rows_of(user) if user >= 0 else NO_ROWS
+    return np.union1d(liked, named_rows).astype(np.int32) if named_rows else liked
 
 
-def _add_reasons(release: Release, movies: list[api.ScoredMovie], rows: np.ndarray, liked_rows: np.ndarray) -> None:
-    for movie, its_reasons in zip(movies, reasons(release, rows, liked_rows), strict=True):
-        for row, cosine in its_reasons:
-            movie.reasons.add(because=release.movies[row], similarity=cosine)
+def _movies(release: Release, request: ResolvedRequest, rows: list[int], scores: np.ndarray) -> bytes:
+    """The field `movies` of a RecommendResponse."""
+    if request.explain and rows:
+        liked = _liked_rows(release, request.user, request.named_rows)
+        if len(liked):
+            return release.movie_bytes.fields_with_reasons(MOVIES, rows, scores, reasons(release, rows, liked))
+    return release.movie_bytes.fields(MOVIES, rows, scores)

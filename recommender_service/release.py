@@ -1,4 +1,4 @@
-"""A release in memory. Rows are positions in its list of movies. The files are described in manifest.proto."""
+"""A release in memory. Rows are positions in its list of movies; `protos/release/v1/manifest.proto` tells of its files."""
 
 from __future__ import annotations
 
@@ -10,22 +10,47 @@ from annoy import AnnoyIndex
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
+from recommender_service.movie_bytes import MovieBytes
 from recommender_service.title_index import TitleIndex
 
 
 @dataclass(frozen=True)
+class Effort:
+    """How thoroughly one kind of query searches, as calibrated for lists of `recall_k` movies.
+
+    uses_index: whether the index is searched, with `search_k`, wherever that is what it is for; else vectors are scanned.
+    """
+
+    uses_index: bool
+    search_k: int
+
+
+@dataclass(frozen=True)
 class IndexedVectors:
-    """A vector for each trained movie, and an index that finds the nearest ones.
+    """A vector for each trained movie, and the two ways to find the nearest ones.
 
     vectors: float32[num_trained_movies, any], rows of unit length.
     index: Annoy over the same rows.
-    search_k: the search effort that was calibrated for lists of `recall_k` movies.
+    leading: float32[num_trained_movies, scan_dims], the leading components of the vectors, which a scan looks at first.
+    scan_candidates: how many movies a scan then scores by their whole vectors, for a list of `recall_k`.
     """
 
     vectors: np.ndarray
     index: AnnoyIndex
-    search_k: int
+    leading: np.ndarray
+    scan_candidates: int
     recall_k: int
+
+
+@dataclass(frozen=True)
+class SimilarMovieLists:
+    """The nearest trained movies of every movie, made by the trainer.
+
+    rows: int32[num_movies, any], nearest first, −1 after the last.  cosines: float32 of the same shape.
+    """
+
+    rows: np.ndarray
+    cosines: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -35,24 +60,47 @@ class WatchedMovies:
     user_ids: int64[num_users], ascending.
     indptr: int64[num_users + 1]; the ratings of user i are indptr[i] up to, not including, indptr[i + 1].
     rows: int32[num_ratings], the rated movie.  positive: bool[num_ratings], whether the user liked it.
+    has_likes: bool[num_users], whether the user liked some movie.
     """
 
     user_ids: np.ndarray
     indptr: np.ndarray
     rows: np.ndarray
     positive: np.ndarray
+    has_likes: np.ndarray
 
-    def of(self, user_id: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (int32 rows of the movies the user rated, those of them that the user liked).
+    def find(self, user_id: int) -> int:
+        """The position of a user in `user_ids`, or −1 for a user whom the release does not know."""
+        user = int(self.user_ids.searchsorted(user_id))
+        return user if user < len(self.user_ids) and self.user_ids[user] == user_id else -1
 
-        Both are empty for a user whom the release does not know.
-        """
-        user = int(np.searchsorted(self.user_ids, user_id))
-        if user == len(self.user_ids) or self.user_ids[user] != user_id:
-            return np.empty(0, np.int32), np.empty(0, np.int32)
+    def rows_of(self, user: int) -> np.ndarray:
+        """int32 rows of the movies that the user at this position rated."""
+        rows: np.ndarray = self.rows[self.indptr[user] : self.indptr[user + 1]]
+        return rows
+
+    def liked_rows_of(self, user: int) -> np.ndarray:
+        """int32 rows of the movies that the user at this position liked, ascending."""
         rated = slice(self.indptr[user], self.indptr[user + 1])
-        rows = self.rows[rated]
-        return rows, rows[self.positive[rated]]
+        rows: np.ndarray = self.rows[rated][self.positive[rated]]
+        return rows
+
+
+@dataclass(frozen=True)
+class UserKeys:
+    """The ids of users that are known by text keys.
+
+    keys: bytes[num_users] in UTF-8, ascending.  ids: int64[num_users].
+    """
+
+    keys: np.ndarray
+    ids: np.ndarray
+
+    def id_of(self, key: str) -> int | None:
+        """The id of the key, or None if the release does not know it."""
+        wanted = key.encode("utf-8")
+        at = int(self.keys.searchsorted(wanted))
+        return int(self.ids[at]) if at < len(self.keys) and self.keys[at] == wanted else None
 
 
 @dataclass(frozen=True)
@@ -60,13 +108,18 @@ class Release:
     """What calls are answered from. The first `num_trained_movies` rows have an embedding.
 
     movies: in row order.  movie_ids: int64[num_movies], in row order.  movie_rows: row by movie id.
+    rows_by_key: row by movie key; None if movies are known by number.  user_keys: None if users are known by number.
+    movie_bytes: the movies as parts of answers.
     movie_embeddings: in the space of the user embeddings; a user's recommendations are the nearest of them.
+    effort: of queries with trained user embeddings.  newcomer_effort: of queries with folded-in ones.
     similarity: embedding, genres and year of each movie in one vector; similar movies are the nearest of them.
     similarity_vectors: float32[num_movies, any], the same for all movies; unit rows, zeros if nothing is known.
+    similar_lists: None in a release of format 2.
     popular_rows: int64[num_trained_movies], most liked first, equally liked ones by movie id.
     liked_share: float32[num_movies], the share of the release's users who liked each movie.
     years: int32[num_movies], 0 if unknown.
     genres: bool[num_movies] by name of the genre, names in alphabetical order.
+    genres_by_casefold: the same masks by the name in case-folded form.
     lock: the open manifest, locked for sharing while this object lives, so that the trainer does not delete a release
         that is in use.
     """
@@ -75,20 +128,25 @@ class Release:
     movies: list[api.Movie]
     movie_ids: np.ndarray
     movie_rows: dict[int, int]
+    rows_by_key: dict[str, int] | None
+    user_keys: UserKeys | None
+    movie_bytes: MovieBytes
     movie_embeddings: IndexedVectors
+    effort: Effort
+    newcomer_effort: Effort
     similarity: IndexedVectors
+    similarity_effort: Effort
     similarity_vectors: np.ndarray
+    similar_lists: SimilarMovieLists | None
     popular_rows: np.ndarray
     liked_share: np.ndarray
     years: np.ndarray
     genres: dict[str, np.ndarray]
+    genres_by_casefold: dict[str, np.ndarray]
     titles: TitleIndex
     watched: WatchedMovies
+    version: int
     lock: IO[bytes]
-
-    @property
-    def version(self) -> int:
-        return self.manifest.version
 
     @property
     def num_trained_movies(self) -> int:

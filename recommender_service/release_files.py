@@ -11,7 +11,11 @@ from google.protobuf import json_format
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
-from protos.release.v1.layout import FILES, FORMAT_VERSION, GENRE_SEPARATOR, MANIFEST, MOVIE_COLUMNS
+from protos.release.v1.layout import FORMATS, GENRE_SEPARATOR, MANIFEST, Format
+
+METRICS = {"": "angular", "angular": "angular", "euclidean": "euclidean"}
+"""Annoy's metric by the manifest's word for it."""
+ENGINES = ("", "annoy", "scan")
 
 
 class ReleaseError(Exception):
@@ -34,8 +38,9 @@ def read_manifest(folder: Path) -> pb.Manifest:
         manifest = json_format.Parse(text, pb.Manifest(), ignore_unknown_fields=True)
     except (OSError, UnicodeDecodeError, json_format.ParseError) as error:
         raise ReleaseError(f"{path}: cannot be read: {error}") from error
-    if manifest.format_version != FORMAT_VERSION:
-        raise ReleaseError(f"{path}: expected format_version {FORMAT_VERSION}, got {manifest.format_version}")
+    if manifest.format_version not in FORMATS:
+        known = " or ".join(map(str, FORMATS))
+        raise ReleaseError(f"{path}: expected format_version {known}, got {manifest.format_version}")
     if str(manifest.version) != folder.name:
         raise ReleaseError(f"{path}: expected version {folder.name}, the folder's name, got {manifest.version}")
     if not manifest.model_name:
@@ -50,19 +55,30 @@ def read_manifest(folder: Path) -> pb.Manifest:
         )
     if manifest.index.recall_k <= 0:
         raise ReleaseError(f"{path}: expected index.recall_k above 0, got {manifest.index.recall_k}")
-    for name in ("recommend", "similar_movies"):
-        search_k = getattr(manifest.index, name).search_k
-        if search_k <= 0:
-            raise ReleaseError(f"{path}: expected index.{name}.search_k above 0, got {search_k}")
+    _check_calibrations(path, manifest.index)
     lengths = sorted({len(probe.embedding) for probe in manifest.probes})
     if lengths != [manifest.embedding_dim]:
         raise ReleaseError(f"{path}: expected probes with embeddings of length {manifest.embedding_dim}, got {lengths}")
     return manifest
 
 
+def _check_calibrations(path: Path, index: pb.Index) -> None:
+    if index.metric not in METRICS:
+        raise ReleaseError(f"{path}: expected index.metric euclidean or angular, got {index.metric[:40]!r}")
+    names = ["recommend", "similar_movies", *(["newcomers"] if index.HasField("newcomers") else [])]
+    for name in names:
+        calibration = getattr(index, name)
+        if calibration.engine not in ENGINES:
+            raise ReleaseError(f"{path}: expected index.{name}.engine annoy or scan, got {calibration.engine[:40]!r}")
+        if calibration.search_k <= 0:
+            raise ReleaseError(f"{path}: expected index.{name}.search_k above 0, got {calibration.search_k}")
+        if calibration.scan_dims < 0 or calibration.scan_candidates < 0:
+            raise ReleaseError(f"{path}: expected index.{name}.scan_dims and scan_candidates of 0 or more, got others")
+
+
 def verify_files(folder: Path, manifest: pb.Manifest) -> None:
     """Check that every file exists with the size and sha256 that the manifest states. Raises ReleaseError."""
-    missing = FILES - {file.name for file in manifest.files}
+    missing = FORMATS[manifest.format_version].files - {file.name for file in manifest.files}
     if missing:
         raise ReleaseError(f"{folder / MANIFEST}: expected to list {', '.join(sorted(missing))}, got no such entry")
     for file in manifest.files:
@@ -77,26 +93,36 @@ def verify_files(folder: Path, manifest: pb.Manifest) -> None:
             raise ReleaseError(f"{path}: expected sha256 {file.sha256}, got {digest}")
 
 
-def read_movies(path: Path) -> tuple[list[api.Movie], np.ndarray]:
+def read_movies(path: Path, release_format: Format) -> tuple[list[api.Movie], np.ndarray]:
     """Return (movies in row order, int64[num_movies] number of users who liked each). Raises ReleaseError."""
+    columns = release_format.movie_columns
     movies, num_likes = [], []
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.reader(file)
             header = next(reader, [])
-            if tuple(header) != MOVIE_COLUMNS:
-                raise ReleaseError(f"{path}:1: expected {','.join(MOVIE_COLUMNS)}, got {','.join(header)[:40]}")
+            if tuple(header) != columns:
+                raise ReleaseError(f"{path}:1: expected {','.join(columns)}, got {','.join(header)[:40]}")
             for fields in reader:
                 try:
-                    movie_id, title, year, genres, popularity = fields
-                    listed = genres.split(GENRE_SEPARATOR) if genres else []
-                    movies.append(api.Movie(movie_id=int(movie_id), title=title, genres=listed, year=int(year)))
-                    num_likes.append(_count("popularity", popularity))
+                    values = dict(zip(columns, fields, strict=True))
+                    movies.append(_movie(values))
+                    num_likes.append(_count("popularity", values["popularity"]))
                 except ValueError as error:
                     raise ReleaseError(f"{path}:{reader.line_num}: {error}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ReleaseError(f"{path}: cannot be read: {error}") from error
     return movies, np.array(num_likes, np.int64)
+
+
+def _movie(values: dict[str, str]) -> api.Movie:
+    return api.Movie(
+        movie_id=int(values["movie_id"]),
+        title=values["title"],
+        genres=values["genres"].split(GENRE_SEPARATOR) if values["genres"] else [],
+        year=int(values["year"]),
+        key=values.get("key", ""),
+    )
 
 
 def _count(column: str, text: str) -> int:

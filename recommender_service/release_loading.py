@@ -13,8 +13,9 @@ from annoy import AnnoyIndex
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
-from recommender_service.release import IndexedVectors, Release, WatchedMovies
-from recommender_service.release_files import ReleaseError, read_manifest, read_movies, verify_files
+from recommender_service.movie_bytes import MovieBytes
+from recommender_service.release import Effort, IndexedVectors, Release, SimilarMovieLists, UserKeys, WatchedMovies
+from recommender_service.release_files import METRICS, ReleaseError, read_manifest, read_movies, verify_files
 from recommender_service.title_index import TitleIndex
 
 UNIT_NORM_TOLERANCE = 1e-3
@@ -27,31 +28,36 @@ def load_release(folder: Path) -> Release:
     verify_files(folder, manifest)
     movies, num_likes = _movies(folder, manifest)
     movie_ids = np.array([movie.movie_id for movie in movies], np.int64)
-    num_trained = manifest.num_trained_movies
+    num_trained, calibrations = manifest.num_trained_movies, manifest.index
     movie_embeddings = _array(folder / layout.EMBEDDINGS, np.float32, (num_trained, manifest.embedding_dim))
     _expect_unit_rows(folder / layout.EMBEDDINGS, movie_embeddings)
     similarity_vectors = _similarity_vectors(folder, manifest)
+    similarity = similarity_vectors[:num_trained]
+    genres = _genres(movies)
+    newcomers = calibrations.newcomers if calibrations.HasField("newcomers") else calibrations.recommend
     return Release(
         manifest=manifest,
         movies=movies,
         movie_ids=movie_ids,
         movie_rows={movie.movie_id: row for row, movie in enumerate(movies)},
-        movie_embeddings=_indexed(
-            movie_embeddings, folder / layout.EMBEDDINGS_INDEX, manifest, manifest.index.recommend.search_k
-        ),
-        similarity=_indexed(
-            similarity_vectors[:num_trained],
-            folder / layout.SIMILAR_MOVIES_INDEX,
-            manifest,
-            manifest.index.similar_movies.search_k,
-        ),
+        rows_by_key=_rows_by_key(folder, manifest, movies),
+        user_keys=_user_keys(folder, manifest),
+        movie_bytes=MovieBytes(movies),
+        movie_embeddings=_indexed(movie_embeddings, folder / layout.EMBEDDINGS_INDEX, manifest, calibrations.recommend),
+        effort=_effort(calibrations.recommend),
+        newcomer_effort=_effort(newcomers),
+        similarity=_indexed(similarity, folder / layout.SIMILAR_MOVIES_INDEX, manifest, calibrations.similar_movies),
+        similarity_effort=_effort(calibrations.similar_movies),
         similarity_vectors=similarity_vectors,
+        similar_lists=_similar_lists(folder, manifest),
         popular_rows=np.lexsort((movie_ids[:num_trained], -num_likes[:num_trained])),
         liked_share=(num_likes / manifest.num_users).astype(np.float32),
         years=np.array([movie.year for movie in movies], np.int32),
-        genres=_genres(movies),
+        genres=genres,
+        genres_by_casefold={name.casefold(): mask for name, mask in genres.items()},
         titles=TitleIndex([movie.title for movie in movies], [movie.year for movie in movies], num_likes),
         watched=_watched(folder, manifest),
+        version=manifest.version,
         lock=lock,
     )
 
@@ -66,10 +72,45 @@ def _lock(folder: Path) -> IO[bytes]:
 def _movies(folder: Path, manifest: pb.Manifest) -> tuple[list[api.Movie], np.ndarray]:
     """Return (movies in row order, int64[num_movies] number of users who liked each)."""
     path = folder / layout.MOVIES
-    movies, num_likes = read_movies(path)
+    movies, num_likes = read_movies(path, layout.FORMATS[manifest.format_version])
     _expect_count(path, "movies", len(movies), manifest.num_movies)
     _expect_count(path, "different movie ids", len({movie.movie_id for movie in movies}), manifest.num_movies)
     return movies, num_likes
+
+
+def _rows_by_key(folder: Path, manifest: pb.Manifest, movies: Sequence[api.Movie]) -> dict[str, int] | None:
+    if not manifest.movies_have_keys:
+        return None
+    rows = {movie.key: row for row, movie in enumerate(movies) if movie.key}
+    _expect_count(folder / layout.MOVIES, "different keys", len(rows), manifest.num_movies)
+    return rows
+
+
+def _user_keys(folder: Path, manifest: pb.Manifest) -> UserKeys | None:
+    if not manifest.users_have_keys:
+        return None
+    keys = _array(folder / layout.USER_KEYS, np.bytes_, (manifest.num_users,))
+    ids = _array(folder / layout.USER_KEYS_IDS, np.int64, (manifest.num_users,))
+    if (keys[1:] <= keys[:-1]).any():
+        raise ReleaseError(f"{folder / layout.USER_KEYS}: expected ascending keys, each once; got others")
+    if not np.array_equal(np.sort(ids), _array(folder / layout.USER_IDS, np.int64, (manifest.num_users,))):
+        raise ReleaseError(f"{folder / layout.USER_KEYS_IDS}: expected the ids of {layout.USER_IDS}, got others")
+    return UserKeys(keys, ids)
+
+
+def _similar_lists(folder: Path, manifest: pb.Manifest) -> SimilarMovieLists | None:
+    if layout.SIMILAR_ROWS not in layout.FORMATS[manifest.format_version].files:
+        return None
+    rows = _array(folder / layout.SIMILAR_ROWS, np.int32, (manifest.num_movies, None))
+    cosines = _array(folder / layout.SIMILAR_COSINES, np.float32, rows.shape)
+    if rows.min() < -1 or rows.max() >= manifest.num_trained_movies:
+        raise ReleaseError(
+            f"{folder / layout.SIMILAR_ROWS}: expected rows of -1 to {manifest.num_trained_movies - 1}, "
+            f"got {rows.min()} to {rows.max()}"
+        )
+    if not np.isfinite(cosines).all():
+        raise ReleaseError(f"{folder / layout.SIMILAR_COSINES}: expected finite values, got NaN or infinity")
+    return SimilarMovieLists(rows, cosines)
 
 
 def _similarity_vectors(folder: Path, manifest: pb.Manifest) -> np.ndarray:
@@ -105,7 +146,8 @@ def _watched(folder: Path, manifest: pb.Manifest) -> WatchedMovies:
             f"{folder / layout.WATCHED_POSITIVE}: expected likes of the {manifest.num_trained_movies} movies with an "
             f"embedding only, got one of row {rows[positive].max()}"
         )
-    return WatchedMovies(user_ids, indptr, rows, positive)
+    liked_before = np.concatenate([[0], np.cumsum(positive)])  # int64[num_ratings + 1]
+    return WatchedMovies(user_ids, indptr, rows, positive, has_likes=np.diff(liked_before[indptr]) > 0)
 
 
 def _genres(movies: Sequence[api.Movie]) -> dict[str, np.ndarray]:
@@ -118,14 +160,23 @@ def _genres(movies: Sequence[api.Movie]) -> dict[str, np.ndarray]:
     return genres
 
 
-def _indexed(vectors: np.ndarray, index_path: Path, manifest: pb.Manifest, search_k: int) -> IndexedVectors:
-    index = AnnoyIndex(vectors.shape[1], "angular")
+def _effort(calibration: pb.Calibration) -> Effort:
+    return Effort(uses_index=calibration.engine != "scan", search_k=calibration.search_k)
+
+
+def _indexed(
+    vectors: np.ndarray, index_path: Path, manifest: pb.Manifest, calibration: pb.Calibration
+) -> IndexedVectors:
+    dim = vectors.shape[1]
+    index = AnnoyIndex(dim, METRICS[manifest.index.metric])
     try:
         index.load(str(index_path))
     except OSError as error:
         raise ReleaseError(f"{index_path}: cannot be loaded: {error}") from error
     _expect_count(index_path, "items", index.get_n_items(), manifest.num_trained_movies)
-    return IndexedVectors(vectors, index, search_k, manifest.index.recall_k)
+    scan_dims = min(calibration.scan_dims or dim, dim)
+    leading = np.ascontiguousarray(vectors[:, :scan_dims]) if scan_dims < dim else vectors
+    return IndexedVectors(vectors, index, leading, calibration.scan_candidates, manifest.index.recall_k)
 
 
 def _array(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray:
@@ -135,7 +186,12 @@ def _array(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...]) -
     except Exception as error:  # numpy's header parser raises whatever a damaged header leads to
         raise ReleaseError(f"{path}: cannot be read: {error}") from error
     sizes = [got if size is None else size for size, got in zip(shape, array.shape, strict=False)]
-    if array.dtype != dtype or list(array.shape) != sizes or len(shape) != array.ndim or not all(array.shape[1:]):
+    if (
+        not np.issubdtype(array.dtype, dtype)
+        or list(array.shape) != sizes
+        or len(shape) != array.ndim
+        or not all(array.shape[1:])
+    ):
         expected = f"{np.dtype(dtype).name}{['any' if size is None else size for size in shape]}"
         raise ReleaseError(f"{path}: expected {expected}, got {array.dtype.name}{list(array.shape)}")
     return array.view(np.ndarray)  # this is mapped too, and its slices cost less than those of numpy's memmap class

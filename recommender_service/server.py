@@ -11,8 +11,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from protos.recommender.v1 import recommender_pb2, recommender_pb2_grpc
-from recommender_service.interceptor import CallInterceptor
+from protos.recommender.v1 import recommender_pb2
+from recommender_service.calls import add_guarded_service
 from recommender_service.metrics import serve_metrics
 from recommender_service.model_server import ModelServer
 from recommender_service.servicer import RecommenderServicer
@@ -22,7 +22,7 @@ from recommender_service.watcher import ReleaseWatcher
 
 log = logging.getLogger(__name__)
 
-SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
+SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"]
 MAX_REQUEST_BYTES = 1 << 20  # ten times what the longest allowed lists of ids take
 
 
@@ -66,11 +66,11 @@ def _build(
         ("grpc.server.max_pending_requests_hard_limit", 2 * settings.max_queued_calls),
         ("grpc.so_reuseport", int(is_worker)),  # a second service on the port must fail, not take half of the calls
     ]
-    server = grpc.aio.server(interceptors=[CallInterceptor(settings.max_concurrent_calls)], options=options)
+    server = grpc.aio.server(options=options)
     servicer = RecommenderServicer(watcher, settings.degraded_answers)
-    recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, server)
+    add_guarded_service(server, SERVICE, servicer, settings.max_concurrent_calls)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    reflection.enable_server_reflection((SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     return server
 
 
@@ -107,5 +107,5 @@ async def _report_ready(became_active: asyncio.Event, health_servicer: health.ai
 async def _set_health(
     health_servicer: health.aio.HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus
 ) -> None:
-    for service in ("", SERVICE):
+    for service in ("", SERVICE.full_name):
         await health_servicer.set(service, status)

@@ -1,4 +1,7 @@
-"""The RPCs of recommender.v1.RecommenderService: each checks its request, ranks movies and builds the response."""
+"""The RPCs of recommender.v1.RecommenderService: each checks its request, ranks movies and builds the response.
+
+Responses are returned encoded: lists of movies are put together from parts that were encoded once, see movie_bytes.py.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ import grpc
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
-from protos.recommender.v1 import recommender_pb2_grpc
-from recommender_service.checks import check_id, check_limit, excluded_mask, qualifying_mask
-from recommender_service.errors import InvalidArgument, NoActiveRelease, ServiceError, UnknownMovie
-from recommender_service.ranking import most_popular, nearest
-from recommender_service.recommendation import ResolvedRequest, answer, resolve, scored_movies
+from recommender_service.checks import check_limit
+from recommender_service.errors import InvalidArgument, NoActiveRelease, ServiceError
+from recommender_service.movie_bytes import message_field
+from recommender_service.recommendation import ResolvedRequest, answer, is_heavy, resolve
+from recommender_service.similarity import similar_movies
 from recommender_service.title_index import words_of
 from recommender_service.user_embeddings.source import UserEmbeddings
 from recommender_service.watcher import ActiveRelease, ReleaseWatcher
@@ -24,23 +27,31 @@ MAX_BATCH = 100
 MAX_BATCH_MOVIES = 10_000  # with reasons they take 3 MB of the 4 MB that clients accept by default
 MAX_QUERY = 200  # characters
 
+RESULTS = api.BatchRecommendResponse.RESULTS_FIELD_NUMBER
+RESPONSE = api.BatchRecommendResponse.Result.RESPONSE_FIELD_NUMBER
+ERROR = api.BatchRecommendResponse.Result.ERROR_FIELD_NUMBER
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
-    """recommender.v1.RecommenderService."""
+class RecommenderServicer:
+    """recommender.v1.RecommenderService. Every method returns its response encoded."""
 
     def __init__(self, watcher: ReleaseWatcher, degraded_answers: bool) -> None:
         self._watcher = watcher
         self._degraded_answers = degraded_answers
 
-    async def Recommend(self, request: api.RecommendRequest, context: Context) -> api.RecommendResponse:
+    async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
         active = self._active()
         resolved = resolve(active.release, request)
-        (embedding,) = await _embeddings(active.user_embeddings, [resolved], context.time_remaining())
-        return answer(active.release, resolved, embedding, self._degraded_answers)
+        embedding: np.ndarray | ServiceError | None = None
+        if resolved.user_id is not None:
+            embedding = active.user_embeddings.by_user_id.cached(resolved.user_id)
+        if embedding is None:
+            (embedding,) = await _embeddings(active.user_embeddings, [resolved], context.time_remaining())
+        return await self._answer(active, resolved, embedding)
 
-    async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> api.BatchRecommendResponse:
+    async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> bytes:
         _check_batch(request.requests)
         active = self._active()
         entries: list[ResolvedRequest | ServiceError] = []
@@ -49,58 +60,40 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
                 entries.append(resolve(active.release, single))
             except ServiceError as error:
                 entries.append(error)
+            await asyncio.sleep(0)  # a long batch must not keep other calls waiting
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
         embeddings = iter(await _embeddings(active.user_embeddings, valid, context.time_remaining()))
-        response = api.BatchRecommendResponse()
+        results = []
         for entry in entries:
             try:
                 if isinstance(entry, ServiceError):
                     raise entry
-                answered = answer(active.release, entry, next(embeddings), self._degraded_answers)
-                response.results.add(response=answered)
+                result = message_field(RESPONSE, await self._answer(active, entry, next(embeddings)))
             except ServiceError as error:
-                response.results.add(error=error.status())
-            await asyncio.sleep(0)  # a long batch must not keep other calls waiting
-        return response
+                result = message_field(ERROR, error.status().SerializeToString())
+            results.append(message_field(RESULTS, result))
+            await asyncio.sleep(0)
+        return b"".join(results)
 
-    async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> api.SimilarMoviesResponse:
-        check_id("movie_id", request.movie_id)
-        limit = check_limit(request.limit)
-        release = self._active().release
-        qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
-        excluded, _ = excluded_mask(release, request.exclude_movie_ids)
-        row = release.movie_rows.get(request.movie_id)
-        if row is None:
-            raise UnknownMovie(request.movie_id, release.version)
-        excluded[row] = True
-        source = api.SIMILARITY_SOURCE_EMBEDDINGS
-        if row >= release.num_trained_movies:
-            source = api.SIMILARITY_SOURCE_GENRES_AND_YEAR
-        vector = release.similarity_vectors[row]
-        if vector.any():
-            rows, scores = nearest(release.similarity, vector, limit, excluded, qualifying)
-        else:  # nobody liked it, and it has neither genres nor a year: popular movies stand in for similar ones
-            rows, _ = most_popular(release, limit, excluded, qualifying)
-            scores = np.zeros(len(rows), np.float32)
-        movies = scored_movies(release, rows, scores)
-        return api.SimilarMoviesResponse(
-            movie=release.movies[row], movies=movies, release=release.version, source=source
-        )
+    async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> bytes:
+        return similar_movies(self._active().release, request)
 
-    async def SearchMovies(self, request: api.SearchMoviesRequest, context: Context) -> api.SearchMoviesResponse:
+    async def SearchMovies(self, request: api.SearchMoviesRequest, context: Context) -> bytes:
         if len(request.query) > MAX_QUERY:
             raise InvalidArgument("query", f"expected at most {MAX_QUERY} characters, got {len(request.query)}")
         if not words_of(request.query):
             raise InvalidArgument("query", f"expected words of a title, got {request.query[:40]!r}")
         limit = check_limit(request.limit)
         release = self._active().release
-        movies = [release.movies[row] for row in release.titles.search(request.query, limit)]
-        return api.SearchMoviesResponse(movies=movies, release=release.version)
+        rows = release.titles.search(request.query, limit)
+        by_key = (release.rows_by_key or {}).get(request.query)
+        if by_key is not None:
+            rows = [by_key, *(row for row in rows if row != by_key)][:limit]
+        movies = [release.movies[row] for row in rows]
+        return api.SearchMoviesResponse(movies=movies, release=release.version).SerializeToString()
 
-    async def GetServingStatus(
-        self, request: api.GetServingStatusRequest, context: Context
-    ) -> api.GetServingStatusResponse:
-        return self._watcher.status()
+    async def GetServingStatus(self, request: api.GetServingStatusRequest, context: Context) -> bytes:
+        return self._watcher.status().SerializeToString()
 
     def _active(self) -> ActiveRelease:
         """The active release. Raises NoActiveRelease."""
@@ -108,6 +101,14 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
         if active is None:
             raise NoActiveRelease(f"no release is active yet: waiting for {self._watcher.waiting_for}")
         return active
+
+    async def _answer(
+        self, active: ActiveRelease, request: ResolvedRequest, embedding: np.ndarray | ServiceError | None
+    ) -> bytes:
+        """An encoded RecommendResponse; made by a thread if that would hold up other calls. Raises ServiceError."""
+        if request.explain and is_heavy(active.release, request):
+            return await asyncio.to_thread(answer, active.release, request, embedding, self._degraded_answers)
+        return answer(active.release, request, embedding, self._degraded_answers)
 
 
 async def _embeddings(
@@ -122,8 +123,8 @@ async def _embeddings(
             user_embeddings.by_fold_in_key.get(fold_in_keys, time_remaining_s),
         )
     else:  # asyncio.gather would start a task for each, which costs as much as the search for neighbours
-        looked_up = await user_embeddings.by_user_id.get(user_ids, time_remaining_s)
-        folded_in = await user_embeddings.by_fold_in_key.get(fold_in_keys, time_remaining_s)
+        looked_up = await user_embeddings.by_user_id.get(user_ids, time_remaining_s) if user_ids else {}
+        folded_in = await user_embeddings.by_fold_in_key.get(fold_in_keys, time_remaining_s) if fold_in_keys else {}
     embeddings: list[np.ndarray | ServiceError | None] = []
     for request in requests:
         if request.user_id is not None:

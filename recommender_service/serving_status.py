@@ -31,6 +31,7 @@ def serving_status(
         response.waiting_for = waiting_for
     else:
         response.release, response.dataset = active.version, active.dataset.name
+        response.users_have_keys, response.movies_have_keys = active.users_have_keys, active.movies_have_keys
         for evaluation in active.evaluations:
             if evaluation.ranking == "index":
                 response.metrics.update(evaluation.metrics)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from protos.release.v1 import manifest_pb2
-from protos.release.v1.layout import FOLD_IN, LOOK_UP
+from protos.release.v1.layout import FOLD_IN, FORMATS, LOOK_UP
 from recommender_service.errors import DeadlineExceeded, ModelServerUnavailable, ServiceError
 from recommender_service.metrics import EMBEDDINGS_FROM_CACHE, EMBEDDINGS_FROM_MODEL_SERVER
 from recommender_service.model_server import ModelServer, ModelServerError
@@ -30,13 +30,14 @@ class UserEmbeddings:
     ) -> None:
         """cache_size: how many embeddings each of the two sources keeps.  timeout_s: the longest wait in a call."""
         name, version, dim = manifest.model_name, manifest.version, manifest.embedding_dim
+        padding = FORMATS[manifest.format_version].fold_in_padding
 
         async def look_up(user_ids: Sequence[int]) -> np.ndarray:
             return await model_server.user_embeddings(name, version, user_ids, dim, timeout_s)
 
         async def fold_in(keys: Sequence[bytes]) -> np.ndarray:
             liked_movie_ids = [np.frombuffer(key, np.int64) for key in keys]
-            return await model_server.fold_in(name, version, liked_movie_ids, dim, timeout_s)
+            return await model_server.fold_in(name, version, liked_movie_ids, padding, dim, timeout_s)
 
         address = model_server.address
         self.by_user_id = EmbeddingSource(look_up, LOOK_UP.max_batch, address, cache_size, timeout_s)
@@ -81,6 +82,13 @@ class EmbeddingSource(Generic[Key]):
         self._address = address
         self._timeout_s = timeout_s
 
+    def cached(self, key: Key) -> np.ndarray | None:
+        """The key's float32[embedding_dim] if the cache holds it, else None."""
+        embedding = self._cache.get(key)
+        if embedding is not None:
+            EMBEDDINGS_FROM_CACHE.inc()
+        return embedding
+
     async def get(self, keys: Sequence[Key], time_remaining_s: float | None) -> dict[Key, np.ndarray | ServiceError]:
         """For each key, its float32[embedding_dim], or DeadlineExceeded or ModelServerUnavailable in its place.
 
@@ -89,11 +97,10 @@ class EmbeddingSource(Generic[Key]):
         found: dict[Key, np.ndarray | ServiceError] = {}
         missing: list[Key] = []
         for key in dict.fromkeys(keys):
-            embedding = self._cache.get(key)
+            embedding = self.cached(key)
             if embedding is None:
                 missing.append(key)
             else:
-                EMBEDDINGS_FROM_CACHE.inc()
                 found[key] = embedding
         if missing:
             found.update(await self._get_missing(missing, time_remaining_s))

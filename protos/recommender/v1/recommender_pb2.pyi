@@ -42,7 +42,7 @@ RELEASE_STATE_WAITING: ReleaseState
 RELEASE_STATE_REFUSED: ReleaseState
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain")
+    __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain", "user_key", "liked_movie_keys", "exclude_movie_keys")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     LIKED_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,9 @@ class RecommendRequest(_message.Message):
     INCLUDE_WATCHED_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    USER_KEY_FIELD_NUMBER: _ClassVar[int]
+    LIKED_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
     user_id: int
     limit: int
     liked_movie_ids: _containers.RepeatedScalarFieldContainer[int]
@@ -57,21 +60,26 @@ class RecommendRequest(_message.Message):
     include_watched: bool
     filter: MovieFilter
     explain: bool
-    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., liked_movie_ids: _Optional[_Iterable[int]] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., explain: _Optional[bool] = ...) -> None: ...
+    user_key: str
+    liked_movie_keys: _containers.RepeatedScalarFieldContainer[str]
+    exclude_movie_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., liked_movie_ids: _Optional[_Iterable[int]] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., explain: _Optional[bool] = ..., user_key: _Optional[str] = ..., liked_movie_keys: _Optional[_Iterable[str]] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("movies", "source", "release", "ignored_movie_ids", "degraded_reason")
+    __slots__ = ("movies", "source", "release", "ignored_movie_ids", "degraded_reason", "ignored_movie_keys")
     MOVIES_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     IGNORED_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_REASON_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
     movies: _containers.RepeatedCompositeFieldContainer[ScoredMovie]
     source: Source
     release: int
     ignored_movie_ids: _containers.RepeatedScalarFieldContainer[int]
     degraded_reason: str
-    def __init__(self, movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., source: _Optional[_Union[Source, str]] = ..., release: _Optional[int] = ..., ignored_movie_ids: _Optional[_Iterable[int]] = ..., degraded_reason: _Optional[str] = ...) -> None: ...
+    ignored_movie_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., source: _Optional[_Union[Source, str]] = ..., release: _Optional[int] = ..., ignored_movie_ids: _Optional[_Iterable[int]] = ..., degraded_reason: _Optional[str] = ..., ignored_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class BatchRecommendRequest(_message.Message):
     __slots__ = ("requests",)
@@ -105,16 +113,20 @@ class MovieFilter(_message.Message):
     def __init__(self, genres: _Optional[_Iterable[str]] = ..., exclude_genres: _Optional[_Iterable[str]] = ..., min_year: _Optional[int] = ..., max_year: _Optional[int] = ...) -> None: ...
 
 class SimilarMoviesRequest(_message.Message):
-    __slots__ = ("movie_id", "limit", "exclude_movie_ids", "filter")
+    __slots__ = ("movie_id", "limit", "exclude_movie_ids", "filter", "movie_key", "exclude_movie_keys")
     MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    MOVIE_KEY_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
     movie_id: int
     limit: int
     exclude_movie_ids: _containers.RepeatedScalarFieldContainer[int]
     filter: MovieFilter
-    def __init__(self, movie_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ...) -> None: ...
+    movie_key: str
+    exclude_movie_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, movie_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., movie_key: _Optional[str] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SimilarMoviesResponse(_message.Message):
     __slots__ = ("movie", "movies", "release", "source")
@@ -145,16 +157,18 @@ class SearchMoviesResponse(_message.Message):
     def __init__(self, movies: _Optional[_Iterable[_Union[Movie, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
 
 class Movie(_message.Message):
-    __slots__ = ("movie_id", "title", "genres", "year")
+    __slots__ = ("movie_id", "title", "genres", "year", "key")
     MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     GENRES_FIELD_NUMBER: _ClassVar[int]
     YEAR_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
     movie_id: int
     title: str
     genres: _containers.RepeatedScalarFieldContainer[str]
     year: int
-    def __init__(self, movie_id: _Optional[int] = ..., title: _Optional[str] = ..., genres: _Optional[_Iterable[str]] = ..., year: _Optional[int] = ...) -> None: ...
+    key: str
+    def __init__(self, movie_id: _Optional[int] = ..., title: _Optional[str] = ..., genres: _Optional[_Iterable[str]] = ..., year: _Optional[int] = ..., key: _Optional[str] = ...) -> None: ...
 
 class ScoredMovie(_message.Message):
     __slots__ = ("movie", "score", "reasons")
@@ -179,7 +193,7 @@ class GetServingStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServingStatusResponse(_message.Message):
-    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s")
+    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s", "users_have_keys", "movies_have_keys")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -194,6 +208,8 @@ class GetServingStatusResponse(_message.Message):
     RELEASES_FIELD_NUMBER: _ClassVar[int]
     MODEL_SERVER_FIELD_NUMBER: _ClassVar[int]
     UPTIME_S_FIELD_NUMBER: _ClassVar[int]
+    USERS_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    MOVIES_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
     release: int
     waiting_for: str
     dataset: str
@@ -201,7 +217,9 @@ class GetServingStatusResponse(_message.Message):
     releases: _containers.RepeatedCompositeFieldContainer[ReleaseStatus]
     model_server: ModelServerStatus
     uptime_s: float
-    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ...) -> None: ...
+    users_have_keys: bool
+    movies_have_keys: bool
+    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ...) -> None: ...
 
 class ReleaseStatus(_message.Message):
     __slots__ = ("release", "state", "reason")

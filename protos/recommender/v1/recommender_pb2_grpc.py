@@ -110,7 +110,7 @@ class RecommenderServiceServicer:
         """The movies most like a given movie, most similar first; never the movie itself.
 
         INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
-        NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
+        NOT_FOUND: the active release does not know the movie (reason UNKNOWN_MOVIE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,7 +118,8 @@ class RecommenderServiceServicer:
 
     def SearchMovies(self, request, context):
         """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
-        missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+        missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977". A movie's key finds that
+        movie first.
 
         INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
         """

@@ -63,11 +63,12 @@ class RecommenderServiceStub:
     """The movies most like a given movie, most similar first; never the movie itself.
 
     INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
-    NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
+    NOT_FOUND: the active release does not know the movie (reason UNKNOWN_MOVIE).
     """
     SearchMovies: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SearchMoviesRequest, _recommender_pb2.SearchMoviesResponse]
     """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
-    missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+    missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977". A movie's key finds that
+    movie first.
 
     INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
     """
@@ -111,11 +112,12 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """The movies most like a given movie, most similar first; never the movie itself.
 
     INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
-    NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
+    NOT_FOUND: the active release does not know the movie (reason UNKNOWN_MOVIE).
     """
     SearchMovies: _aio.UnaryUnaryMultiCallable[_recommender_pb2.SearchMoviesRequest, _recommender_pb2.SearchMoviesResponse]  # type: ignore[assignment]
     """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
-    missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+    missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977". A movie's key finds that
+    movie first.
 
     INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
     """
@@ -174,7 +176,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """The movies most like a given movie, most similar first; never the movie itself.
 
         INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
-        NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
+        NOT_FOUND: the active release does not know the movie (reason UNKNOWN_MOVIE).
         """
 
     @_abc_1.abstractmethod
@@ -184,7 +186,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.SearchMoviesResponse, _abc.Awaitable[_recommender_pb2.SearchMoviesResponse]]:
         """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
-        missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+        missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977". A movie's key finds that
+        movie first.
 
         INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
         """

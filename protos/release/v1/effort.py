@@ -1,4 +1,4 @@
-"""The rule of search effort: how many nodes Annoy inspects. Trainer and service both follow it."""
+"""How thoroughly a list is searched. The trainer calibrates by these rules, and the service follows them."""
 
 from __future__ import annotations
 
@@ -16,3 +16,25 @@ def search_effort(search_k: int, recall_k: int, limit: float, candidates: int) -
     candidates: how many neighbours Annoy is asked for: `limit` and those that are dropped afterwards.
     """
     return max(search_k, math.ceil(search_k * limit / recall_k), MIN_EFFORT_PER_CANDIDATE * candidates)
+
+
+# In the time that Annoy takes to inspect a node, a scan looks at about so many components of vectors.
+COMPONENTS_PER_NODE = 750
+# The index may cost up to so many scans before a scan answers instead.
+MAX_SCANS = 3
+
+
+def index_is_worthwhile(effort: int, num_movies: int, scan_dims: int) -> bool:
+    """Whether a search of the index with this effort costs at most `MAX_SCANS` scans.
+
+    num_movies: how many movies a scan would look at.  scan_dims: at how many components of each.
+    """
+    return effort * COMPONENTS_PER_NODE <= MAX_SCANS * num_movies * scan_dims
+
+
+def scan_depth(scan_candidates: int, recall_k: int, limit: int) -> int:
+    """How many movies a scan scores by their whole vectors for a list of `limit`.
+
+    scan_candidates: the calibrated number for lists of `recall_k`.
+    """
+    return max(scan_candidates, math.ceil(scan_candidates * limit / recall_k), limit)

@@ -1,4 +1,8 @@
-"""Wraps every call of our own service: bounds concurrent calls, turns errors into statuses, counts and logs."""
+"""Registers the RPCs of our own service, each wrapped: bounds concurrent calls, turns errors into statuses, counts, logs.
+
+Handlers are wrapped once, at registration: a server interceptor would run for every call, and would wrap health and
+reflection too, which must answer under overload.
+"""
 
 from __future__ import annotations
 
@@ -6,64 +10,62 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
 
 from recommender_service.errors import InternalError, InvalidArgument, ServiceError, TooManyCalls
 from recommender_service.metrics import CALL_SECONDS, CALLS, CALLS_IN_PROGRESS
 
 log = logging.getLogger(__name__)
 
-PREFIX = "/recommender.v1."  # health and reflection stay unwrapped, because they must answer under overload too
+Context = grpc.aio.ServicerContext[Any, Any]
+Behaviour = Callable[[Any, Context], Awaitable[bytes]]
 
-Behaviour = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
+
+def add_guarded_service(
+    server: grpc.aio.Server, service: ServiceDescriptor, servicer: object, max_concurrent_calls: int
+) -> None:
+    """Let `servicer` answer the RPCs of a service, all of them unary.
+
+    servicer: has a method of each RPC's name, which takes a request and a context and returns an encoded response.
+    """
+    guard = CallGuard(max_concurrent_calls)
+    handlers = {
+        method.name: grpc.unary_unary_rpc_method_handler(
+            guard.wrap(method.name, getattr(servicer, method.name)),
+            request_deserializer=_lenient(GetMessageClass(method.input_type).FromString),
+        )
+        for method in service.methods
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
 
 
-class CallInterceptor(grpc.aio.ServerInterceptor):
+class CallGuard:
     """Guards the calls of our own service. It is the only place that aborts a call."""
 
     def __init__(self, max_concurrent_calls: int) -> None:
         self._max_concurrent_calls = max_concurrent_calls
         self._in_progress = 0
-        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._unlogged_refusals, self._log_refusals_at = 0, 0.0
         CALLS_IN_PROGRESS.set_function(lambda: self._in_progress)
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        method = handler_call_details.method
-        if method in self._wrapped:
-            return self._wrapped[method]
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None or not method.startswith(PREFIX):
-            return handler
-        self._wrapped[method] = grpc.unary_unary_rpc_method_handler(
-            self._guard(method, cast(Behaviour, handler.unary_unary)),
-            request_deserializer=_lenient(handler.request_deserializer),
-            response_serializer=handler.response_serializer,
-        )
-        return self._wrapped[method]
-
-    def _guard(self, method: str, behaviour: Behaviour) -> Behaviour:
-        name = method.rpartition("/")[2]
+    def wrap(self, name: str, behaviour: Behaviour) -> Behaviour:
+        """The guarded form of an RPC's method.  name: of the RPC."""
         # Looking the metrics up once saves time in every call.
         succeeded, seconds = CALLS.labels(name, "OK"), CALL_SECONDS.labels(name)
 
-        async def guarded(request: Any | None, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def guarded(request: Any | None, context: Context) -> bytes:
             start = time.perf_counter()
             failure: ServiceError
             try:
                 if request is None:
-                    raise InvalidArgument("request", "expected an encoded protobuf message, got other bytes")
+                    raise InvalidArgument("request", "expected a message in protobuf encoding, got other bytes")
                 if self._in_progress >= self._max_concurrent_calls:
-                    raise TooManyCalls(
-                        f"{self._in_progress} calls are in progress, and no more are allowed; retry later"
-                    )
+                    raise TooManyCalls(f"{self._in_progress} calls are in progress, the most allowed; retry later")
                 self._in_progress += 1
                 try:
                     response = await behaviour(request, context)
@@ -79,7 +81,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 failure = InternalError(secrets.token_hex(4))
                 log.exception("bug", extra={"fields": {"rpc": name, **failure.metadata}})
             else:
-                # Logging every successful call would cost more than its search for neighbours.
+                # A line for each good call would cost more than the search it tells of.
                 if log.isEnabledFor(logging.DEBUG):
                     _log_call(logging.DEBUG, name, "OK", start)
                 succeeded.inc()
@@ -88,7 +90,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             CALLS.labels(name, failure.code.name).inc()
             seconds.observe(time.perf_counter() - start)
             trailers = (("grpc-status-details-bin", failure.status().SerializeToString()),)
-            return await context.abort(failure.code, str(failure), trailers)
+            await context.abort(failure.code, str(failure), trailers)
+            raise AssertionError("abort returned")
 
         return guarded
 

@@ -1,0 +1,68 @@
+"""Movies as parts of answers in protobuf's wire format, encoded once per release.
+
+Encoding ten movies anew for each answer would cost more than finding them. A message is the concatenation of its
+fields (protobuf.dev/programming-guides/encoding), so an answer is put together from bytes that are there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from protos.recommender.v1 import recommender_pb2 as api
+
+LENGTH_DELIMITED = 2  # wire type of messages, strings and bytes
+REASON = api.ScoredMovie.REASONS_FIELD_NUMBER
+
+Reasons = Sequence[tuple[int, float]]
+"""(row, cosine) of the movies that speak for another, nearest first."""
+
+
+class MovieBytes:
+    """The `ScoredMovie` of every movie but for its score.
+
+    `Reason` is laid out like `ScoredMovie`: a movie in field 1 and a float in field 2. The same bytes serve both.
+    """
+
+    def __init__(self, movies: Sequence[api.Movie]) -> None:
+        """movies: in row order."""
+        # A score other than 0 is always written, in the last four bytes: field 2 follows field 1.
+        self._scored = [api.ScoredMovie(movie=movie, score=1).SerializeToString()[:-4] for movie in movies]
+        self._sized = [_varint(len(scored) + 4) + scored for scored in self._scored]
+
+    def fields(self, number: int, rows: Sequence[int], scores: np.ndarray) -> bytes:
+        """A repeated `ScoredMovie` field of that number.  rows and scores (float32) in the same order."""
+        tag, sized, floats = _tag(number), self._sized, scores.astype("<f4", copy=False).tobytes()
+        return b"".join([tag + sized[row] + floats[4 * i : 4 * i + 4] for i, row in enumerate(rows)])
+
+    def fields_with_reasons(
+        self, number: int, rows: Sequence[int], scores: np.ndarray, reasons: Iterable[Reasons]
+    ) -> bytes:
+        """The same with the reasons of each movie."""
+        fields = []
+        for row, score, its_reasons in zip(rows, scores.astype("<f4"), reasons, strict=True):
+            because = [because for because, _ in its_reasons]
+            cosines = np.array([cosine for _, cosine in its_reasons], np.float32)
+            scored = self._scored[row] + score.tobytes() + self.fields(REASON, because, cosines)
+            fields.append(message_field(number, scored))
+        return b"".join(fields)
+
+
+def message_field(number: int, message: bytes) -> bytes:
+    """A field of that number which holds an encoded message."""
+    return _tag(number) + _varint(len(message)) + message
+
+
+def _tag(number: int) -> bytes:
+    return _varint(number << 3 | LENGTH_DELIMITED)
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; the highest bit of a byte says that more follow."""
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

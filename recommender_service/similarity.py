@@ -1,0 +1,75 @@
+"""SimilarMovies: from the lists that the trainer made, or by a search where these do not suffice."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.checks import check_id, check_key, check_limit, excluded_rows, qualifying_mask
+from recommender_service.errors import InvalidArgument, UnknownMovie
+from recommender_service.ranking import most_popular, nearest
+from recommender_service.release import Release
+
+MOVIES = api.SimilarMoviesResponse.MOVIES_FIELD_NUMBER
+
+
+def similar_movies(release: Release, request: api.SimilarMoviesRequest) -> bytes:
+    """Answer a request: an encoded SimilarMoviesResponse. Raises InvalidArgument and UnknownMovie."""
+    row = _row(release, request)
+    limit = check_limit(request.limit)
+    qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
+    excluded, _, _ = excluded_rows(release, request.exclude_movie_ids, request.exclude_movie_keys)
+    found = _from_list(release, row, limit, excluded, qualifying)
+    rows, scores = found if found is not None else _by_search(release, row, limit, excluded, qualifying)
+    is_trained = row < release.num_trained_movies
+    rest = api.SimilarMoviesResponse(
+        movie=release.movies[row],
+        release=release.version,
+        source=api.SIMILARITY_SOURCE_EMBEDDINGS if is_trained else api.SIMILARITY_SOURCE_GENRES_AND_YEAR,
+    )
+    return release.movie_bytes.fields(MOVIES, rows, scores) + rest.SerializeToString()
+
+
+def _row(release: Release, request: api.SimilarMoviesRequest) -> int:
+    """The row of the movie that the request names. Raises InvalidArgument and UnknownMovie."""
+    if request.movie_key:
+        if request.HasField("movie_id"):
+            raise InvalidArgument("movie_key", "expected movie_id or movie_key, got both")
+        check_key("movie_key", request.movie_key, release.rows_by_key is not None, "movie_id")
+        row = (release.rows_by_key or {}).get(request.movie_key)
+    elif request.HasField("movie_id"):
+        check_id("movie_id", request.movie_id)
+        row = release.movie_rows.get(request.movie_id)
+    else:
+        raise InvalidArgument("movie_id", "expected an id, or a movie_key; got none")
+    if row is None:
+        raise UnknownMovie(request.movie_key or request.movie_id, release.version)
+    return row
+
+
+def _from_list(
+    release: Release, row: int, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None
+) -> tuple[list[int], np.ndarray] | None:
+    """Return (rows, float32 cosines) from the movie's list, or None if too few movies of it may be in the answer."""
+    if release.similar_lists is None:
+        return None
+    rows, cosines = release.similar_lists.rows[row], release.similar_lists.cosines[row]
+    kept = rows >= 0
+    if len(excluded):
+        kept &= ~np.isin(rows, excluded)
+    if qualifying is not None:
+        kept &= qualifying[rows]
+    at = np.flatnonzero(kept)[:limit]
+    return (rows[at].tolist(), cosines[at]) if len(at) == limit else None
+
+
+def _by_search(
+    release: Release, row: int, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None
+) -> tuple[list[int], np.ndarray]:
+    excluded = np.append(excluded, np.int32(row))
+    vector = release.similarity_vectors[row]
+    if vector.any():
+        return nearest(release.similarity, release.similarity_effort, vector, limit, excluded, qualifying)
+    # Nobody liked it, and it has neither genres nor a year: popular movies stand in for similar ones.
+    rows, _ = most_popular(release, limit, excluded, qualifying)
+    return rows, np.zeros(len(rows), np.float32)
