@@ -1,4 +1,4 @@
-"""What a caller sees when something fails; each test is a row of the README's table "what fails → what you see"."""
+"""What a caller sees when something fails; each test is a row of the table in docs/failures.md."""
 
 from __future__ import annotations
 
