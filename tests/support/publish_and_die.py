@@ -1,7 +1,7 @@
 """Publishes in child processes that are killed: `… tests.support.publish_and_die ARTIFACTS DELAY_S …`.
 
-There is a child for each delay. The children are forked after the imports, which take seconds, so that a short delay can
-end in any step of publishing.
+There is a child for each delay. The children are forked after the imports, which take seconds, so that a short delay
+can end in any step of publishing.
 """
 
 from __future__ import annotations
