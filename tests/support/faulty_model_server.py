@@ -1,8 +1,8 @@
 """A model server that answers wrongly on purpose: `… tests.support.faulty_model_server RELEASE_FOLDER FAULT_FILE`.
 
 It offers the release's version. Users of the manifest's probes get their embeddings, all others that of the first
-probe. It logs each Predict. Before each it reads from FAULT_FILE what to do wrong: "version", "width", "nan", "dtype" or
-"slow". It does nothing wrong if the file is missing.
+probe. It logs each Predict. Before each it reads from FAULT_FILE what to do wrong: "version", "width", "nan", "dtype"
+or "slow". It does nothing wrong if the file is missing.
 """
 
 from __future__ import annotations
