@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender_service.release import load_release
+from recommender_service.release_loading import load_release
 from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.data.interactions import default_positive_threshold
 from trainer.data.records import DataError
@@ -44,7 +44,7 @@ def test_a_release_comes_of_it(case: str, tmp_path: Path) -> None:
     release = load_release(train(dataset, threshold, SMALL, tmp_path, force=True))
     assert release.manifest.num_users == dataset.ratings["user_id"].nunique()
     assert release.manifest.num_movies == len(dataset.movies)
-    assert np.isfinite(release.embeddings.vectors).all()
+    assert np.isfinite(release.movie_embeddings.vectors).all()
     for evaluation in release.manifest.evaluations:
         assert all(0 <= value <= 1 for value in evaluation.metrics.values())
 
