@@ -100,6 +100,6 @@ def ease_weights(positives: sparse.csr_matrix) -> np.ndarray:
 
 def _by_item_weights(task: Task, weights: np.ndarray, k: int) -> np.ndarray:
     """Rank by the sum of the weights of the user's positives.  weights: float32[num_movies, num_movies]."""
-    nobody = sparse.csr_matrix((1, task.known.num_trained_movies), dtype=np.float32)  # the row −1, of unknown users
-    positives = sparse.csr_matrix(sparse.vstack([task.known.positives, nobody]))[task.user_rows]
+    unknown = sparse.csr_matrix((1, task.known.num_trained_movies), dtype=np.float32)  # the row −1, of unknown users
+    positives = sparse.csr_matrix(sparse.vstack([task.known.positives, unknown]))[task.user_rows]
     return scored_ranking(lambda rows: np.asarray(positives[rows] @ weights), task.watched, k)

@@ -102,12 +102,12 @@ def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float) 
     user_ids, users = np.unique(liked["user_id"].to_numpy(), return_inverse=True)
     movie_ids = np.concatenate([known.movie_ids, np.setdiff1d(liked["movie_id"], known.movie_ids)])
     user_rows = rows_of(known.user_ids, user_ids)
-    nobody = sparse.csr_matrix((1, known.num_trained_movies), dtype=np.float32)  # the row −1, of unknown users
+    unknown = sparse.csr_matrix((1, known.num_trained_movies), dtype=np.float32)  # the row −1, of unknown users
     return Task(
         known=known,
         user_ids=user_ids,
         user_rows=user_rows,
-        watched=sparse.csr_matrix(sparse.vstack([known.watched_trained, nobody]))[user_rows],
+        watched=sparse.csr_matrix(sparse.vstack([known.watched_trained, unknown]))[user_rows],
         held_out=indicator(users, rows_of(movie_ids, liked["movie_id"].to_numpy()), (len(user_ids), len(movie_ids))),
         num_repeated=int(repeated.sum()),
         is_later=_is_later(train, test),

@@ -17,7 +17,7 @@ from trainer.model.fold_in import fold_in, newcomer_temperatures
 
 TARGET_RECALL = 0.99
 MAX_FEW_LIKES = 5  # the most liked movies of a newcomer that the index is calibrated for
-MAX_QUERIES = 500  # of each kind: the recall's standard error is then small against its distance from 1
+MAX_QUERIES = 500  # of each kind, so that chance hardly moves the measured recall
 LOWEST_EFFORT, EFFORT_RATIO = 500, 1.5  # of the geometric grid of efforts
 
 

@@ -1,4 +1,4 @@
-"""Staging folders: a trainer claims a version, writes under a name that nobody reads, and flushes it to disk."""
+"""Staging folders: a trainer claims a version, writes under a name that the servers skip, and flushes it to disk."""
 
 from __future__ import annotations
 
