@@ -11,7 +11,8 @@ from trainer.data.dataset import Dataset
 from trainer.data.interactions import interactions_of
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.hyperparameters import Hyperparameters
-from trainer.release.publish import Fitted, publish
+from trainer.release.fitted import Fitted
+from trainer.release.publish import publish
 
 RANDOM_GENRES = ["Action", "Comedy", "Drama", "Horror", "Musical", "War"]
 LIKED, DISLIKED = 5.0, 1.0
