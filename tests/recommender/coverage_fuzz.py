@@ -1,9 +1,9 @@
-"""Coverage-guided fuzzing of what reads a release and a request, with Atheris; the suite itself uses Hypothesis.
+"""Fuzzes the code that reads releases and requests, guided by coverage, with Atheris. The suite itself uses Hypothesis.
 
     pip install atheris
     python -m tests.recommender.coverage_fuzz movies|manifest|recommend|search RELEASE_FOLDER [-max_total_time=60]
 
-Ends with the input that broke something, if one does.  The releases folder's name must be the release's version.
+It ends with the input that broke something, if one does. The name of the folder must be the release's version.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A model server that answers wrongly on purpose: `… tests.support.faulty_model_server RELEASE_FOLDER FAULT_FILE`.
 
-It offers the release's version and knows the probes' users and their embeddings; others get the first probe's.
-It logs each Predict. What it does wrong is read from FAULT_FILE at each: nothing, "version", "width", "nan", "dtype"
-or "slow".
+It offers the release's version. Users of the manifest's probes get their embeddings, all others that of the first
+probe. It logs each Predict. Before each it reads from FAULT_FILE what to do wrong: "version", "width", "nan", "dtype"
+or "slow". It does nothing wrong if the file is missing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SLOW_S = 3.0
 
 @contextmanager
 def faulty_model_server(release: Path, log: Path) -> Iterator[tuple[Server, str, Path]]:
-    """(server, address, the file to write its fault into) of a model server that answers wrongly on purpose."""
+    """Yield (server, address, fault file) of a model server that does wrong what the fault file says."""
     fault = log.with_suffix(".fault")
     command = [sys.executable, "-m", __name__, str(release), str(fault)]
     with served(command, log, {}) as server:
@@ -35,7 +35,7 @@ def faulty_model_server(release: Path, log: Path) -> Iterator[tuple[Server, str,
 
 
 class Faulty:
-    """The two RPCs that a recommender calls."""
+    """The two RPCs of a model server that a recommender calls."""
 
     def __init__(self, manifest: manifest_pb2.Manifest, fault_file: Path) -> None:
         self._manifest = manifest
@@ -72,6 +72,7 @@ class Faulty:
 
 
 def main(release: Path, fault_file: Path) -> None:
+    """Serve on a free port, which is printed, until killed."""
     manifest = json_format.Parse((release / "manifest.json").read_text(), manifest_pb2.Manifest())
     faulty = Faulty(manifest, fault_file)
     server = grpc.server(futures.ThreadPoolExecutor(16))
