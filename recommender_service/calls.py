@@ -1,4 +1,4 @@
-"""Registers the RPCs of our own service, each wrapped: bounds concurrent calls, turns errors into statuses, counts, logs.
+"""Registers the RPCs of our own service, guarded: bounds concurrent calls, turns errors into statuses, counts and logs.
 
 Handlers are wrapped once, at registration: a server interceptor would run for every call, and would wrap health and
 reflection too, which must answer under overload.
@@ -34,7 +34,7 @@ def add_guarded_service(
     servicer: has a method of each RPC's name, which takes a request and a context and returns an encoded response.
     """
     guard = CallGuard(max_concurrent_calls)
-    handlers = {
+    handlers: dict[str, grpc.RpcMethodHandler[Any, bytes]] = {
         method.name: grpc.unary_unary_rpc_method_handler(
             guard.wrap(method.name, getattr(servicer, method.name)),
             request_deserializer=_lenient(GetMessageClass(method.input_type).FromString),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
+from protos.release.v1.search import nearest
 from recommender_service.checks import (
     MAX_LIKED,
     NO_ROWS,
@@ -20,7 +21,7 @@ from recommender_service.checks import (
 )
 from recommender_service.errors import InvalidArgument, ServiceError
 from recommender_service.metrics import count_answer
-from recommender_service.ranking import most_popular, nearest, reasons
+from recommender_service.ranking import most_popular, reasons
 from recommender_service.release import Release
 from recommender_service.user_embeddings.source import fold_in_key
 

@@ -1,4 +1,4 @@
-"""A release in memory. Rows are positions in its list of movies; `protos/release/v1/manifest.proto` tells of its files."""
+"""A release in memory. Rows are positions in its list of movies; manifest.proto of release.v1 tells of its files."""
 
 from __future__ import annotations
 
@@ -6,40 +6,12 @@ from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
-from annoy import AnnoyIndex
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
+from protos.release.v1.search import Effort, IndexedVectors
 from recommender_service.movie_bytes import MovieBytes
 from recommender_service.title_index import TitleIndex
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How thoroughly one kind of query searches, as calibrated for lists of `recall_k` movies.
-
-    uses_index: whether the index is searched, with `search_k`, wherever that is what it is for; else vectors are scanned.
-    """
-
-    uses_index: bool
-    search_k: int
-
-
-@dataclass(frozen=True)
-class IndexedVectors:
-    """A vector for each trained movie, and the two ways to find the nearest ones.
-
-    vectors: float32[num_trained_movies, any], rows of unit length.
-    index: Annoy over the same rows.
-    leading: float32[num_trained_movies, scan_dims], the leading components of the vectors, which a scan looks at first.
-    scan_candidates: how many movies a scan then scores by their whole vectors, for a list of `recall_k`.
-    """
-
-    vectors: np.ndarray
-    index: AnnoyIndex
-    leading: np.ndarray
-    scan_candidates: int
-    recall_k: int
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from google.protobuf import json_format
@@ -13,7 +14,7 @@ from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
 from protos.release.v1.layout import FORMATS, GENRE_SEPARATOR, MANIFEST, Format
 
-METRICS = {"": "angular", "angular": "angular", "euclidean": "euclidean"}
+METRICS: dict[str, Literal["angular", "euclidean"]] = {"": "angular", "angular": "angular", "euclidean": "euclidean"}
 """Annoy's metric by the manifest's word for it."""
 ENGINES = ("", "annoy", "scan")
 

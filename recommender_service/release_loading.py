@@ -13,8 +13,9 @@ from annoy import AnnoyIndex
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
+from protos.release.v1.search import Effort, IndexedVectors, leading_components
 from recommender_service.movie_bytes import MovieBytes
-from recommender_service.release import Effort, IndexedVectors, Release, SimilarMovieLists, UserKeys, WatchedMovies
+from recommender_service.release import Release, SimilarMovieLists, UserKeys, WatchedMovies
 from recommender_service.release_files import METRICS, ReleaseError, read_manifest, read_movies, verify_files
 from recommender_service.title_index import TitleIndex
 
@@ -167,15 +168,13 @@ def _effort(calibration: pb.Calibration) -> Effort:
 def _indexed(
     vectors: np.ndarray, index_path: Path, manifest: pb.Manifest, calibration: pb.Calibration
 ) -> IndexedVectors:
-    dim = vectors.shape[1]
-    index = AnnoyIndex(dim, METRICS[manifest.index.metric])
+    index = AnnoyIndex(vectors.shape[1], METRICS[manifest.index.metric])
     try:
         index.load(str(index_path))
     except OSError as error:
         raise ReleaseError(f"{index_path}: cannot be loaded: {error}") from error
     _expect_count(index_path, "items", index.get_n_items(), manifest.num_trained_movies)
-    scan_dims = min(calibration.scan_dims or dim, dim)
-    leading = np.ascontiguousarray(vectors[:, :scan_dims]) if scan_dims < dim else vectors
+    leading = leading_components(vectors, calibration.scan_dims)
     return IndexedVectors(vectors, index, leading, calibration.scan_candidates, manifest.index.recall_k)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
+from protos.release.v1.search import nearest
 from recommender_service.checks import check_id, check_key, check_limit, excluded_rows, qualifying_mask
 from recommender_service.errors import InvalidArgument, UnknownMovie
-from recommender_service.ranking import most_popular, nearest
+from recommender_service.ranking import most_popular
 from recommender_service.release import Release
 
 MOVIES = api.SimilarMoviesResponse.MOVIES_FIELD_NUMBER

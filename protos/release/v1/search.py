@@ -1,0 +1,144 @@
+"""How a release is searched for the movies nearest to a vector.
+
+The recommender answers with this code. The trainer calibrates and measures with it, so its figures hold for the answers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from annoy import AnnoyIndex
+
+from protos.release.v1.effort import index_is_worthwhile, scan_depth, search_effort
+
+FEW_QUALIFY = 0.2  # below this share of the movies, copying their vectors costs less than a scan of all
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How thoroughly one kind of query is searched for, as calibrated for lists of `recall_k` movies.
+
+    uses_index: whether the index is searched, with `search_k`, where that is worthwhile; if not, vectors are scanned.
+    """
+
+    uses_index: bool
+    search_k: int
+
+
+@dataclass(frozen=True)
+class IndexedVectors:
+    """A vector for each trained movie, and the two ways to find the nearest ones.
+
+    vectors: float32[num_trained_movies, any], rows of unit length.
+    index: Annoy over the same rows.
+    leading: float32[num_trained_movies, scan_dims], the leading components of the vectors, which a scan looks at first.
+    scan_candidates: how many movies a scan then scores by their whole vectors, for a list of `recall_k`.
+    """
+
+    vectors: np.ndarray
+    index: AnnoyIndex
+    leading: np.ndarray
+    scan_candidates: int
+    recall_k: int
+
+
+def leading_components(vectors: np.ndarray, scan_dims: int) -> np.ndarray:
+    """float32[n, scan_dims], contiguous; the vectors themselves if they have no more components or `scan_dims` is 0."""
+    if not 0 < scan_dims < vectors.shape[1]:
+        return vectors
+    return np.ascontiguousarray(vectors[:, :scan_dims])
+
+
+def nearest(
+    movies: IndexedVectors,
+    effort: Effort,
+    query: np.ndarray,
+    limit: int,
+    excluded_rows: np.ndarray,
+    qualifying: np.ndarray | None = None,
+) -> tuple[list[int], np.ndarray]:
+    """The trained movies nearest to a vector that qualify and are not excluded, nearest first.
+
+    query: float32[dim of the movies' vectors], unit length.
+    excluded_rows: int, in any order, perhaps with repetitions.
+    qualifying: bool[num_movies]; None lets all movies qualify.
+    Returns (rows, float32 cosines) of `limit` movies, or of all that are left if they are fewer.
+
+    The index is searched with an effort in proportion to the length of the list. Where that would cost much more than a
+    scan, or does not find enough movies, vectors are scanned instead.
+    """
+    num_qualifying = len(movies.vectors)
+    if qualifying is not None:
+        qualifying = qualifying[: len(movies.vectors)]
+        num_qualifying = int(np.count_nonzero(qualifying))
+        if num_qualifying < FEW_QUALIFY * len(movies.vectors):
+            return _score_few(movies.vectors, query, limit, excluded_rows, qualifying)
+    if effort.uses_index:
+        rows = _search(movies, effort.search_k, query, limit, excluded_rows, qualifying, num_qualifying)
+        if rows is not None:
+            return rows, movies.vectors[rows] @ query
+    return _scan(movies, query, limit, excluded_rows, qualifying)
+
+
+def _search(
+    movies: IndexedVectors,
+    search_k: int,
+    query: np.ndarray,
+    limit: int,
+    excluded_rows: np.ndarray,
+    qualifying: np.ndarray | None,
+    num_qualifying: int,
+) -> list[int] | None:
+    """Search the index. Returns None if a scan would cost much less, or if the index does not find `limit` movies."""
+    num_movies = len(movies.vectors)
+    share = num_qualifying / num_movies
+    candidates = limit + len(excluded_rows)  # enough, even if the excluded movies are nearest
+    if qualifying is not None:
+        # Movies that qualify are spread by chance over the neighbours: three standard deviations more are asked for.
+        candidates = math.ceil((candidates + 3 * math.sqrt(candidates)) / share)
+    effort = search_effort(search_k, movies.recall_k, limit / share, candidates)
+    if not index_is_worthwhile(effort, num_movies, movies.leading.shape[1]):
+        return None
+    found = movies.index.get_nns_by_vector(query.tolist(), candidates, effort)
+    excluded = set(excluded_rows.tolist())
+    if qualifying is None:
+        rows = [row for row in found if row not in excluded][:limit]
+    else:
+        rows = [row for row in found if qualifying[row] and row not in excluded][:limit]
+    return rows if len(rows) == limit else None
+
+
+def _scan(
+    movies: IndexedVectors, query: np.ndarray, limit: int, excluded_rows: np.ndarray, qualifying: np.ndarray | None
+) -> tuple[list[int], np.ndarray]:
+    """Score all movies by their leading components, and the best of them by their whole vectors."""
+    num_movies, scan_dims = movies.leading.shape
+    scores = movies.leading @ query[:scan_dims]  # float32[num_movies]
+    scores[excluded_rows[excluded_rows < num_movies]] = -np.inf
+    if qualifying is not None:
+        scores[~qualifying] = -np.inf
+    depth = min(scan_depth(movies.scan_candidates, movies.recall_k, limit), num_movies)
+    rows = np.argpartition(scores, num_movies - depth)[num_movies - depth :]
+    rows = rows[scores[rows] > -np.inf]
+    exact = scores[rows] if scan_dims == len(query) else movies.vectors[rows] @ query
+    return _best(rows, exact, limit)
+
+
+def _score_few(
+    vectors: np.ndarray, query: np.ndarray, limit: int, excluded_rows: np.ndarray, qualifying: np.ndarray
+) -> tuple[list[int], np.ndarray]:
+    """Score the movies that qualify by their whole vectors; exact."""
+    rows = np.flatnonzero(qualifying)
+    rows = rows[~np.isin(rows, excluded_rows)]
+    return _best(rows, vectors[rows] @ query, limit)
+
+
+def _best(rows: np.ndarray, scores: np.ndarray, limit: int) -> tuple[list[int], np.ndarray]:
+    """Return the `limit` rows with the highest scores and these scores, best first, equal scores in order of rows."""
+    if limit < len(rows):
+        best = np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
+        rows, scores = rows[best], scores[best]
+    order = np.lexsort((rows, -scores))
+    return rows[order].tolist(), scores[order]
