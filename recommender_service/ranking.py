@@ -92,7 +92,7 @@ def _search(
 
 
 def _scan(vectors: np.ndarray, query: np.ndarray, limit: int, removed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Score every movie that is not removed; exact."""
+    """Score every movie that is not removed, and return the rows and scores of the `limit` best. This is exact."""
     rows = np.flatnonzero(~removed)
     if 2 * len(rows) < len(vectors):
         return _best(rows, vectors[rows] @ query, limit)
