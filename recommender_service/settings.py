@@ -74,7 +74,7 @@ class Settings:
     """While the model server cannot be asked, Recommend answers from the liked movies alone (true) or fails (false)."""
 
     user_cache_size: int = 10_000
-    """How many embeddings to keep of known users, and as many of fold-ins, at four bytes per dimension. 0 keeps none."""
+    """How many embeddings of known users to keep, and as many of fold-ins; four bytes per dimension. 0 keeps none."""
 
     max_concurrent_calls: int = 256
     """Most calls in progress; nearly all of them wait for the model server. Further calls get RESOURCE_EXHAUSTED."""
