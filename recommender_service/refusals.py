@@ -17,7 +17,10 @@ RECONSIDER_S = 30.0  # the model server may have been repaired although the rele
 
 @dataclass(frozen=True)
 class _Refusal:
-    """manifest: its fingerprint when the release was refused.  reconsider_at: monotonic seconds."""
+    """Why and when a release was refused.
+
+    manifest: the fingerprint it had.  reconsider_at: monotonic seconds.
+    """
 
     manifest: tuple[int, int]
     reason: str

@@ -24,7 +24,7 @@ from recommender_service.user_embeddings.source import UserEmbeddings
 from recommender_service.watcher import ActiveRelease, ReleaseWatcher
 
 MAX_BATCH = 100
-MAX_BATCH_MOVIES = 10_000  # with reasons they take 3 MB of the 4 MB that clients accept by default
+MAX_BATCH_MOVIES = 10_000  # with reasons, so many nearly fill the largest answer that clients accept by default
 MAX_QUERY = 200  # characters
 
 RESULTS = api.BatchRecommendResponse.RESULTS_FIELD_NUMBER
@@ -35,7 +35,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class RecommenderServicer:
-    """recommender.v1.RecommenderService. Every method returns its response encoded."""
+    """Answers the calls of recommender.v1.RecommenderService from the active release; responses are encoded already."""
 
     def __init__(self, watcher: ReleaseWatcher, degraded_answers: bool) -> None:
         self._watcher = watcher

@@ -1,4 +1,4 @@
-"""The answer to GetServingStatus."""
+"""Builds the answer to GetServingStatus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def serving_status(
     model_server: api.ModelServerStatus,
     uptime_s: float,
 ) -> api.GetServingStatusResponse:
-    """active: the manifest of the active release.  waiting_for: told only if no release is active."""
+    """Build the answer to GetServingStatus.
+
+    active: the manifest of the active release.  waiting_for: goes into the answer only if no release is active.
+    """
     response = api.GetServingStatusResponse(
         releases=[
             api.ReleaseStatus(release=version, state=state, reason=reason)

@@ -74,15 +74,15 @@ class Settings:
     """While the model server cannot be asked, Recommend answers from the liked movies alone (true) or fails (false)."""
 
     user_cache_size: int = 10_000
-    """User embeddings to keep in memory, four bytes per dimension each. 0 turns the cache off."""
+    """How many embeddings of known users to keep, and as many of fold-ins; four bytes per dimension. 0 keeps none."""
 
     max_concurrent_calls: int = 256
-    """Most calls that may be in progress, that is, wait for the model server. More get RESOURCE_EXHAUSTED."""
+    """Most calls in progress; nearly all of them wait for the model server. Further calls get RESOURCE_EXHAUSTED."""
 
     max_queued_calls: int = 64
-    """Most calls that may wait for the processor. Of more, gRPC refuses some, beyond twice as many all, with CANCELLED.
+    """Most calls that may wait for the processor. Of further calls, some get CANCELLED; beyond twice as many, all do.
 
-    It refuses them before Python sees them, which costs far less than a refusal by our own code.
+    gRPC refuses them before Python sees them, which costs far less than a refusal by our own code.
     """
 
     metrics_address: str = ""

@@ -1,4 +1,4 @@
-"""Finds movies by title, forgiving typos, accents, word order and missing words."""
+"""Finds movies by title, in spite of typos, missing accents, another order of words, and missing words."""
 
 from __future__ import annotations
 

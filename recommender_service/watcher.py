@@ -72,7 +72,7 @@ class ReleaseWatcher:
         return self.active.release.manifest if self.active is not None else None
 
     async def _look(self) -> None:
-        """Make the newest release that can be served active, and record what became of the others."""
+        """Make the newest release that can be served active, and record the state of the others."""
         releases = self._settings.releases_dir
         versions = await asyncio.to_thread(complete_versions, releases)
         states = dict.fromkeys(versions, (api.RELEASE_STATE_IDLE, ""))
@@ -113,7 +113,7 @@ class ReleaseWatcher:
         """Return once the release is active. Raises ReleaseError or NotYet if it cannot be served."""
         active = self._active_manifest()
         if active is not None and active.version == int(folder.name):
-            await self._probe.expect_available(active)  # without parsing it every second, which would hold up calls
+            await self._probe.expect_available(active)  # parsing it every second would delay calls
             return
         await self._probe.expect_available(await asyncio.to_thread(read_manifest, folder))
         release = await asyncio.to_thread(load_release, folder)

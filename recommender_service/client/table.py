@@ -69,7 +69,7 @@ def title_table(movies: Iterable[api.Movie]) -> str:
 
 
 def release_table(releases: Iterable[api.ReleaseStatus]) -> str:
-    """What became of each release, one per line."""
+    """The state of each release and the reason for it, one release per line."""
     rows = []
     for release in releases:
         state = api.ReleaseState.Name(release.state).removeprefix("RELEASE_STATE_")

@@ -105,5 +105,5 @@ def _figures(evaluation: Evaluation, hyperparameters: Hyperparameters) -> dict[s
             {"ranking": name, "metrics": scores.means, "standard_errors": scores.standard_errors}
             for name, scores in evaluation.scores.items()
         ],
-        "calibration": asdict(evaluation.calibration),
+        "calibrations": [asdict(calibration) for calibration in evaluation.calibrations],
     }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from trainer.evaluation.comparison import Entry, paired_difference
 from trainer.evaluation.evaluate import Evaluation
+from trainer.index.calibration import ANNOY, Calibration
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
@@ -16,11 +17,9 @@ def print_evaluation(evaluation: Evaluation) -> None:
         print(f"{ranking:<12}" + "".join(f"{scores.means[name]:>14.4f}" for name in names))
     errors = evaluation.scores["index"].standard_errors
     print(f"{'± (s. e.)':<12}" + "".join(f"{errors[name]:>14.4f}" for name in names if name in errors))
-    chosen = evaluation.calibration.chosen
-    print(
-        f"mean over {len(task.user_ids):,} users with {task.held_out.nnz:,} held-out positives; "
-        f"index: search_k {chosen.search_k:,}, recall {chosen.recall:.3f}, {chosen.latency_us:.0f} µs per query"
-    )
+    print(f"mean over {len(task.user_ids):,} users with {task.held_out.nnz:,} held-out positives")
+    for kind, calibration in zip(("users", "newcomers"), evaluation.calibrations, strict=False):
+        print(f"{kind} are answered through {_described(calibration)}")
     if not task.is_later:
         print("the test ratings are not later than the training ratings, so all ratings of a user count alike")
     if evaluation.num_unknown_users:
@@ -30,6 +29,17 @@ def print_evaluation(evaluation: Evaluation) -> None:
     if task.num_repeated:
         print(f"{task.num_repeated:,} test ratings were left out, because the training part has them too")
     print(flush=True)
+
+
+def _described(calibration: Calibration) -> str:
+    """Return the engine, its effort, and what was measured of it."""
+    chosen = calibration.chosen
+    if calibration.engine == ANNOY:
+        engine = f"the Annoy index, search_k {chosen.search_k:,}"
+    else:
+        engine = f"a scan of {chosen.scan_dims} components, {chosen.scan_candidates} movies ranked exactly"
+    losses = f"recall@20 {-calibration.recall_loss:+.1%}, ndcg@20 {-calibration.ndcg_loss:+.1%} against exact search"
+    return f"{engine}: recall@10 {chosen.recall:.3f}, {losses}, {chosen.latency_us:.0f} µs per query"
 
 
 def print_comparison(entries: Iterable[Entry], k: int) -> None:

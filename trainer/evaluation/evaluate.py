@@ -10,9 +10,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from protos.release.v1 import layout
+from trainer.evaluation.index_loss import calibration_queries
 from trainer.evaluation.task import HIT_RATE_K, Scores, Task
-from trainer.index.annoy_index import build_index, index_ranking
-from trainer.index.calibration import Calibration, calibrate_recommend
+from trainer.index.annoy_index import build_index, ranking
+from trainer.index.calibration import Calibration, calibrate, indexed
 from trainer.index.ranking import exact_ranking
 from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
@@ -24,7 +26,8 @@ class Evaluation:
 
     scores: by ranking: "popularity", "exact" (the model, exact search), "index" (the model through Annoy, as served).
     num_unknown_users: users without a positive in the training part; they get the popularity ranking.
-    calibration: of the index over the movies that were fitted on the training part.
+    calibrations: of the index over the movies that were fitted on the training part, for users and for newcomers; empty
+        if no user with held-out positives has an embedding.
     seconds: how long fitting and ranking took.
     """
 
@@ -32,7 +35,7 @@ class Evaluation:
     k: int
     scores: dict[str, Scores]
     num_unknown_users: int
-    calibration: Calibration
+    calibrations: list[Calibration]
     embeddings: Embeddings
     seconds: float
 
@@ -42,17 +45,18 @@ def evaluate(
     hyperparameters: Hyperparameters,
     k: int = 20,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
+    cheapest: bool = False,
 ) -> Evaluation:
-    """Fit on the task's training part and score the rankings of length k.  on_epoch: as for `fit`."""
+    """Fit on the task's training part and score the rankings of length k.
+
+    on_epoch: as for `fit`.  cheapest: as for `calibrate`.
+    """
     start = time.perf_counter()
     embeddings = _fit(task, hyperparameters, on_epoch)
     users, longest = task.of_users(embeddings.users), max(k, HIT_RATE_K)
     popular = task.popularity_ranking(longest)
     exact = exact_ranking(users, embeddings.movies, task.watched, longest)
-    with TemporaryDirectory() as scratch:
-        index = build_index(embeddings.movies, Path(scratch) / "movies.ann")
-        calibration = calibrate_recommend(index, embeddings, task.known)
-        found, _ = index_ranking(index, embeddings.movies, users, task.watched, longest, calibration.chosen.search_k)
+    calibrations, found = _through_index(task, embeddings, users, longest, cheapest)
     return Evaluation(
         task=task,
         k=k,
@@ -62,10 +66,28 @@ def evaluate(
             "index": task.scores(_popular_if_unknown(users, found, popular), k),
         },
         num_unknown_users=int((~users.any(axis=1)).sum()),
-        calibration=calibration,
+        calibrations=calibrations,
         embeddings=embeddings,
         seconds=time.perf_counter() - start,
     )
+
+
+def _through_index(
+    task: Task, embeddings: Embeddings, users: np.ndarray, k: int, cheapest: bool
+) -> tuple[list[Calibration], np.ndarray]:
+    """Calibrate an index, and return the calibrations and int32[num_users, k]: what it answers these users.
+
+    users: float32[num_users, d], zeros for users without an embedding.
+    """
+    movies = embeddings.movies
+    with TemporaryDirectory() as scratch:
+        index = build_index(movies, Path(scratch) / layout.EMBEDDINGS_INDEX)
+        calibrations = calibrate(movies, index, calibration_queries(task, embeddings), cheapest)
+        if not calibrations:
+            return [], np.full((len(users), k), -1, np.int32)
+        scan, effort = calibrations[0].scan, calibrations[0].effort
+        found, _ = ranking(indexed(movies, index, scan.scan_dims, scan.scan_candidates), effort, users, task.watched, k)
+    return calibrations, found
 
 
 def hyperparameters_for(task: Task, hyperparameters: Hyperparameters) -> Hyperparameters:

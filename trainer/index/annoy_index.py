@@ -1,4 +1,4 @@
-"""The Annoy index over movie embeddings, searched as the service searches it."""
+"""The Annoy index over movies' vectors, and rankings by it as the service makes them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 from annoy import AnnoyIndex
 from scipy import sparse
 
-from protos.release.v1.effort import search_effort
+from protos.release.v1.search import Effort, IndexedVectors, nearest
 
-NUM_TREES = 10  # for cosine-trained vectors a higher effort raises the recall, and more trees do not
+METRIC = "euclidean"  # ranks unit vectors like their cosine, and finds more than "angular" for the same effort
+NUM_TREES = 10  # a higher effort raises the recall more cheaply than more trees do
 SEED = 1
 RECALL_K = 10  # the length of list that efforts are calibrated for
 
 
 def build_index(movies: np.ndarray, path: Path) -> AnnoyIndex:
     """Write the index over movies float32[num_movies, d] to `path`; the same vectors give the same bytes."""
-    index = AnnoyIndex(movies.shape[1], "angular")
+    index = AnnoyIndex(movies.shape[1], METRIC)
     index.set_seed(SEED)
     for row, embedding in enumerate(movies):
         index.add_item(row, embedding)
@@ -27,29 +28,19 @@ def build_index(movies: np.ndarray, path: Path) -> AnnoyIndex:
     return index
 
 
-def index_ranking(
-    index: AnnoyIndex, movies: np.ndarray, queries: np.ndarray, exclude: sparse.csr_matrix, k: int, search_k: int
+def ranking(
+    movies: IndexedVectors, effort: Effort, queries: np.ndarray, exclude: sparse.csr_matrix, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (int32[num_queries, k] rows, nearest first, −1 where fewer were found; float64[num_queries] seconds).
+    """Return (int32[num_queries, k] rows, nearest first, −1 where fewer are left; float64[num_queries] seconds).
 
-    As in the service, Annoy is asked for k rows and as many more as are excluded, with the effort of `search_effort`.
-    Where that effort would inspect as many nodes as there are movies, all movies are scored instead.
-
-    movies: float32[num_movies, d], which the index was built from.  queries: float32[num_queries, d].
-    exclude: CSR[num_queries, num_movies].
+    queries: float32[num_queries, d].  exclude: CSR[num_queries, num_movies].
     """
     ranked = np.full((len(queries), k), -1, np.int32)
     seconds = np.zeros(len(queries))
     for i, query in enumerate(queries):
         excluded = exclude.indices[exclude.indptr[i] : exclude.indptr[i + 1]]
-        wanted = k + len(excluded)
-        effort = search_effort(search_k, RECALL_K, k, wanted)
         start = time.perf_counter()
-        if effort < len(movies):
-            rows = np.array(index.get_nns_by_vector(query, wanted, effort), np.int32)
-        else:
-            rows = np.argsort(-(movies @ query), kind="stable")[:wanted].astype(np.int32)
+        rows, _ = nearest(movies, effort, query, k, excluded)
         seconds[i] = time.perf_counter() - start
-        kept = rows[~np.isin(rows, excluded)][:k]
-        ranked[i, : len(kept)] = kept
+        ranked[i, : len(rows)] = rows
     return ranked, seconds

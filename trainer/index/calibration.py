@@ -1,101 +1,169 @@
-"""Calibration: the search effort at which an Annoy index finds almost what an exact scan finds."""
+"""Calibration: the cheapest way to search at which users lose almost nothing to an exact ranking."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from annoy import AnnoyIndex
 from scipy import sparse
 
-from trainer.data.interactions import Interactions, indicator
-from trainer.index.annoy_index import NUM_TREES, RECALL_K, SEED, index_ranking
+from protos.release.v1.search import Effort, IndexedVectors, leading_components
+from trainer.index.annoy_index import NUM_TREES, RECALL_K, ranking
 from trainer.index.ranking import exact_ranking
-from trainer.model.cosine_softmax import Embeddings
-from trainer.model.fold_in import fold_in, newcomer_temperatures
 
-TARGET_RECALL = 0.99
-MAX_FEW_LIKES = 5  # the most liked movies of a newcomer that the index is calibrated for
-MAX_QUERIES = 500  # of each kind, so that chance hardly moves the measured recall
-LOWEST_EFFORT, EFFORT_RATIO = 500, 1.5  # of the geometric grid of efforts
+TARGET_RECALL = 0.95  # of the index: it may miss every twentieth of the ten nearest, mostly the last of them
+TARGET_SCAN_RECALL = 0.99  # of scans, which also answer where the index does not suffice
+MAX_LOSS = 0.005  # share of recall@20 and ndcg@20 on the held-out part
+LOSS_K = 20
+LOWEST_EFFORT, EFFORT_RATIO = 200, 1.25  # of the geometric grid of efforts
+SCAN_DIMS, SCAN_CANDIDATES = (32, 64, 96, 128), (50, 100, 200)  # from the cheapest on
+MAX_TIMES_SLOWER = 3  # the index is preferred to a scan that is up to so many times faster
+ANNOY, SCAN = "annoy", "scan"
 
 
 @dataclass(frozen=True)
-class Effort:
-    """recall@RECALL_K and the median microseconds of a query at one search_k."""
+class Queries:
+    """Vectors to search with.
+
+    vectors: float32[num_queries, d].  exclude: CSR[num_queries, num_movies], not to be found.
+    losses: takes lists int32[num_queries, LOSS_K] and returns the shares of recall and of ndcg that they lose to exact
+        lists on a held-out part; None if there is none.
+    """
+
+    vectors: np.ndarray
+    exclude: sparse.csr_matrix
+    losses: Callable[[np.ndarray], tuple[float, float]] | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to search, and what was measured of it: recall@RECALL_K and the median microseconds of a query.
+
+    search_k: of the index, 0 for a scan.  scan_dims, scan_candidates: of a scan, 0 for the index.
+    """
 
     search_k: int
+    scan_dims: int
+    scan_candidates: int
     recall: float
     latency_us: float
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """chosen: the lowest effort that reached TARGET_RECALL, or the highest if none did.
-    curve: every effort that was measured, in ascending order."""
+    """How one kind of query is searched for.
 
-    chosen: Effort
-    curve: list[Effort]
-
-
-def calibrate_recommend(index: AnnoyIndex, embeddings: Embeddings, known: Interactions) -> Calibration:
-    """Calibrate for finding the nearest unwatched movies, for users of the release and for newcomers.
-
-    Newcomers with few likes lie farther from the average movie, so their neighbours are harder to find. The result is
-    the calibration with the higher effort of the two.
+    engine: ANNOY or SCAN.  index, scan: the cheapest setting of each that is good enough, or else the best.
+    curve: every setting that was measured.
+    recall_loss, ndcg_loss: of the engine, as shares of the exact figures on a held-out part; 0 without one.
     """
-    rng = np.random.default_rng(SEED)
-    with_likes = np.flatnonzero(embeddings.users.any(axis=1))
-    users = rng.choice(with_likes, min(MAX_QUERIES, len(with_likes)), replace=False)
-    of_users = _calibrate(index, embeddings.users[users], embeddings.movies, known.watched_trained[users])
-    newcomers = _newcomers(known.positives[users], rng)
-    folded = fold_in(newcomers, embeddings.movies, newcomer_temperatures(embeddings.temperature, newcomers))
-    of_newcomers = _calibrate(index, folded, embeddings.movies, newcomers)
-    return max(of_users, of_newcomers, key=lambda calibration: calibration.chosen.search_k)
+
+    engine: str
+    index: Setting
+    scan: Setting
+    curve: list[Setting]
+    recall_loss: float
+    ndcg_loss: float
+
+    @property
+    def chosen(self) -> Setting:
+        return self.index if self.engine == ANNOY else self.scan
+
+    @property
+    def effort(self) -> Effort:
+        return Effort(self.engine == ANNOY, self.index.search_k)
 
 
-def calibrate_similar_movies(index: AnnoyIndex, vectors: np.ndarray, known: Interactions) -> Calibration:
-    """Calibrate for finding the nearest other movies. A movie is drawn with a chance proportional to its likes.
+def indexed(vectors: np.ndarray, index: AnnoyIndex, scan_dims: int, scan_candidates: int) -> IndexedVectors:
+    """vectors: float32[num_movies, d], which the index was built from."""
+    return IndexedVectors(vectors, index, leading_components(vectors, scan_dims), scan_candidates, RECALL_K)
 
-    vectors: float32[num_trained_movies, s], which the index was built from.
+
+def calibrate(
+    vectors: np.ndarray,
+    index: AnnoyIndex,
+    kinds: Sequence[Queries],
+    cheapest: bool,
+    lowest_efforts: Sequence[int] | None = None,
+) -> list[Calibration]:
+    """Calibrate for each kind of query. They share the setting of scans, which is good enough for all of them.
+
+    vectors: float32[num_movies, d], unit rows, which the index was built from.
+    cheapest: choose the faster engine; if false, the index unless it is over MAX_TIMES_SLOWER times slower.
+    lowest_efforts: search_k to begin with for each kind, because less was too little on a held-out part.
     """
-    rng = np.random.default_rng(SEED)
-    num_movies = len(vectors)
-    share_of_likes = known.popularity[:num_movies] / known.popularity.sum()
-    movies = rng.choice(num_movies, min(MAX_QUERIES, num_movies), replace=False, p=share_of_likes)
-    itself = indicator(np.arange(len(movies)), movies, (len(movies), num_movies))
-    return _calibrate(index, vectors[movies], vectors, itself)
+    exact = [exact_ranking(queries.vectors, vectors, queries.exclude, RECALL_K) for queries in kinds]
+    scans = _calibrate_scan(vectors, index, kinds, exact)
+    movies = indexed(vectors, index, scans[-1][0].scan_dims, scans[-1][0].scan_candidates)
+    lowest = lowest_efforts or [LOWEST_EFFORT] * len(kinds)
+    calibrations = []
+    for number, (queries, nearest_rows, least) in enumerate(zip(kinds, exact, lowest, strict=True)):
+        of_index = _calibrate_index(movies, queries, nearest_rows, least)
+        scan_curve = [settings[number] for settings in scans]
+        times_slower = of_index[-1].latency_us / scan_curve[-1].latency_us
+        is_good = of_index[-1].recall >= TARGET_RECALL
+        engine = ANNOY if is_good and times_slower <= (1 if cheapest else MAX_TIMES_SLOWER) else SCAN
+        calibration = Calibration(engine, of_index[-1], scan_curve[-1], [*of_index, *scan_curve], 0.0, 0.0)
+        if queries.losses is not None:
+            found, _ = ranking(movies, calibration.effort, queries.vectors, queries.exclude, LOSS_K)
+            recall_loss, ndcg_loss = queries.losses(found)
+            calibration = replace(calibration, recall_loss=recall_loss, ndcg_loss=ndcg_loss)
+        calibrations.append(calibration)
+    return calibrations
 
 
-def _newcomers(positives: sparse.csr_matrix, rng: np.random.Generator) -> sparse.csr_matrix:
-    """Draw a few likes of each user: 1 for the first user, 2 for the second, up to MAX_FEW_LIKES, then 1 again.
-
-    positives: CSR float32[num_users, num_movies], with a like for every user. The result has the same shape.
-    """
-    liked_rows = np.split(positives.indices, positives.indptr[1:-1])
-    few = [rng.choice(rows, min(len(rows), 1 + i % MAX_FEW_LIKES), replace=False) for i, rows in enumerate(liked_rows)]
-    return indicator(np.repeat(np.arange(len(few)), list(map(len, few))), np.concatenate(few), positives.shape)
-
-
-def _calibrate(index: AnnoyIndex, queries: np.ndarray, movies: np.ndarray, exclude: sparse.csr_matrix) -> Calibration:
-    """Raise the effort until TARGET_RECALL is reached.
-
-    queries: float32[num_queries, d].  movies: float32[num_movies, d].  exclude: CSR[num_queries, num_movies].
-    """
-    exact = exact_ranking(queries, movies, exclude, RECALL_K)
-    curve: list[Effort] = []
-    for search_k in _efforts(len(movies)):
-        found, seconds = index_ranking(index, movies, queries, exclude, RECALL_K, search_k)
-        curve.append(Effort(search_k, _recall(found, exact), float(np.median(seconds)) * 1e6))
-        if curve[-1].recall >= TARGET_RECALL:
+def _calibrate_scan(
+    vectors: np.ndarray, index: AnnoyIndex, kinds: Sequence[Queries], exact: Sequence[np.ndarray]
+) -> list[list[Setting]]:
+    """Return the settings that were measured, one for each kind; the last ones are good enough for all kinds."""
+    dim = vectors.shape[1]
+    measured = []
+    grid = itertools.product((dims for dims in SCAN_DIMS if dims < dim), SCAN_CANDIDATES)
+    for scan_dims, candidates in (*grid, (dim, RECALL_K)):  # the last is an exact scan
+        movies, scan = indexed(vectors, index, scan_dims, candidates), Effort(uses_index=False, search_k=0)
+        settings = []
+        for queries, nearest_rows in zip(kinds, exact, strict=True):
+            recall, latency_us = _measure(movies, scan, queries, nearest_rows)
+            settings.append(Setting(0, scan_dims, candidates, recall, latency_us))
+        measured.append(settings)
+        if all(setting.recall >= TARGET_SCAN_RECALL for setting in settings):
             break
-    return Calibration(curve[-1], curve)
+    return measured
 
 
-def _efforts(num_movies: int) -> Iterator[int]:
+def _calibrate_index(movies: IndexedVectors, queries: Queries, nearest_rows: np.ndarray, least: int) -> list[Setting]:
+    """Raise the effort until the index is good enough; return every setting that was measured."""
+    curve: list[Setting] = []
+    for search_k in _efforts(len(movies.vectors), least):
+        effort = Effort(uses_index=True, search_k=search_k)
+        recall, latency_us = _measure(movies, effort, queries, nearest_rows)
+        curve.append(Setting(search_k, 0, 0, recall, latency_us))
+        if recall >= TARGET_RECALL and _loses_little(movies, effort, queries):
+            break
+    return curve
+
+
+def _measure(
+    movies: IndexedVectors, effort: Effort, queries: Queries, nearest_rows: np.ndarray
+) -> tuple[float, float]:
+    """Return (recall@RECALL_K, median microseconds of a query)."""
+    found, seconds = ranking(movies, effort, queries.vectors, queries.exclude, RECALL_K)
+    return _recall(found, nearest_rows), float(np.median(seconds)) * 1e6
+
+
+def _loses_little(movies: IndexedVectors, effort: Effort, queries: Queries) -> bool:
+    if queries.losses is None:
+        return True
+    found, _ = ranking(movies, effort, queries.vectors, queries.exclude, LOSS_K)
+    return max(queries.losses(found)) <= MAX_LOSS
+
+
+def _efforts(num_movies: int, least: int) -> Iterator[int]:
     """Yield a geometric grid whose last value visits every leaf of every tree."""
-    search_k = LOWEST_EFFORT
+    search_k = least
     while search_k < num_movies * NUM_TREES:
         yield search_k
         search_k = int(search_k * EFFORT_RATIO)

@@ -20,7 +20,7 @@ from trainer.data.interactions import Interactions
 from trainer.model.fold_in import fold_in, user_temperatures
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.tensorflow_quietly import keras, tf
-from trainer.model.vectors import unit_rows
+from trainer.model.vectors import principal_axes, unit_rows
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,16 @@ def fit(
 ) -> Embeddings:
     """Fit the movies, then fold in the users; the same seed gives the same embeddings.
 
+    Both are rotated so that their leading components tell most: see `principal_axes`.
+
     on_epoch: called after each pass over the users with the epoch's number, from 1, and the mean loss per liked movie.
     """
     temperature = hyperparameters.temperature_for(known.num_trained_movies)
     movies = _fit_movies(known.history(0.0, hyperparameters.watched_weight), temperature, hyperparameters, on_epoch)
     history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
     users = fold_in(history, movies, user_temperatures(temperature, history))
-    return Embeddings(users, movies, temperature)
+    axes = principal_axes(movies)
+    return Embeddings(unit_rows(users @ axes), unit_rows(movies @ axes), temperature)
 
 
 def _fit_movies(

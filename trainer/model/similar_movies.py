@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from protos.release.v1.layout import GENRE_SEPARATOR
-from trainer.model.vectors import unit_rows
+from trainer.model.vectors import principal_axes, unit_rows
 
 GENRES_WEIGHT, YEAR_WEIGHT = 0.3, 0.2  # the learned part has weight 1
 FIRST_YEAR, LAST_YEAR, YEARS_BETWEEN = 1900, 2040, 5  # the grid of points that describe a year
@@ -29,7 +29,8 @@ def similar_movie_vectors(movies: np.ndarray, table: pd.DataFrame) -> np.ndarray
     centred = unit_rows(movies - movies.mean(axis=0))
     learned = np.vstack([centred, np.zeros((len(table) - len(movies), movies.shape[1]))])
     parts = [learned, GENRES_WEIGHT * _genres(table["genres"]), YEAR_WEIGHT * _years(table["year"].to_numpy())]
-    return unit_rows(np.hstack(parts)).astype(np.float32)
+    vectors = unit_rows(np.hstack(parts)).astype(np.float32)
+    return unit_rows(vectors @ principal_axes(vectors))
 
 
 def _genres(listed: pd.Series) -> np.ndarray:

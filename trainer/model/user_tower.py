@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from protos.release.v1.layout import FOLD_IN, FOLD_IN_PADDING, LOOK_UP, USER_EMBEDDING, Signature
+from protos.release.v1.layout import CURRENT, FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from trainer.model.fold_in import STEP_SIZE, STEPS, newcomer_factor
 from trainer.model.tensorflow_quietly import tf
 
@@ -55,7 +55,7 @@ class UserTower(tf.Module):
         """Return the embedding float32[B, d] of somebody who likes these movies; zeros for a row without a known id.
 
         It computes what trainer.model.fold_in does with newcomer_temperatures and equal weights. Unknown ids are
-        ignored.  movie_id: int64[B, L], rows filled up with FOLD_IN_PADDING.
+        ignored.  movie_id: int64[B, L], rows filled up with CURRENT.fold_in_padding.
         """
         # The variable is read once, because after a lookup in the variable itself TensorFlow copies all of it at every
         # later read, which takes most of the time of a call.
@@ -119,7 +119,7 @@ def _warmup_requests(
     batches = [[by_length[round(quantile * (len(by_length) - 1))]] for quantile in SINGLE_FOLD_INS]
     batches.append([histories[number] for number in rng.integers(len(histories), size=FOLD_IN_BATCH)])
     for batch in batches:
-        movie_ids = np.full((len(batch), max(map(len, batch))), FOLD_IN_PADDING, np.int64)
+        movie_ids = np.full((len(batch), max(map(len, batch))), CURRENT.fold_in_padding, np.int64)
         for row, history in zip(movie_ids, batch, strict=True):
             row[: len(history)] = history
         requests.append(_request(model_name, FOLD_IN, movie_ids))

@@ -11,3 +11,17 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Scale each row to length 1; rows of zeros stay zeros.  float[n, d] → float[n, d] of the same dtype."""
     unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY)
     return unit
+
+
+def principal_axes(vectors: np.ndarray) -> np.ndarray:
+    """Return the axes along which vectors vary most, float32[d, d], orthonormal columns in descending order of variance.
+
+    They are the eigenvectors of vectorsᵀ·vectors. `vectors @ axes` has the same dot products as `vectors`, and most of
+    them in its leading components.  vectors: float32[n, d].
+    """
+    _, axes = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors)  # ascending
+    axes = axes[:, ::-1]
+    largest = np.abs(axes).argmax(axis=0)
+    axes = axes * np.sign(axes[largest, np.arange(axes.shape[1])])  # an eigenvector's sign is arbitrary; this one is not
+    result: np.ndarray = axes.astype(np.float32)
+    return result

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from annoy import AnnoyIndex
 
 from protos.release.v1 import layout
 from trainer.data.interactions import Interactions, rows_of
 from trainer.index.annoy_index import build_index
-from trainer.index.calibration import Calibration, calibrate_recommend, calibrate_similar_movies
+from trainer.index.calibration import Calibration, calibrate, indexed
+from trainer.index.queries import of_movies, of_newcomers, of_users, some_users
+from trainer.index.similar_lists import similar_lists
 from trainer.model.similar_movies import similar_movie_vectors
 from trainer.model.user_tower import UserTower, save_user_tower
 from trainer.release.fitted import Fitted
@@ -21,9 +25,10 @@ NUM_HISTORIES = 500  # users whose likes warm-up requests are drawn from
 
 @dataclass(frozen=True)
 class Calibrations:
-    """The calibrations of the two indexes, by the call that searches them."""
+    """How the vectors are searched, by the kind of query."""
 
     recommend: Calibration
+    newcomers: Calibration
     similar_movies: Calibration
 
 
@@ -36,24 +41,60 @@ def write_model(fitted: Fitted, folder: Path) -> None:
 
 
 def write_files(fitted: Fitted, folder: Path) -> Calibrations:
-    """Write every file of the release but the manifest, and return how its indexes are calibrated."""
+    """Write every file of the release but the manifest, and return how its vectors are searched."""
     known, embeddings, watched = fitted.known, fitted.embeddings, fitted.known.watched
-    index = build_index(embeddings.movies, folder / layout.EMBEDDINGS_INDEX)
-    np.save(folder / layout.EMBEDDINGS, embeddings.movies)
     table = _movie_table(fitted)
-    similar = similar_movie_vectors(embeddings.movies, table)
-    similar_trained = similar[: known.num_trained_movies]
-    similar_index = build_index(similar_trained, folder / layout.SIMILAR_MOVIES_INDEX)
-    np.save(folder / layout.SIMILAR_MOVIES, similar)
-    table.to_csv(folder / layout.MOVIES, index=False, encoding="utf-8", lineterminator="\n")
+    np.save(folder / layout.EMBEDDINGS, embeddings.movies)
+    recommend, newcomers = _calibrated(fitted, build_index(embeddings.movies, folder / layout.EMBEDDINGS_INDEX))
+    similar_movies = _write_similar_movies(similar_movie_vectors(embeddings.movies, table), fitted, folder)
+    table.to_csv(
+        folder / layout.MOVIES, index=False, encoding="utf-8", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
+    )
     np.save(folder / layout.USER_IDS, known.user_ids)
+    keys, ids = (fitted.user_keys.keys, fitted.user_keys.ids) if fitted.user_keys else ([], [])
+    in_bytes = np.array([key.encode("utf-8") for key in keys], np.bytes_)
+    order = np.argsort(in_bytes)
+    np.save(folder / layout.USER_KEYS, in_bytes[order])
+    np.save(folder / layout.USER_KEYS_IDS, np.array(ids, np.int64)[order])
     np.save(folder / layout.WATCHED_INDPTR, watched.indptr.astype(np.int64))
     np.save(folder / layout.WATCHED_ROWS, watched.indices.astype(np.int32))
     np.save(folder / layout.WATCHED_POSITIVE, known.liked)
-    return Calibrations(
-        recommend=calibrate_recommend(index, embeddings, known),
-        similar_movies=calibrate_similar_movies(similar_index, similar_trained, known),
-    )
+    return Calibrations(recommend, newcomers, similar_movies)
+
+
+def _calibrated(fitted: Fitted, index: AnnoyIndex) -> list[Calibration]:
+    """Return the calibrations for users and for newcomers.
+
+    Efforts begin with those that sufficed on the held-out part; what these lose there is kept with them.
+    """
+    known, embeddings = fitted.known, fitted.embeddings
+    evaluated = fitted.evaluation.calibrations if fitted.evaluation is not None else []
+    users = some_users(embeddings)
+    kinds = [of_users(embeddings, known, users), of_newcomers(embeddings, known, users)]
+    lowest_efforts = [calibration.index.search_k for calibration in evaluated] or None
+    calibrations = calibrate(embeddings.movies, index, kinds, fitted.cheapest, lowest_efforts)
+    return [
+        replace(calibration, recall_loss=before.recall_loss, ndcg_loss=before.ndcg_loss) if before else calibration
+        for calibration, before in zip(calibrations, evaluated or [None, None], strict=True)
+    ]
+
+
+def _write_similar_movies(vectors: np.ndarray, fitted: Fitted, folder: Path) -> Calibration:
+    """Write the vectors, their index and each movie's list, and return how the index is searched.
+
+    vectors: float32[num_movies, s].
+    """
+    num_trained = fitted.known.num_trained_movies
+    trained = vectors[:num_trained]
+    np.save(folder / layout.SIMILAR_MOVIES, vectors)
+    index = build_index(trained, folder / layout.SIMILAR_MOVIES_INDEX)
+    queries = of_movies(trained, fitted.known.popularity[:num_trained])
+    (calibration,) = calibrate(trained, index, [queries], fitted.cheapest)
+    movies = indexed(trained, index, calibration.scan.scan_dims, calibration.scan.scan_candidates)
+    rows, cosines = similar_lists(vectors, movies, calibration.effort)
+    np.save(folder / layout.SIMILAR_ROWS, rows)
+    np.save(folder / layout.SIMILAR_COSINES, cosines)
+    return calibration
 
 
 def _some_histories(known: Interactions) -> list[np.ndarray]:
@@ -68,4 +109,5 @@ def _movie_table(fitted: Fitted) -> pd.DataFrame:
     """Return the table of movies.csv, in row order."""
     movies = fitted.dataset.movies
     table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), fitted.known.movie_ids)]
-    return table.assign(popularity=fitted.known.popularity)[list(layout.MOVIE_COLUMNS)]
+    keys = fitted.movie_keys.of(fitted.known.movie_ids) if fitted.movie_keys else ""
+    return table.assign(popularity=fitted.known.popularity, key=keys)[list(layout.CURRENT.movie_columns)]

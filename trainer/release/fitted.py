@@ -10,6 +10,7 @@ from trainer.data.interactions import Interactions
 from trainer.evaluation.evaluate import Evaluation
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.hyperparameters import Hyperparameters
+from trainer.release.keys import Keys
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Fitted:
     known: all ratings, with a row for every movie of the data set, rated or not.
     embeddings: fitted on `known`.
     evaluation: of the same hyperparameters on a split of the data set; None if nothing was evaluated.
+    user_keys, movie_keys: the keys of the ids; None where ids are numbers.
+    cheapest: whether the fastest engine searches, or the Annoy index wherever it is nearly as fast.
     forced_despite: the reasons not to publish it, if it is published all the same.
     """
 
@@ -28,3 +31,6 @@ class Fitted:
     hyperparameters: Hyperparameters
     evaluation: Evaluation | None
     forced_despite: Sequence[str] = ()
+    user_keys: Keys | None = None
+    movie_keys: Keys | None = None
+    cheapest: bool = False

@@ -11,12 +11,27 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 FOLDER = "keys"
 USERS, MOVIES = "users.txt", "movies.txt"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Text keys and their ids.  keys: object[n] of str, ascending.  ids: int64[n], of each key."""
+
+    keys: np.ndarray
+    ids: np.ndarray
+
+    def of(self, ids: np.ndarray) -> np.ndarray:
+        """object[len(ids)] of str: the key of each id.  ids: int64, all of them known."""
+        order = np.argsort(self.ids)
+        keys: np.ndarray = self.keys[order[np.searchsorted(self.ids, ids, sorter=order)]]
+        return keys
 
 
 class KeyTableError(ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +12,20 @@ from google.protobuf import json_format
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
 from trainer.evaluation.evaluate import Evaluation
-from trainer.index.annoy_index import NUM_TREES, RECALL_K
+from trainer.index.annoy_index import METRIC, NUM_TREES, RECALL_K
 from trainer.index.calibration import TARGET_RECALL, Calibration
 from trainer.release.catalogue import REPORTS
 from trainer.release.files import Calibrations
 from trainer.release.fitted import Fitted
 
 NUM_PROBES = 5
-UNKNOWN_USER = 0  # no data set has this user id
+UNKNOWN_USER = -1  # ids are 0 or more
 
 
 def write_manifest(fitted: Fitted, version: int, calibrations: Calibrations, folder: Path) -> None:
     """Write the manifest of a release whose other files are in `folder` already."""
     manifest = pb.Manifest(
-        format_version=layout.FORMAT_VERSION,
+        format_version=layout.CURRENT.version,
         model_name=layout.MODEL_NAME,
         version=version,
         embedding_dim=fitted.embeddings.movies.shape[1],
@@ -40,7 +41,9 @@ def write_manifest(fitted: Fitted, version: int, calibrations: Calibrations, fol
             num_trees=NUM_TREES,
             recall_k=RECALL_K,
             target_recall=TARGET_RECALL,
+            metric=METRIC,
             recommend=_calibration(calibrations.recommend),
+            newcomers=_calibration(calibrations.newcomers),
             similar_movies=_calibration(calibrations.similar_movies),
         ),
         evaluations=_evaluations(fitted.evaluation),
@@ -48,6 +51,8 @@ def write_manifest(fitted: Fitted, version: int, calibrations: Calibrations, fol
         probes=_probes(fitted.known.user_ids, fitted.embeddings.users),
         forced_despite=fitted.forced_despite,
         report=f"{REPORTS}/{version}.html",
+        users_have_keys=fitted.user_keys is not None,
+        movies_have_keys=fitted.movie_keys is not None,
     )
     (folder / layout.MANIFEST).write_text(
         json_format.MessageToJson(manifest, preserving_proto_field_name=True, indent=1) + "\n", encoding="utf-8"
@@ -85,9 +90,14 @@ def _evaluations(evaluation: Evaluation | None) -> list[pb.Evaluation]:
 
 def _calibration(calibration: Calibration) -> pb.Calibration:
     return pb.Calibration(
-        search_k=calibration.chosen.search_k,
+        engine=calibration.engine,
+        search_k=calibration.index.search_k,
+        scan_dims=calibration.scan.scan_dims,
+        scan_candidates=calibration.scan.scan_candidates,
         recall=calibration.chosen.recall,
-        curve=[pb.CurvePoint(search_k=e.search_k, recall=e.recall, latency_us=e.latency_us) for e in calibration.curve],
+        recall_loss=calibration.recall_loss,
+        ndcg_loss=calibration.ndcg_loss,
+        curve=[pb.CurvePoint(**asdict(setting)) for setting in calibration.curve],
     )
 
 

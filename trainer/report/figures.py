@@ -61,20 +61,32 @@ def index_curves(calibrations: Mapping[str, pb.Calibration]) -> Figure:
     """Draw the recall against the time of a query, with a larger point at the chosen effort."""
     figure = Figure()
     for (name, calibration), color in zip(calibrations.items(), (BLUE, ORANGE), strict=True):
-        points = list(calibration.curve)
+        points = [point for point in calibration.curve if bool(point.search_k) == (calibration.engine != "scan")]
         figure.add_trace(
             Scatter(
                 x=[point.latency_us for point in points],
                 y=[point.recall for point in points],
-                text=[f"search_k {point.search_k:,}" for point in points],
+                text=[_setting(point) for point in points],
                 mode="lines+markers",
-                marker_size=[16 if point.search_k == calibration.search_k else 7 for point in points],
+                marker_size=[16 if _is_chosen(point, calibration) else 7 for point in points],
                 line_color=color,
                 name=name,
             )
         )
     figure.update_layout(xaxis_title="µs per query", yaxis_title="recall@10", showlegend=True)
     return _tidy(figure, 400, legend=True)
+
+
+def _is_chosen(point: pb.CurvePoint, calibration: pb.Calibration) -> bool:
+    if point.search_k:
+        return point.search_k == calibration.search_k
+    return (point.scan_dims, point.scan_candidates) == (calibration.scan_dims, calibration.scan_candidates)
+
+
+def _setting(point: pb.CurvePoint) -> str:
+    if point.search_k:
+        return f"search_k {point.search_k:,}"
+    return f"scan of {point.scan_dims} components, {point.scan_candidates} movies"
 
 
 def recommended_by_popularity(ranked: np.ndarray, num_likes: np.ndarray) -> Figure:

@@ -51,7 +51,7 @@ def write_report(release: LoadedRelease, artifacts: Path) -> Path:
 def _sections_on_quality(release: LoadedRelease, measured: Measurements) -> list[Section]:
     curves = [figures.losses(measured.losses), figures.recall_by_epochs(measured.recall_by_epochs, K)]
     index = release.manifest.index
-    calibrations = {"Recommend": index.recommend, "SimilarMovies": index.similar_movies}
+    calibrations = {"users": index.recommend, "newcomers": index.newcomers, "similar movies": index.similar_movies}
     return [
         Section("Data", tables.data_table(release), [figures.ratings(release.dataset.ratings)]),
         Section("Fit", "", curves),
