@@ -18,6 +18,7 @@ import numpy as np
 from rapidfuzz import fuzz, process
 
 from benchmarks.support import newest_release
+from protos.release.v1.layout import CURRENT
 from recommender_service.release_files import read_movies
 from recommender_service.title_index import TitleIndex
 
@@ -26,7 +27,7 @@ QUERIES, FIRST = 200, 3
 
 def main(argv: Sequence[str]) -> None:
     _, release = newest_release(argv, __doc__)
-    movies, likes = read_movies(release / "movies.csv")
+    movies, likes = read_movies(release / "movies.csv", CURRENT)
     titles = [movie.title for movie in movies]
     index = TitleIndex(titles, [movie.year for movie in movies], likes)
     lowered = [title.lower() for title in titles]

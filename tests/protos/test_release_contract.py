@@ -16,19 +16,19 @@ FILE_LINE = re.compile(r"^//   (\w+\.(?:csv|npy|ann)) ", re.MULTILINE)
 
 def test_manifest_describes_every_file_of_the_layout() -> None:
     """The table of files in manifest.proto lists each file that code reads and writes, and no other."""
-    assert sorted(FILE_LINE.findall(PROTO)) == sorted(layout.FILES)
+    assert sorted(FILE_LINE.findall(PROTO)) == sorted(layout.CURRENT.files)
 
 
 def test_manifest_names_the_current_format_version() -> None:
     """The comment of `format_version` ends with the number that the trainer writes."""
-    assert re.search(r"Now (\d+)\.\n  int32 format_version", PROTO)[1] == str(layout.FORMAT_VERSION)  # type: ignore[index]
+    assert re.search(r"Now (\d+)\.\n  int32 format_version", PROTO)[1] == str(layout.CURRENT.version)  # type: ignore[index]
 
 
 def test_manifest_names_the_columns_of_the_movie_table() -> None:
     """The columns in manifest.proto are the ones that code reads and writes, in the same order."""
     columns = re.search(r"movies\.csv +([a-z_,]+) for all", PROTO)
     assert columns is not None
-    assert tuple(columns[1].split(",")) == layout.MOVIE_COLUMNS
+    assert tuple(columns[1].split(",")) == layout.CURRENT.movie_columns
 
 
 def test_effort_grows_with_the_list_and_the_candidates() -> None:

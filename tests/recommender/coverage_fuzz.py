@@ -18,8 +18,8 @@ import atheris
 from google.protobuf.message import DecodeError
 
 with atheris.instrument_imports(include=["recommender_service", "google.protobuf.json_format"]):
-    from protos.release.v1.layout import MANIFEST
-    from recommender_service.errors import ServiceError
+    from protos.release.v1.layout import CURRENT, MANIFEST
+    from recommender_service.errors import ModelServerUnavailable, ServiceError
     from recommender_service.recommendation import answer, resolve
     from recommender_service.release import Release
     from recommender_service.release_files import ReleaseError, read_manifest, read_movies
@@ -28,7 +28,7 @@ with atheris.instrument_imports(include=["recommender_service", "google.protobuf
 
 from protos.recommender.v1 import recommender_pb2 as api
 
-HEADER = b"movie_id,title,year,genres,popularity\n"
+HEADER = ",".join(CURRENT.movie_columns).encode() + b"\n"
 
 
 def main(target: str, release: Path, options: list[str]) -> None:
@@ -56,7 +56,7 @@ def _fuzz(test_one_input: Callable[[bytes], None], options: list[str]) -> None:
 def _read_movies(path: Path, content: bytes) -> None:
     path.write_bytes(HEADER + content.removeprefix(HEADER))
     with suppress(ReleaseError):
-        read_movies(path)
+        read_movies(path, CURRENT)
 
 
 def _read_manifest(folder: Path, content: bytes) -> None:
@@ -69,7 +69,7 @@ def _recommend(release: Release, content: bytes) -> None:
     with suppress(DecodeError, ServiceError):
         request = resolve(release, api.RecommendRequest.FromString(content))
         needs_embedding = request.user_id is not None or request.fold_in_key
-        embedding = release.mean_embedding(request.liked_rows) if needs_embedding else None
+        embedding = ModelServerUnavailable("not asked") if needs_embedding else None
         answer(release, request, embedding, degraded_answers=True)
 
 

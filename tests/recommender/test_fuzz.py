@@ -22,6 +22,7 @@ from protos.recommender.v1.recommender_pb2 import (
     SimilarMoviesRequest,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from protos.release.v1.layout import CURRENT
 from recommender_service.release_files import ReleaseError, read_movies
 from recommender_service.release_loading import load_release
 from tests.support.errors import failure_of
@@ -224,11 +225,11 @@ def test_a_manifest_of_any_bytes_is_refused(release: Path, tmp_path: Path, conte
 )
 def test_a_movie_table_with_values_out_of_bounds_is_refused(tmp_path: Path, column: str, value: str) -> None:
     """A movie table with a value out of bounds is refused, and the message names the file."""
-    columns = {"movie_id": "1", "title": "Heat (1995)", "year": "1995", "genres": "Crime", "popularity": "3"}
+    columns = {"movie_id": "1", "key": "", "title": "Heat (1995)", "year": "1995", "genres": "Crime", "popularity": "3"}
     table = tmp_path / "movies.csv"
     table.write_text(",".join(columns) + "\n" + ",".join({**columns, column: value}.values()) + "\n")
     with pytest.raises(ReleaseError, match=r"movies\.csv"):
-        read_movies(table)
+        read_movies(table, CURRENT)
 
 
 def _copy(release: Path, tmp_path: Path) -> Path:

@@ -146,9 +146,7 @@ def _calibrate_index(movies: IndexedVectors, queries: Queries, nearest_rows: np.
     return curve
 
 
-def _measure(
-    movies: IndexedVectors, effort: Effort, queries: Queries, nearest_rows: np.ndarray
-) -> tuple[float, float]:
+def _measure(movies: IndexedVectors, effort: Effort, queries: Queries, nearest_rows: np.ndarray) -> tuple[float, float]:
     """Return (recall@RECALL_K, median microseconds of a query)."""
     found, seconds = ranking(movies, effort, queries.vectors, queries.exclude, RECALL_K)
     return _recall(found, nearest_rows), float(np.median(seconds)) * 1e6

@@ -12,7 +12,7 @@ MAX_SCORES = 3e10  # an exact ranking of so many pairs takes minutes; beyond, th
 
 
 def similar_lists(vectors: np.ndarray, movies: IndexedVectors, effort: Effort) -> tuple[np.ndarray, np.ndarray]:
-    """Return (int32[num_movies, LENGTH] rows of trained movies, nearest first; float32 of the same shape, their cosines).
+    """Return (int32[num_movies, LENGTH] rows of trained movies, nearest first; float32 of that shape, their cosines).
 
     After the last movie of a list, rows are −1 and cosines 0. A movie is not in its own list, and the list of a movie
     with a vector of zeros is empty.

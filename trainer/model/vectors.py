@@ -14,7 +14,7 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
 
 
 def principal_axes(vectors: np.ndarray) -> np.ndarray:
-    """Return the axes along which vectors vary most, float32[d, d], orthonormal columns in descending order of variance.
+    """Return the axes along which vectors vary, float32[d, d], orthonormal columns, those of most variance first.
 
     They are the eigenvectors of vectorsᵀ·vectors. `vectors @ axes` has the same dot products as `vectors`, and most of
     them in its leading components.  vectors: float32[n, d].
@@ -22,6 +22,6 @@ def principal_axes(vectors: np.ndarray) -> np.ndarray:
     _, axes = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors)  # ascending
     axes = axes[:, ::-1]
     largest = np.abs(axes).argmax(axis=0)
-    axes = axes * np.sign(axes[largest, np.arange(axes.shape[1])])  # an eigenvector's sign is arbitrary; this one is not
+    axes = axes * np.sign(axes[largest, np.arange(axes.shape[1])])  # else the signs would be arbitrary
     result: np.ndarray = axes.astype(np.float32)
     return result

@@ -19,6 +19,7 @@ from trainer.index.similar_lists import similar_lists
 from trainer.model.similar_movies import similar_movie_vectors
 from trainer.model.user_tower import UserTower, save_user_tower
 from trainer.release.fitted import Fitted
+from trainer.release.keys import Keys
 
 NUM_HISTORIES = 500  # users whose likes warm-up requests are drawn from
 
@@ -51,11 +52,7 @@ def write_files(fitted: Fitted, folder: Path) -> Calibrations:
         folder / layout.MOVIES, index=False, encoding="utf-8", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
     )
     np.save(folder / layout.USER_IDS, known.user_ids)
-    keys, ids = (fitted.user_keys.keys, fitted.user_keys.ids) if fitted.user_keys else ([], [])
-    in_bytes = np.array([key.encode("utf-8") for key in keys], np.bytes_)
-    order = np.argsort(in_bytes)
-    np.save(folder / layout.USER_KEYS, in_bytes[order])
-    np.save(folder / layout.USER_KEYS_IDS, np.array(ids, np.int64)[order])
+    _write_user_keys(fitted.user_keys, folder)
     np.save(folder / layout.WATCHED_INDPTR, watched.indptr.astype(np.int64))
     np.save(folder / layout.WATCHED_ROWS, watched.indices.astype(np.int32))
     np.save(folder / layout.WATCHED_POSITIVE, known.liked)
@@ -73,10 +70,9 @@ def _calibrated(fitted: Fitted, index: AnnoyIndex) -> list[Calibration]:
     kinds = [of_users(embeddings, known, users), of_newcomers(embeddings, known, users)]
     lowest_efforts = [calibration.index.search_k for calibration in evaluated] or None
     calibrations = calibrate(embeddings.movies, index, kinds, fitted.cheapest, lowest_efforts)
-    return [
-        replace(calibration, recall_loss=before.recall_loss, ndcg_loss=before.ndcg_loss) if before else calibration
-        for calibration, before in zip(calibrations, evaluated or [None, None], strict=True)
-    ]
+    for number, before in enumerate(evaluated):
+        calibrations[number] = replace(calibrations[number], recall_loss=before.recall_loss, ndcg_loss=before.ndcg_loss)
+    return calibrations
 
 
 def _write_similar_movies(vectors: np.ndarray, fitted: Fitted, folder: Path) -> Calibration:
@@ -95,6 +91,16 @@ def _write_similar_movies(vectors: np.ndarray, fitted: Fitted, folder: Path) -> 
     np.save(folder / layout.SIMILAR_ROWS, rows)
     np.save(folder / layout.SIMILAR_COSINES, cosines)
     return calibration
+
+
+def _write_user_keys(user_keys: Keys | None, folder: Path) -> None:
+    """Write the keys in the order of their bytes, and their ids; empty files where user ids are numbers."""
+    keys = user_keys.keys.tolist() if user_keys is not None else []
+    ids = user_keys.ids if user_keys is not None else np.empty(0, np.int64)
+    in_bytes = np.array([key.encode("utf-8") for key in keys], np.bytes_)
+    order = np.argsort(in_bytes)
+    np.save(folder / layout.USER_KEYS, in_bytes[order])
+    np.save(folder / layout.USER_KEYS_IDS, ids[order])
 
 
 def _some_histories(known: Interactions) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ from protos.release.v1 import manifest_pb2 as pb
 from trainer.evaluation.comparison import Entry
 
 MAP_MOVIES = 1500  # more would be slow to lay out and to draw
-BLUE, ORANGE, GREY = "#3366aa", "#dd7722", "#bbbbbb"
+BLUE, ORANGE, GREEN, GREY = "#3366aa", "#dd7722", "#338855", "#bbbbbb"
 
 
 def ratings(table: pd.DataFrame) -> Figure:
@@ -60,7 +60,7 @@ def comparison(entries: Sequence[Entry], k: int) -> Figure:
 def index_curves(calibrations: Mapping[str, pb.Calibration]) -> Figure:
     """Draw the recall against the time of a query, with a larger point at the chosen effort."""
     figure = Figure()
-    for (name, calibration), color in zip(calibrations.items(), (BLUE, ORANGE), strict=True):
+    for (name, calibration), color in zip(calibrations.items(), (BLUE, ORANGE, GREEN), strict=True):
         points = [point for point in calibration.curve if bool(point.search_k) == (calibration.engine != "scan")]
         figure.add_trace(
             Scatter(

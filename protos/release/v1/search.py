@@ -1,6 +1,6 @@
 """How a release is searched for the movies nearest to a vector.
 
-The recommender answers with this code. The trainer calibrates and measures with it, so its figures hold for the answers.
+The recommender answers with this code. The trainer calibrates and measures with it too.
 """
 
 from __future__ import annotations
