@@ -42,7 +42,7 @@ def check_count(field: str, most: int, *lists: Sized) -> None:
     """Check that lists of ids or keys hold at most `most` together. Raises InvalidArgument."""
     count = sum(map(len, lists))
     if count > most:
-        raise InvalidArgument(field, f"expected at most {most} ids and keys, got {count}")
+        raise InvalidArgument(field, f"expected at most {most} ids, got {count}")
 
 
 def check_limit(limit: int) -> int:

@@ -49,7 +49,7 @@ def test_a_bad_request_fails_in_its_place_only(stub: RecommenderServiceStub) -> 
     results = stub.BatchRecommend(BatchRecommendRequest(requests=requests)).results
     assert [result.WhichOneof("result") for result in results] == ["response", "error", "error", "response"]
     error, violation = results[1].error, error_details_pb2.BadRequest()
-    assert (error.code, error.message) == (3, "user_id: expected a positive id, got -5")
+    assert (error.code, error.message) == (3, "user_id: expected an id of 0 or more, got -5")
     assert error.details[1].Unpack(violation)
     assert violation.field_violations[0].field == "user_id"
 

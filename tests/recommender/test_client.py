@@ -111,7 +111,7 @@ def test_health_exits_with_0_if_serving(recommender_address: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["recommend", "0"], "error: INVALID_ARGUMENT: user_id: expected a positive id, got 0"),
+        (["recommend", "--", "-1"], "error: INVALID_ARGUMENT: user_id: expected an id of 0 or more, got -1"),
         (["similar", "zzyzx"], "error: no title is near 'zzyzx'"),
         (["similar", str(UNKNOWN_MOVIE)], f"error: NOT_FOUND: movie {UNKNOWN_MOVIE} is not in release "),
     ],

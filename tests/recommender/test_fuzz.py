@@ -32,6 +32,7 @@ from tools.processes import health_status, recommender, wait_until_serving
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 100)
 INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 502)
 IDS = st.lists(INT64, max_size=30)
+KEYS = st.lists(st.sampled_from(["", "B0001", "x" * 300]), max_size=3)
 EXPECTED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
 FILES = (
     "movies.csv embeddings.npy movies.ann user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy".split()
@@ -81,10 +82,13 @@ FILTERS = st.builds(
 )
 REQUESTS = st.builds(
     RecommendRequest,
-    user_id=INT64,
+    user_id=st.none() | INT64,
     limit=INT32,
     liked_movie_ids=IDS,
     exclude_movie_ids=IDS,
+    user_key=st.sampled_from(["", "", "", "ann", "\x00"]),
+    liked_movie_keys=KEYS,
+    exclude_movie_keys=KEYS,
     include_watched=st.booleans(),
     filter=st.none() | FILTERS,
     explain=st.booleans(),
@@ -96,8 +100,8 @@ REQUESTS = st.builds(
 def test_any_recommend_request_is_answered_or_refused(stub: RecommenderServiceStub, request: RecommendRequest) -> None:
     """Recommend answers OK or INVALID_ARGUMENT, whatever the request holds."""
     code = code_of(stub.Recommend, request)
-    nobody = request.user_id < 0 or (request.user_id == 0 and not request.liked_movie_ids)
-    if nobody or not 0 <= request.limit <= 500:
+    nobody = not (request.HasField("user_id") or request.user_key or request.liked_movie_ids or request.liked_movie_keys)
+    if nobody or request.user_key or request.user_id < 0 or not 0 <= request.limit <= 500:
         assert code == "INVALID_ARGUMENT"
     elif not request.HasField("filter"):
         assert code == "OK"

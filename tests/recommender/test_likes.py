@@ -116,11 +116,11 @@ def test_reasons_are_given_only_when_asked_for_and_known(stub: RecommenderServic
 @pytest.mark.parametrize(
     ("request_", "field", "problem"),
     [
-        (RecommendRequest(), "user_id", "expected a positive id, got 0"),
+        (RecommendRequest(), "user_id", "expected an id or user_key, or else movies that the user likes; got none"),
         (
             RecommendRequest(user_id=-1, liked_movie_ids=[1]),
             "user_id",
-            "expected a positive id, or 0 for an unknown user; got -1",
+            "expected an id of 0 or more, got -1",
         ),
         (
             RecommendRequest(liked_movie_ids=range(1, 1002)),

@@ -80,8 +80,8 @@ def test_titles_survive_commas_quotes_and_other_scripts(stub: RecommenderService
 @pytest.mark.parametrize(
     ("request_", "field", "problem"),
     [
-        (RecommendRequest(), "user_id", "expected a positive id, got 0"),
-        (RecommendRequest(user_id=-7), "user_id", "expected a positive id, got -7"),
+        (RecommendRequest(), "user_id", "expected an id or user_key, or else movies that the user likes; got none"),
+        (RecommendRequest(user_id=-7), "user_id", "expected an id of 0 or more, got -7"),
         (RecommendRequest(user_id=EVEN_USER, limit=-1), "limit", "expected 1 to 500, or 0 for 10; got -1"),
         (RecommendRequest(user_id=EVEN_USER, limit=501), "limit", "expected 1 to 500, or 0 for 10; got 501"),
         (

@@ -67,13 +67,14 @@ def test_a_filter_does_not_shorten_the_list(stub: RecommenderServiceStub) -> Non
     ("movie_id", "code", "reason"),
     [
         (UNKNOWN_MOVIE, "NOT_FOUND", "UNKNOWN_MOVIE"),
-        (0, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+        (0, "NOT_FOUND", "UNKNOWN_MOVIE"),
+        (-1, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
     ],
 )
 def test_a_wrong_movie_id_is_refused_with_a_reason(
     stub: RecommenderServiceStub, movie_id: int, code: str, reason: str
 ) -> None:
-    """An unknown movie is NOT_FOUND, and an id of 0 is INVALID_ARGUMENT."""
+    """An unknown movie is NOT_FOUND, also with the id 0, and a negative id is INVALID_ARGUMENT."""
     failure = failure_of(lambda: stub.SimilarMovies(SimilarMoviesRequest(movie_id=movie_id)))
     assert (failure.code, failure.reason) == (code, reason)
-    assert failure.metadata.get("movie_id", "0") == str(movie_id)
+    assert failure.metadata.get("movie_id", "-1") == str(movie_id)

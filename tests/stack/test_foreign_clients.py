@@ -98,7 +98,7 @@ def test_grpc_js_gets_an_answer_and_an_error_with_details(recommender_address: s
     assert [movie["movie"]["title"] for movie in answer["movies"]] == [TITLES[4], TITLES[6]]
     assert answer["movies"][0]["reasons"][0]["because"]["movie_id"] == "2"
     assert failure["code"] == grpc.StatusCode.INVALID_ARGUMENT.value[0]
-    assert failure["details"] == "user_id: expected a positive id, got 0"
+    assert failure["details"] == "user_id: expected an id or user_key, or else movies that the user likes; got none"
     assert failure["has_status_details"]
 
 

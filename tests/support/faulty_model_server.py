@@ -48,7 +48,8 @@ class Faulty:
             time.sleep(SLOW_S)
         ((name, tensor),) = request.inputs.items()
         user_ids = np.frombuffer(tensor.tensor_content, np.int64).reshape(tensor.tensor_shape.dim[0].size, -1)[:, 0]
-        print(f"predict {name} × {len(user_ids)}", flush=True)
+        sys.stdout.write(f"predict {name} × {len(user_ids)}\n")  # in one piece: print would let threads mix their lines
+        sys.stdout.flush()
         default = self._embeddings[self._manifest.probes[0].user_id]
         width = self._manifest.embedding_dim + (fault == "width")
         values = [x for user_id in user_ids for x in [*self._embeddings.get(int(user_id), default), 0.5][:width]]
