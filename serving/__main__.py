@@ -8,8 +8,8 @@ import signal
 import sys
 from importlib.metadata import version
 
-from serving.stand_in.config import ConfigError
 from serving.stand_in.flags import EXIT_STATUS, parse_flags
+from serving.stand_in.model_config import ConfigError
 from serving.stand_in.settings import settings_of
 
 log = logging.getLogger("serving")
@@ -37,8 +37,8 @@ def main(argv: list[str]) -> int:
     # TensorFlow takes seconds to import, and a wrong setting should not wait for it. It brings Keras along, which no
     # SavedModel needs: 2.3 of 5.7 s. Told to use the old Keras, which is not installed, it does without.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    from serving.stand_in.folder_watcher import LoadError
     from serving.stand_in.server import CannotListen, serve
-    from serving.stand_in.watcher import LoadError
 
     try:
         serve(settings)

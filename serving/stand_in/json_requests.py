@@ -16,7 +16,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from serving.stand_in.servable import DEFAULT_SIGNATURE
+from serving.stand_in.loaded_version import DEFAULT_SIGNATURE
 from serving.stand_in.status import StatusError, invalid_argument
 from serving.stand_in.tensors import type_name
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 from grpc import StatusCode
 
-from serving.stand_in.servable import Servable, ServableOptions
+from serving.stand_in.loaded_version import Servable, ServableOptions
 from serving.stand_in.status import StatusError
 from serving.stand_in.warmup import warm_up
 

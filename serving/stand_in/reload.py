@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from grpc import StatusCode
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.stand_in.config import ConfigError, ModelConfig, models_of, read_text_proto
+from serving.stand_in.folder_watcher import FolderWatcher
+from serving.stand_in.model_config import ConfigError, ModelConfig, models_of, read_text_proto
+from serving.stand_in.models import Versions
 from serving.stand_in.status import StatusError
-from serving.stand_in.versions import Versions
-from serving.stand_in.watcher import FolderWatcher
 
 log = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ from google.protobuf import json_format
 from grpc import StatusCode
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from serving.stand_in.config import INT64
-from serving.stand_in.json_answers import to_json
 from serving.stand_in.json_requests import parse, to_request
-from serving.stand_in.monitoring import Metrics
+from serving.stand_in.json_responses import to_json
+from serving.stand_in.metrics import Metrics
+from serving.stand_in.model_config import INT64
+from serving.stand_in.models import Versions
 from serving.stand_in.servicers import model_metadata, model_status
 from serving.stand_in.status import StatusError, invalid_argument
-from serving.stand_in.versions import Versions
 
 log = logging.getLogger(__name__)
 

@@ -18,16 +18,16 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.stand_in.batches import BatchThreads
+from serving.stand_in.batch_queues import BatchThreads
+from serving.stand_in.folder_watcher import FolderWatcher, LoadError
+from serving.stand_in.loaded_version import ServableOptions
 from serving.stand_in.loading import LoadOptions
-from serving.stand_in.monitoring import Metrics
+from serving.stand_in.metrics import Metrics
+from serving.stand_in.models import Versions
 from serving.stand_in.reload import Reloader
 from serving.stand_in.rest import Rest, serve_rest
-from serving.stand_in.servable import ServableOptions
 from serving.stand_in.servicers import ModelServicer, PredictionServicer
 from serving.stand_in.settings import Settings
-from serving.stand_in.versions import Versions
-from serving.stand_in.watcher import FolderWatcher, LoadError
 
 log = logging.getLogger(__name__)
 

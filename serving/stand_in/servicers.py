@@ -14,11 +14,11 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.stand_in.config import ConfigError, models_of
-from serving.stand_in.monitoring import Metrics
+from serving.stand_in.metrics import Metrics
+from serving.stand_in.model_config import ConfigError, models_of
+from serving.stand_in.models import Versions
 from serving.stand_in.reload import Reloader
 from serving.stand_in.status import StatusError, invalid_argument
-from serving.stand_in.versions import Versions
 
 SIGNATURE_DEF = "signature_def"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import grpc
 
-from serving.stand_in.batching import Batching, batching_of
-from serving.stand_in.config import ModelConfig, models_from
-from serving.stand_in.monitoring import metrics_path
+from serving.stand_in.batch_parameters import Batching, batching_of
+from serving.stand_in.metrics import metrics_path
+from serving.stand_in.model_config import ModelConfig, models_from
 from serving.stand_in.tls import credentials_of
 
 

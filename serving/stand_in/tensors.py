@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from serving.stand_in.wire import packed, strings_from_content, strings_to_content
+from serving.stand_in.tensor_bytes import packed, strings_from_content, strings_to_content
 
 MAX_BYTES = 1 << 28  # that shorthand may stand for: a few bytes can claim any shape
 

@@ -7,7 +7,7 @@ import argparse
 import grpc
 
 from protos.tfserving.v1.ssl_config_pb2 import SslConfig
-from serving.stand_in.config import ConfigError, read_text_proto
+from serving.stand_in.model_config import ConfigError, read_text_proto
 
 
 def credentials_of(flags: argparse.Namespace) -> grpc.ServerCredentials | None:

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.stand_in.servable import Servable
+from serving.stand_in.loaded_version import Servable
 from serving.stand_in.status import StatusError, invalid_argument
 
 log = logging.getLogger(__name__)

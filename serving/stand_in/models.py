@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from grpc import StatusCode
 from tensorflow_serving.apis import get_model_status_pb2
 
-from serving.stand_in.config import ModelConfig
-from serving.stand_in.servable import Servable
+from serving.stand_in.loaded_version import Servable
+from serving.stand_in.model_config import ModelConfig
 from serving.stand_in.status import StatusError
 
 State = get_model_status_pb2.ModelVersionStatus

@@ -16,10 +16,10 @@ from queue import SimpleQueue
 
 from grpc import StatusCode
 
-from serving.stand_in.config import ModelConfig
 from serving.stand_in.loading import LoadFailed, LoadOptions, load
+from serving.stand_in.model_config import ModelConfig
+from serving.stand_in.models import Model, Versions
 from serving.stand_in.status import STATUS_OF_CODE, StatusError
-from serving.stand_in.versions import Model, Versions
 
 log = logging.getLogger(__name__)
 

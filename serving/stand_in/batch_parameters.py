@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from protos.tfserving.v1.batching_parameters_pb2 import BatchingParameters
-from serving.stand_in.config import ConfigError, read_text_proto
+from serving.stand_in.model_config import ConfigError, read_text_proto
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from grpc import StatusCode
 
-from serving.stand_in.batching import Batching
-from serving.stand_in.merging import Arrays, Dtypes, merge, rows_of, split
+from serving.stand_in.batch_parameters import Batching
+from serving.stand_in.batch_tensors import Arrays, Dtypes, merge, rows_of, split
 from serving.stand_in.status import StatusError, invalid_argument
 
 Run = Callable[[Arrays, Dtypes], Arrays]  # inputs and their dtypes → outputs; raises StatusError

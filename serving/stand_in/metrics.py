@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from grpc import StatusCode
 
 from protos.tfserving.v1.monitoring_config_pb2 import MonitoringConfig
-from serving.stand_in.config import read_text_proto
+from serving.stand_in.model_config import read_text_proto
 from serving.stand_in.status import StatusError
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"

@@ -18,8 +18,8 @@ from grpc import StatusCode
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from serving.stand_in.batches import BatchQueue, BatchThreads
-from serving.stand_in.merging import Arrays, Dtypes
+from serving.stand_in.batch_queues import BatchQueue, BatchThreads
+from serving.stand_in.batch_tensors import Arrays, Dtypes
 from serving.stand_in.status import STATUS_OF_CODE, StatusError, invalid_argument
 from serving.stand_in.tensors import fill_tensor, to_array, type_name
 
