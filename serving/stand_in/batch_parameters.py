@@ -7,13 +7,14 @@ import os
 from dataclasses import dataclass
 
 from protos.tfserving.v1.batching_parameters_pb2 import BatchingParameters
-from serving.stand_in.model_config import ConfigError, read_text_proto
+from serving.stand_in.text_proto import ConfigError, read_text_proto
 
 
 @dataclass(frozen=True)
-class Batching:
-    """max_batch_size: rows of a batch and of a request.  timeout_s: how long a batch waits for more of them.
-    max_enqueued_batches: beyond them requests are refused.  allowed_sizes: to pad to, ascending; empty: do not pad."""
+class BatchParameters:
+    """max_batch_size: the most rows in a batch, and in a request.  timeout_s: how long a batch waits for more rows.
+    max_enqueued_batches: requests beyond these batches are refused.  allowed_sizes: a batch is padded to the next of
+    these sizes, which ascend; none are padded if there are none."""
 
     max_batch_size: int
     timeout_s: float
@@ -22,40 +23,48 @@ class Batching:
     allowed_sizes: tuple[int, ...]
 
     def padded(self, size: int) -> int:
+        """The size to which a batch of `size` rows is padded."""
         return next((allowed for allowed in self.allowed_sizes if allowed >= size), size)
 
 
-def batching_of(flags: argparse.Namespace) -> Batching | None:
-    """None if batching is off.  Raises ConfigError for what the real server would not start with."""
+def batch_parameters_of(flags: argparse.Namespace) -> BatchParameters | None:
+    """The parameters in the flags' file, None if batching is off.
+
+    Raises ConfigError for values with which the real server would not start.
+    """
     if not flags.enable_batching:
         if flags.batching_parameters_file:
             raise ConfigError("--batching_parameters_file is set without --enable_batching")
         return None
     source = flags.batching_parameters_file
-    parameters = read_text_proto(source, BatchingParameters) if source else BatchingParameters()
+    parsed = read_text_proto(source, BatchingParameters) if source else BatchingParameters()
 
     def number(name: str, default: int, least: int) -> int:
-        value = int(getattr(parameters, name).value) if parameters.HasField(name) else default
+        value = int(getattr(parsed, name).value) if parsed.HasField(name) else default
         if value < least:
             raise ConfigError(f"{source}: {name}: expected at least {least}, got {value}")
         return value
 
-    # the defaults are TensorFlow Serving's
-    batching = Batching(
+    # The defaults are TensorFlow Serving's.
+    parameters = BatchParameters(
         max_batch_size=number("max_batch_size", 1000, least=1),
         timeout_s=number("batch_timeout_micros", 0, least=0) / 1e6,
-        max_enqueued_batches=max(number("max_enqueued_batches", 10, least=0), 1),  # 0 means 1 there
+        max_enqueued_batches=max(number("max_enqueued_batches", 10, least=0), 1),  # TensorFlow Serving takes 0 as 1
         num_threads=number("num_batch_threads", os.cpu_count() or 1, least=1),
-        allowed_sizes=tuple(parameters.allowed_batch_sizes),
+        allowed_sizes=tuple(parsed.allowed_batch_sizes),
     )
-    sizes = batching.allowed_sizes
-    if sizes and sizes[-1] != batching.max_batch_size:
+    _check_allowed_sizes(source, parameters)
+    if parsed.pad_variable_length_inputs:
+        raise ConfigError(f"{source}: pad_variable_length_inputs is not in this stand-in")
+    return parameters
+
+
+def _check_allowed_sizes(source: str, parameters: BatchParameters) -> None:
+    sizes = parameters.allowed_sizes
+    if sizes and sizes[-1] != parameters.max_batch_size:
         raise ConfigError(
             f"{source}: Last entry in allowed_batch_sizes must match max_batch_size; last entry was {sizes[-1]}; "
-            f"expected {batching.max_batch_size}"
+            f"expected {parameters.max_batch_size}"
         )
     if list(sizes) != sorted(set(sizes)):
         raise ConfigError(f"{source}: allowed_batch_sizes entries must be monotonically increasing, got {list(sizes)}")
-    if parameters.pad_variable_length_inputs:
-        raise ConfigError(f"{source}: pad_variable_length_inputs is not in this stand-in")
-    return batching

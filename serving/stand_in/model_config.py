@@ -1,38 +1,35 @@
-"""Which models to serve: from the flags or from a ModelServerConfig text proto."""
+"""Which models to serve: read from the flags, or from a ModelServerConfig text proto."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from google.protobuf import text_format
-from google.protobuf.message import Message
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
+
+from serving.stand_in.text_proto import ConfigError, read_text_proto
 
 _Policy = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
 INT64 = range(-(1 << 63), 1 << 63)
-TextProto = TypeVar("TextProto", bound=Message)
-
-
-class ConfigError(ValueError):
-    """The configuration cannot be used; the message says where and why."""
+PLATFORM = "tensorflow"  # TensorFlow Serving has no other
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """One model: where its version folders are, which of them to serve, and what labels point at."""
+    """One model: where its version folders are, which of them to serve, and which labels point at them."""
 
     name: str
     base_path: Path
     policy: Any = field(default_factory=_Policy)  # of the class _Policy, which is untyped
     labels: dict[str, int] = field(default_factory=dict)
+    platform: str = PLATFORM
 
     def wanted(self, versions: Iterable[int]) -> list[int]:
-        """The versions the policy picks, ascending."""
+        """The versions that the policy picks from these, ascending."""
         found = sorted(versions)
         kind = self.policy.WhichOneof("policy_choice")
         if kind == "all":
@@ -42,8 +39,9 @@ class ModelConfig:
         return found[-max(self.policy.latest.num_versions, 1) :]
 
     def versions_on_disk(self) -> dict[int, Path]:
-        """version → folder, of the folders whose names are whole numbers; writers rename into place from other names.
+        """version → folder, of the folders whose names are whole numbers.
 
+        A writer gives a folder another name at first, and renames it when it is complete.
         Raises OSError if the base path cannot be read.
         """
         folders = {}
@@ -54,60 +52,74 @@ class ModelConfig:
 
 
 def models_from(flags: argparse.Namespace) -> list[ModelConfig]:
-    """Raises ConfigError, wherever the real server would refuse to start."""
+    """The models that the flags name.  Raises ConfigError where the real server would refuse to start."""
     if not flags.model_config_file:
-        return [_checked(ModelConfig(flags.model_name, Path(flags.model_base_path)), "")]
+        model = ModelConfig(flags.model_name, Path(flags.model_base_path))
+        _check_path(model)
+        return [model]
     path = Path(flags.model_config_file)
-    models = models_of(read_text_proto(path, model_server_config_pb2.ModelServerConfig), path)
+    parsed = read_text_proto(path, model_server_config_pb2.ModelServerConfig)
+    try:
+        models = models_of(parsed)
+        check_platforms(models)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if not models:
-        raise ConfigError(f"{path}: expected at least one model")
+        raise ConfigError(f"{path}: expected at least one model, got none")
     if not flags.allow_version_labels_for_unavailable_models:
         _refuse_labels(path, models)
     return models
 
 
-def read_text_proto(path: Path | str, kind: type[TextProto]) -> TextProto:
-    """Raises ConfigError naming the file."""
-    try:
-        return text_format.Parse(Path(path).read_text(encoding="utf-8"), kind())
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+def models_of(parsed: model_server_config_pb2.ModelServerConfig) -> list[ModelConfig]:
+    """The models in a ModelServerConfig; their platforms are not checked.
 
-
-def models_of(parsed: model_server_config_pb2.ModelServerConfig, source: Path | str = "") -> list[ModelConfig]:
-    """source: for messages.  Raises ConfigError."""
-    prefix = f"{source}: " if source else ""
+    Raises ConfigError if a name is there twice, or a base path is relative.
+    """
     names = set()
     for config in parsed.model_config_list.config:
         if config.name in names:
-            raise ConfigError(f"{prefix}Illegal to list model {config.name} multiple times in config list")
+            raise ConfigError(f"Illegal to list model {config.name} multiple times in config list")
         names.add(config.name)
-    return [_model(prefix, config) for config in parsed.model_config_list.config]
-
-
-def _model(prefix: str, config: model_server_config_pb2.ModelConfig) -> ModelConfig:
-    labels = dict(config.version_labels)
-    model = _checked(ModelConfig(config.name, Path(config.base_path), config.model_version_policy, labels), prefix)
-    if not config.model_platform:
-        raise ConfigError(
-            f"{prefix}Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
-            "ModelServerConfig::model_platform."
+    models = [
+        ModelConfig(
+            config.name,
+            Path(config.base_path),
+            config.model_version_policy,
+            dict(config.version_labels),
+            config.model_platform,
         )
-    if config.model_platform != "tensorflow":
-        raise ConfigError(f"{prefix}Model {config.name} requests unsupported platform {config.model_platform}")
-    return model
+        for config in parsed.model_config_list.config
+    ]
+    for model in models:
+        _check_path(model)
+    return models
 
 
-def _checked(model: ModelConfig, prefix: str) -> ModelConfig:
+def check_platforms(models: Sequence[ModelConfig]) -> None:
+    """Raise ConfigError for a model without a platform, or with one that TensorFlow Serving does not have."""
+    for model in models:
+        if not model.platform:
+            raise ConfigError(
+                "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+                "ModelServerConfig::model_platform."
+            )
+        if model.platform != PLATFORM:
+            raise ConfigError(f"Model {model.name} requests unsupported platform {model.platform}")
+
+
+def _check_path(model: ModelConfig) -> None:
     if not model.base_path.is_absolute():
         raise ConfigError(
-            f"{prefix}Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
+            f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
         )
-    return model
 
 
-def _refuse_labels(path: Path, models: list[ModelConfig]) -> None:
-    """The real server reads the labels before it loads anything, so at start-up no version is available to any."""
+def _refuse_labels(path: Path, models: Iterable[ModelConfig]) -> None:
+    """Raise ConfigError if a model has labels.
+
+    The real server reads the labels before it loads anything, so that at start-up no version is available to them.
+    """
     for model in models:
         for version in model.labels.values():
             raise ConfigError(

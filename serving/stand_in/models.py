@@ -1,4 +1,4 @@
-"""The versions of every model and their states: what requests are answered from, while versions come and go."""
+"""Every model, its versions and their states. Calls are answered from here while versions come and go."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from grpc import StatusCode
 from tensorflow_serving.apis import get_model_status_pb2
 
-from serving.stand_in.loaded_version import Servable
+from serving.stand_in.loaded_version import LoadedVersion
 from serving.stand_in.model_config import ModelConfig
 from serving.stand_in.status import StatusError
 
@@ -19,107 +19,121 @@ State = get_model_status_pb2.ModelVersionStatus
 
 @dataclass
 class _Version:
-    """calls: how many are under way, for it is closed only when there are none."""
+    """state: of the enum State.  code, message: of the error that ended it.  loaded: None while it cannot answer.
+    calls: how many are running; the version is closed only when there are none."""
 
     state: int = State.START
     code: int = 0
     message: str = ""
-    servable: Servable | None = None
+    loaded: LoadedVersion | None = None
     calls: int = 0
 
 
 @dataclass
 class Model:
-    """versions: all that ever were.  is_removed: from the configuration; its versions go.  Versions guards them."""
+    """versions: all that there ever were, ended ones too.  is_removed: it left the configuration, and its versions go.
+
+    Only Models changes it.
+    """
 
     config: ModelConfig
     versions: dict[int, _Version] = field(default_factory=dict)
     is_removed: bool = False
 
     def available(self) -> set[int]:
+        """The versions that answer calls."""
         return {number for number, version in self.versions.items() if version.state == State.AVAILABLE}
 
 
-class Versions:
-    """Of every model.  Any thread may ask; one thread, which loads and unloads, makes the changes."""
+class Models:
+    """The models that are or were in the configuration, by name.
+
+    Any thread may read. Only the thread that loads and unloads makes changes.
+    """
 
     def __init__(self, configs: Iterable[ModelConfig]) -> None:
-        self.models = {config.name: Model(config) for config in configs}
+        self.by_name = {config.name: Model(config) for config in configs}
         self._changes = threading.Condition()
 
     def configure(self, configs: Iterable[ModelConfig]) -> list[Model]:
-        """These are the models from now on; returns those that were none before."""
+        """Replace the configuration of all models, and return the models that were not in it before."""
         with self._changes:
-            before = {name for name, model in self.models.items() if not model.is_removed}
-            for model in self.models.values():
+            before = {name for name, model in self.by_name.items() if not model.is_removed}
+            for model in self.by_name.values():
                 model.is_removed = True
             new = []
             for config in configs:
-                model = self.models.setdefault(config.name, Model(config))
+                model = self.by_name.setdefault(config.name, Model(config))
                 model.config, model.is_removed = config, False
                 if config.name not in before:
                     new.append(model)
             return new
 
     @contextmanager
-    def servable(self, model_name: str, version: int | None, label: str) -> Iterator[Servable]:
-        """The wanted version, or the highest AVAILABLE; stays loaded meanwhile.  Raises StatusError."""
+    def using(self, model_name: str, number: int | None, label: str) -> Iterator[LoadedVersion]:
+        """The version with that number or label, or else the highest AVAILABLE one; it stays loaded inside the block.
+
+        Raises StatusError if there is no such version.
+        """
         with self._changes:
-            chosen = self._choose(model_name, version, label)
-            chosen.calls += 1
+            version = self._choose(model_name, number, label)
+            version.calls += 1
         try:
-            assert chosen.servable is not None
-            yield chosen.servable
+            assert version.loaded is not None
+            yield version.loaded
         finally:
             with self._changes:
-                chosen.calls -= 1
+                version.calls -= 1
                 self._changes.notify_all()
 
     def statuses(self, model_name: str) -> dict[int, tuple[int, int, str]]:
         """version → (state, error code, error message); empty for an unknown model."""
         with self._changes:
-            model = self.models.get(model_name)
+            model = self.by_name.get(model_name)
             versions = model.versions.items() if model is not None else ()
-            return {number: (v.state, v.code, v.message) for number, v in versions}
+            return {number: (version.state, version.code, version.message) for number, version in versions}
 
     def announce(self, model: Model, numbers: Iterable[int]) -> None:
-        """They will be loaded, for the first time or again."""
+        """Put these versions into state START, because they will be loaded."""
         with self._changes:
             model.versions.update((number, _Version()) for number in numbers)
 
     def loading(self, model: Model, number: int) -> None:
+        """Put the version into state LOADING."""
         with self._changes:
             model.versions[number].state = State.LOADING
 
-    def loaded(self, model: Model, servable: Servable) -> None:
+    def loaded(self, model: Model, loaded: LoadedVersion) -> None:
+        """Put the version into state AVAILABLE."""
         with self._changes:
-            version = model.versions[servable.version]
-            version.servable, version.state = servable, State.AVAILABLE
+            version = model.versions[loaded.number]
+            version.loaded, version.state = loaded, State.AVAILABLE
 
     def failed(self, model: Model, number: int, code: int, message: str) -> None:
+        """Put the version into state END, with the error that kept it from loading."""
         with self._changes:
             version = model.versions[number]
             version.state, version.code, version.message = State.END, code, message
 
     def unload(self, model: Model, number: int) -> None:
-        """No new call gets it; it is closed when those under way have ended."""
+        """Give the version to no new call, wait for its running calls, and free its memory."""
         with self._changes:
             version = model.versions[number]
             version.state = State.UNLOADING
             self._changes.wait_for(lambda: version.calls == 0)
-            servable, version.servable, version.state = version.servable, None, State.END
-        assert servable is not None
-        servable.close()
+            loaded, version.loaded, version.state = version.loaded, None, State.END
+        assert loaded is not None
+        loaded.close()
 
-    def _choose(self, model_name: str, version: int | None, label: str) -> _Version:
-        model = self.models.get(model_name)
+    def _choose(self, model_name: str, number: int | None, label: str) -> _Version:
+        model = self.by_name.get(model_name)
         if label:
             if model is None or label not in model.config.labels:
                 raise StatusError(StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
-            version = model.config.labels[label]
-        request = f"Latest({model_name})" if version is None else f"Specific({model_name}, {version})"
+            number = model.config.labels[label]
+        request = f"Latest({model_name})" if number is None else f"Specific({model_name}, {number})"
         available = model.available() if model is not None else set()
-        number = max(available, default=None) if version is None else version
-        if model is None or number not in available:
+        chosen = max(available, default=None) if number is None else number
+        if model is None or chosen not in available:
             raise StatusError(StatusCode.NOT_FOUND, f"Servable not found for request: {request}")
-        return model.versions[number]
+        return model.versions[chosen]

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API: predict by row and by column, status, metadata; and Prometheus metrics beside it."""
+"""TensorFlow Serving's REST API: predict by row and by column, status, metadata; and the page of metrics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serving.stand_in.json_requests import parse, to_request
 from serving.stand_in.json_responses import to_json
 from serving.stand_in.metrics import Metrics
 from serving.stand_in.model_config import INT64
-from serving.stand_in.models import Versions
+from serving.stand_in.models import Models
 from serving.stand_in.servicers import model_metadata, model_status
 from serving.stand_in.status import StatusError, invalid_argument
 
@@ -36,26 +36,26 @@ HTTP_STATUS = {
     StatusCode.UNIMPLEMENTED: 501,
     StatusCode.UNAVAILABLE: 503,
     StatusCode.DEADLINE_EXCEEDED: 504,
-}  # 500 for all others
-TIMEOUT_S = 30.0  # to wait for a batch: the default of TensorFlow Serving's --rest_api_timeout_in_ms
+}  # all other codes: 500
+TIMEOUT_S = 30.0  # the longest wait for a batch; the default of TensorFlow Serving's --rest_api_timeout_in_ms
 
 
 @dataclass(frozen=True)
 class Rest:
-    """What the handlers work with.  metrics_path: None for no metrics."""
+    """Answers to GET and POST.  metrics_path: the path of the metrics' page, None if there is none."""
 
-    versions: Versions
+    models: Models
     metrics: Metrics
     metrics_path: str | None
 
     def get(self, path: str) -> tuple[int, str, str]:
-        """(HTTP status, content type, body)"""
+        """Answer a GET with (HTTP status, content type, body)."""
         if path == self.metrics_path:
             return 200, "text/plain", self.metrics.text()
         return _answer(lambda: self._model(path))
 
     def post(self, path: str, body: bytes) -> tuple[int, str, str]:
-        """(HTTP status, content type, body)"""
+        """Answer a POST with (HTTP status, content type, body)."""
         return _answer(lambda: self._predict(path, body))
 
     def _model(self, path: str) -> Any:
@@ -66,14 +66,14 @@ class Rest:
         if what == "/metadata":
             request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
             _fill_spec(request.model_spec, name, version, label)
-            response = model_metadata(self.versions, request)
+            response = model_metadata(self.models, request)
             signatures = get_model_metadata_pb2.SignatureDefMap()
             response.metadata["signature_def"].Unpack(signatures)
             spec = {"name": name, "signature_name": "", "version": str(response.model_spec.version.value)}
             return {"model_spec": spec, "metadata": {"signature_def": _to_json(signatures)}}
         status = get_model_status_pb2.GetModelStatusRequest()
         _fill_spec(status.model_spec, name, version, label)
-        return _to_json(model_status(self.versions, status))
+        return _to_json(model_status(self.models, status))
 
     def _predict(self, path: str, body: bytes) -> Any:
         match = MODEL.fullmatch(path)
@@ -82,14 +82,14 @@ class Rest:
         name, version, label, _ = match.groups()
         with self.metrics.request(name, "Predict", "REST"):
             content = parse(body)
-            with self.versions.servable(name, _number(version), label or "") as servable:
-                request = to_request(content, servable.signature_defs)
-                response = servable.predict(request, lambda: TIMEOUT_S)
+            with self.models.using(name, _number(version), label or "") as loaded:
+                request = to_request(content, loaded.signature_defs)
+                response = loaded.predict(request, lambda: TIMEOUT_S)
             return to_json(response, by_row="instances" in content)
 
 
 def serve_rest(host: str, port: int, rest: Rest) -> None:
-    """Listens in a thread of its own, a thread per connection.  Raises OSError if it cannot."""
+    """Start listening; every connection gets a thread of its own.  Raises OSError if the port cannot be opened."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
