@@ -49,7 +49,9 @@ class FolderWatcher:
         self._reloads: SimpleQueue[_Reload] = SimpleQueue()
         self._pending: list[_Reload] = []  # reloads that were applied, but not all of their new models serve yet
         self._complaint = ""  # of the last poll, so that it is logged only once
-        # By model: the wanted versions that have been loaded, or have failed, and so need no further load.
+        # By model: the versions that were wanted when its folder was last followed.
+        self._wanted: dict[str, set[int]] = defaultdict(set)
+        # By model: those of them that have been loaded, or have failed, and so need no further load.
         self._done: dict[str, set[int]] = defaultdict(set)
 
     def start(self, tell: Callable[[LoadError | None], object]) -> None:
@@ -147,8 +149,13 @@ class FolderWatcher:
 
         Until a wanted version serves, one other version keeps serving, unless no version is wanted at all.
         """
-        wanted, done = set(model.config.wanted(folders)), self._done[model.config.name]
-        done &= wanted  # a failed version is tried again once its folder was gone
+        name, wanted = model.config.name, set(model.config.wanted(folders))
+        if wanted & (model.available() - self._wanted[name]):
+            # As under TensorFlow Serving: a version that was to go, but still serves because the one after it failed,
+            # is not taken back. Until other versions are wanted, nothing changes, and the failed one stays failed.
+            return
+        self._wanted[name], done = wanted, self._done[name]
+        done &= wanted  # a failed version is tried again once it was not wanted
         done |= wanted & model.available()
         self._models.announce(model, wanted - done)
         while not self._stopping.is_set():
@@ -156,7 +163,7 @@ class FolderWatcher:
             surplus, missing = serving - wanted, wanted - done
             if surplus and (not wanted or serving & wanted or len(surplus) > 1):
                 self._models.unload(model, min(surplus))
-                log.info("unloaded %s version %d", model.config.name, min(surplus))
+                log.info("unloaded %s version %d", name, min(surplus))
             elif missing:
                 done.add(max(missing))
                 self._load(model, max(missing), folders[max(missing)])

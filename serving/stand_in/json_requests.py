@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ def parse(body: bytes) -> dict[str, Any]:
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
     try:
-        content = json.loads(body)
+        content = json.loads(body, parse_int=_integer, parse_float=_decimal)
     except ValueError as error:
         raise invalid_argument(f"JSON Parse error: {error}") from None
     if not isinstance(content, dict):
@@ -62,6 +63,20 @@ def to_request(
     for name, array in arrays.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(array, inputs[name].dtype))
     return request
+
+
+def _integer(text: str) -> int:
+    """A number without a decimal point.  Raises ValueError if it is too large for a float64."""
+    _decimal(text)
+    return int(text)
+
+
+def _decimal(text: str) -> float:
+    """A number.  Raises ValueError if it is too large for a float64."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("Number too big to be stored in double.")
+    return number
 
 
 def _by_row(content: Mapping[str, Any], inputs: Inputs) -> dict[str, np.ndarray]:

@@ -12,13 +12,12 @@ from pathlib import Path
 import tensorflow as tf
 from grpc import StatusCode
 
+from serving.stand_in.graph_file import why_unreadable
 from serving.stand_in.loaded_version import LoadedVersion, VersionOptions
 from serving.stand_in.status import StatusError
 from serving.stand_in.warmup import warm_up
 
 log = logging.getLogger(__name__)
-
-GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,8 @@ class LoadOptions:
 
 
 class LoadFailed(Exception):
-    """A version could not be loaded.  code: the number of a gRPC status code."""
+    """A version could not be loaded.  code: the number of a gRPC status code.  message: may hold bytes of a damaged
+    file, as `status.text_of` gives them."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -86,10 +86,10 @@ def _warm_up(version: LoadedVersion, folder: Path, options: LoadOptions) -> int:
 def _explain(error: Exception, folder: Path) -> LoadFailed:
     """The failure with the code that the real server gives it, UNKNOWN where TensorFlow's exception does not tell."""
     if isinstance(error, StatusError):
-        return LoadFailed(error.code.value[0], error.message)
+        return LoadFailed(error.code.value[0], str(error))
     if isinstance(error, tf.errors.OpError):
         return LoadFailed(error.error_code, error.message)
-    code = StatusCode.UNKNOWN
     if isinstance(error, OSError):  # the loader raises it for the graph's file
-        code = StatusCode.DATA_LOSS if any((folder / name).exists() for name in GRAPH_FILES) else StatusCode.NOT_FOUND
-    return LoadFailed(code.value[0], f"{folder}: {error}")
+        code, message = why_unreadable(folder)
+        return LoadFailed(code.value[0], message)
+    return LoadFailed(StatusCode.UNKNOWN.value[0], f"{folder}: {error}")

@@ -99,13 +99,31 @@ def models_of(parsed: model_server_config_pb2.ModelServerConfig) -> list[ModelCo
 def check_platforms(models: Sequence[ModelConfig]) -> None:
     """Raise ConfigError for a model without a platform, or with one that TensorFlow Serving does not have."""
     for model in models:
-        if not model.platform:
-            raise ConfigError(
-                "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
-                "ModelServerConfig::model_platform."
-            )
-        if model.platform != PLATFORM:
+        if _platform_of(model) != PLATFORM:
             raise ConfigError(f"Model {model.name} requests unsupported platform {model.platform}")
+
+
+def check_same_platforms(before: Sequence[ModelConfig], after: Sequence[ModelConfig]) -> None:
+    """Raise ConfigError if a model changes its platform, or has none.
+
+    The models of `before` are all checked; those of `after` only if they are in `before`, too.
+    """
+    platforms = {model.name: _platform_of(model) for model in before}
+    for model in after:
+        if model.name in platforms and _platform_of(model) != platforms[model.name]:
+            raise ConfigError(
+                f"Illegal to change a model's platform. For model {model.name} platform was {platforms[model.name]} "
+                f"and new platform requested is {model.platform}"
+            )
+
+
+def _platform_of(model: ModelConfig) -> str:
+    if not model.platform:
+        raise ConfigError(
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+            f"ModelServerConfig::model_platform., model name is {model.name}"
+        )
+    return model.platform
 
 
 def _check_path(model: ModelConfig) -> None:

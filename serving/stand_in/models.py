@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -48,11 +48,12 @@ class Model:
 class Models:
     """The models that are or were in the configuration, by name.
 
-    Any thread may read. Only the thread that loads and unloads makes changes.
+    Any thread may read. Only the thread that loads and unloads changes models; a reload replaces the labels.
     """
 
-    def __init__(self, configs: Iterable[ModelConfig]) -> None:
+    def __init__(self, configs: Sequence[ModelConfig]) -> None:
         self.by_name = {config.name: Model(config) for config in configs}
+        self.labels = {config.name: config.labels for config in configs}  # model's name → label → version
         self._changes = threading.Condition()
 
     def configure(self, configs: Iterable[ModelConfig]) -> list[Model]:
@@ -68,6 +69,11 @@ class Models:
                 if config.name not in before:
                     new.append(model)
             return new
+
+    def set_labels(self, labels: Mapping[str, Mapping[str, int]]) -> None:
+        """Replace the labels of all models: model's name → label → version."""
+        with self._changes:
+            self.labels = {name: dict(versions) for name, versions in labels.items()}
 
     @contextmanager
     def using(self, model_name: str, number: int | None, label: str) -> Iterator[LoadedVersion]:
@@ -128,9 +134,9 @@ class Models:
     def _choose(self, model_name: str, number: int | None, label: str) -> _Version:
         model = self.by_name.get(model_name)
         if label:
-            if model is None or label not in model.config.labels:
+            if label not in self.labels.get(model_name, {}):
                 raise StatusError(StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
-            number = model.config.labels[label]
+            number = self.labels[model_name][label]
         request = f"Latest({model_name})" if number is None else f"Specific({model_name}, {number})"
         available = model.available() if model is not None else set()
         chosen = max(available, default=None) if number is None else number

@@ -13,7 +13,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from tensorflow_serving.apis import (
     model_service_pb2,
-    model_service_pb2_grpc,
     prediction_service_pb2,
     prediction_service_pb2_grpc,
 )
@@ -26,7 +25,7 @@ from serving.stand_in.metrics import Metrics
 from serving.stand_in.models import Models
 from serving.stand_in.reload import Reloader
 from serving.stand_in.rest import Rest, serve_rest
-from serving.stand_in.servicers import ModelServicer, PredictionServicer
+from serving.stand_in.servicers import ModelService, PredictionServicer, add_model_service
 from serving.stand_in.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -68,7 +67,7 @@ def serve(settings: Settings) -> None:
     if isinstance(outcome, LoadError):
         raise outcome
     if outcome is None:
-        reloader = Reloader(models, watcher, flags.allow_version_labels_for_unavailable_models)
+        reloader = Reloader(settings.models, models, watcher, flags.allow_version_labels_for_unavailable_models)
         server = _start(settings, models, metrics, reloader)
         if flags.model_config_file and flags.model_config_file_poll_wait_seconds:
             threading.Thread(target=reloader.follow_file, args=(flags,), name="config", daemon=True).start()
@@ -109,7 +108,7 @@ def _start(settings: Settings, models: Models, metrics: Metrics, reloader: Reloa
     options = list({**OPTIONS, **dict(flags.grpc_channel_arguments)}.items())
     server = grpc.server(executor, options=options, maximum_concurrent_rpcs=flags.grpc_max_threads)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionServicer(models, metrics), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(models, reloader), server)
+    add_model_service(ModelService(models, reloader), server)
     if flags.enable_grpc_healthcheck_service:
         health_pb2_grpc.add_HealthServicer_to_server(_health(), server)
     reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)

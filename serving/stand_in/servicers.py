@@ -9,16 +9,16 @@ from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_management_pb2,
     model_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
+from protos.tfserving.v1 import predict_pb2 as pb
 from serving.stand_in.metrics import Metrics
 from serving.stand_in.model_config import models_of
 from serving.stand_in.models import Models
 from serving.stand_in.reload import Reloader
-from serving.stand_in.status import StatusError, invalid_argument
+from serving.stand_in.status import StatusError, bytes_of, invalid_argument
 from serving.stand_in.text_proto import ConfigError
 
 SIGNATURE_DEF = "signature_def"
@@ -52,8 +52,8 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
             context.abort(error.code, error.message)
 
 
-class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus and HandleReloadConfigRequest."""
+class ModelService:
+    """GetModelStatus and HandleReloadConfigRequest; `add_model_service` registers them."""
 
     def __init__(self, models: Models, reloader: Reloader) -> None:
         self._models = models
@@ -61,7 +61,7 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
 
     def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
-    ) -> get_model_status_pb2.GetModelStatusResponse:
+    ) -> pb.GetModelStatusResponse:
         try:
             return model_status(self._models, request)
         except StatusError as error:
@@ -86,6 +86,29 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
             context.abort(error.code, error.message)
 
 
+def add_model_service(service: ModelService, server: grpc.Server) -> None:
+    """Register ModelService.
+
+    GetModelStatus answers with our own message, whose error texts are bytes. TensorFlow's message has strings there,
+    which in Python cannot hold the bytes of damaged files that the real server's error texts contain.
+    """
+    handlers = {
+        "GetModelStatus": grpc.unary_unary_rpc_method_handler(
+            service.GetModelStatus,
+            get_model_status_pb2.GetModelStatusRequest.FromString,
+            pb.GetModelStatusResponse.SerializeToString,
+        ),
+        "HandleReloadConfigRequest": grpc.unary_unary_rpc_method_handler(
+            service.HandleReloadConfigRequest,
+            model_management_pb2.ReloadConfigRequest.FromString,
+            model_management_pb2.ReloadConfigResponse.SerializeToString,
+        ),
+    }
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", handlers),)
+    )
+
+
 def model_metadata(
     models: Models, request: get_model_metadata_pb2.GetModelMetadataRequest
 ) -> get_model_metadata_pb2.GetModelMetadataResponse:
@@ -108,9 +131,7 @@ def model_metadata(
     return response
 
 
-def model_status(
-    models: Models, request: get_model_status_pb2.GetModelStatusRequest
-) -> get_model_status_pb2.GetModelStatusResponse:
+def model_status(models: Models, request: get_model_status_pb2.GetModelStatusRequest) -> pb.GetModelStatusResponse:
     """The answer to GetModelStatus, for gRPC and REST.  Raises StatusError."""
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
@@ -123,10 +144,10 @@ def model_status(
         versions = {number: versions[number]}
     if not versions:
         raise StatusError(StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
-    response = get_model_status_pb2.GetModelStatusResponse()
+    response = pb.GetModelStatusResponse()
     for number, (state, code, message) in sorted(versions.items(), reverse=True):
         status = response.model_version_status.add(version=number, state=state)
-        status.status.error_code, status.status.error_message = code, message
+        status.status.error_code, status.status.error_message = code, bytes_of(message)
     return response
 
 

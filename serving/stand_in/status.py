@@ -17,9 +17,19 @@ class StatusError(Exception):
 
     @property
     def message(self) -> str:
-        """The text; if it is longer than 1,024 characters, it is cut and marked."""
-        text = str(self)
+        """The text for the answer: cut and marked after 1,024 characters; what is not UTF-8 in it shows as U+FFFD."""
+        text = bytes_of(str(self)).decode(errors="replace")
         return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "...TRUNCATED"
+
+
+def text_of(content: bytes) -> str:
+    """A text for any bytes, be they UTF-8 or not; `bytes_of` turns it back into the same bytes."""
+    return content.decode(errors="surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """The bytes that a text from `text_of` stands for; the UTF-8 of any other text."""
+    return text.encode(errors="surrogateescape")
 
 
 def invalid_argument(message: str) -> StatusError:

@@ -14,7 +14,7 @@ from grpc import StatusCode
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.stand_in.loaded_version import LoadedVersion
-from serving.stand_in.status import StatusError, invalid_argument
+from serving.stand_in.status import StatusError, invalid_argument, text_of
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def _replay(version: LoadedVersion, record: bytes, path: Path, iterations: int) 
     try:
         prediction.ParseFromString(record)
     except DecodeError as error:
-        raise invalid_argument(f"Failed to parse warmup record: {record!r} from {path}") from error
+        raise invalid_argument(f"Failed to parse warmup record: {text_of(record)} from {path}") from error
     kind = prediction.WhichOneof("log_type")
     if kind == "predict_log":
         for _ in range(iterations):
