@@ -2,8 +2,8 @@
 
 Each is the stand-in, or the TensorFlow Serving that an environment variable names: TF_SERVING_ADDRESS,
 TF_SERVING_BATCHING_ADDRESS, TF_SERVING_EXPENDABLE_ADDRESS. `python -m tests.conformance prepare FOLDER` prints how to
-start those. The suite leaves them as it found them, but for the expendable one, which it makes refuse all further
-configurations.
+start those. They can be used again after the suite, but for the expendable one, which then refuses every
+configuration until it is restarted.
 """
 
 from __future__ import annotations
