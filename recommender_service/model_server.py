@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import grpc
 import numpy as np
+from google.protobuf.message import DecodeError, Message
 
 from protos.release.v1.layout import FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from protos.tfserving.v1 import predict_pb2 as pb
@@ -19,6 +21,9 @@ CHANNEL_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.max_receive_message_length", 64 << 20),
 ]
+
+
+Response = TypeVar("Response", bound=Message)
 
 
 class ModelServerError(Exception):
@@ -34,12 +39,12 @@ class ModelServer:
         self._predict = self._channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict",
             request_serializer=pb.PredictRequest.SerializeToString,
-            response_deserializer=pb.PredictResponse.FromString,
+            response_deserializer=bytes,
         )
         self._get_model_status = self._channel.unary_unary(
             "/tensorflow.serving.ModelService/GetModelStatus",
             request_serializer=pb.GetModelStatusRequest.SerializeToString,
-            response_deserializer=pb.GetModelStatusResponse.FromString,
+            response_deserializer=bytes,
         )
 
     async def user_embeddings(
@@ -90,7 +95,7 @@ class ModelServer:
         tensor = pb.TensorProto(dtype=pb.DATA_TYPE_INT64, tensor_shape=shape, tensor_content=ids.tobytes())
         request = pb.PredictRequest(model_spec=spec, inputs={signature.input: tensor})
         try:
-            response = await self._predict(request, timeout=timeout_s)
+            response = _parsed(pb.PredictResponse, await self._predict(request, timeout=timeout_s))
         except grpc.aio.AioRpcError as error:
             raise ModelServerError(_describe(error)) from error
         answered = response.model_spec.version.value
@@ -106,7 +111,7 @@ class ModelServer:
         """The model's versions that are AVAILABLE, none if the server does not know it. Raises ModelServerError."""
         request = pb.GetModelStatusRequest(model_spec=pb.ModelSpec(name=model_name))
         try:
-            response = await self._get_model_status(request, timeout=timeout_s)
+            response = _parsed(pb.GetModelStatusResponse, await self._get_model_status(request, timeout=timeout_s))
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.NOT_FOUND:
                 return set()
@@ -116,6 +121,15 @@ class ModelServer:
 
     async def close(self) -> None:
         await self._channel.close()
+
+
+def _parsed(kind: type[Response], content: bytes) -> Response:
+    """The message in a response; gRPC itself would turn an unreadable one into None.  Raises ModelServerError."""
+    try:
+        return kind.FromString(content)
+    except DecodeError as error:
+        message = f"expected a {kind.DESCRIPTOR.name}, got bytes that are none: {content[:40]!r}"
+        raise ModelServerError(message) from error
 
 
 def _describe(error: grpc.aio.AioRpcError) -> str:

@@ -192,6 +192,7 @@ def test_model_server_restarted_with_only_an_old_version(tmp_path: Path) -> None
         ("dtype", "expected float32[1, 2], got dtype 9"),
         ("nan", "expected finite embeddings, got NaN or infinity"),
         ("slow", "did not answer within 0.5 s"),
+        ("garbage", "expected a PredictResponse, got bytes that are none"),
     ],
 )
 def test_model_server_answers_wrongly(tmp_path: Path, fault: str, complaint: str) -> None:
