@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import json
 import logging
+import os
 import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -12,30 +15,37 @@ from pathlib import Path
 import pandas as pd
 
 from trainer.cli.arguments import parse_arguments
-from trainer.data.dataset import Dataset
-from trainer.data.interactions import default_positive_threshold, split_by_time
+from trainer.data.dataset import Dataset, Reading
+from trainer.data.given_split import read_split
 from trainer.data.movielens import DownloadError, find_dataset
-from trainer.data.movies import movies_from_csv
-from trainer.data.ratings import CSV, read_ratings
+from trainer.data.odd_rows import odd_lines
+from trainer.data.ratings import default_positive_threshold
 from trainer.data.records import DataError
 from trainer.data.sample import generate
+from trainer.data.split import split
 from trainer.model.hyperparameters import Hyperparameters
-from trainer.release.catalogue import prune, published_releases, roll_back
+from trainer.release.catalogue import NotWritable, check_writable, prune, published_releases, roll_back
 
 # TensorFlow takes seconds to import, and wrong flags or bad data should not wait for it: what needs it comes late.
 
 log = logging.getLogger("trainer")
 
+NO_SPACE = os.strerror(errno.ENOSPC)
 REPORT_PACKAGES = ("optuna", "plotly", "sklearn")  # of the extra `report`, which an image that only trains lacks
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status: 1 for data that cannot be used, 2 for wrong flags."""
+    """Returns the exit status: 1 for data that cannot be used, 2 for wrong flags, 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a title that the terminal cannot show ends nothing
     arguments = parse_arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         if arguments.command == "evaluate":
             _evaluate(arguments)
+        elif arguments.command == "inspect":
+            _inspect(arguments)
         elif arguments.command == "compare":
             _compare(arguments)
         elif arguments.command == "tune":
@@ -46,13 +56,21 @@ def main(argv: list[str]) -> int:
             return _releases(arguments)
         else:
             _train(arguments)
-    except (DataError, DownloadError) as error:
+    except (DataError, DownloadError, NotWritable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
         if error.name not in REPORT_PACKAGES:
             raise
         print(f"error: {error.name} is not installed: pip install '.[report]'", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: nothing was published", file=sys.stderr)
+        return 130
+    except Exception as error:  # TensorFlow and Annoy have errors of their own for a full disk
+        if NO_SPACE not in str(error):
+            raise
+        print(f"error: {NO_SPACE}: nothing was published", file=sys.stderr)
         return 1
     return 0
 
@@ -62,14 +80,8 @@ def _train(arguments: argparse.Namespace) -> None:
     if published:
         log.info("release %d is published in %s already: nothing to do", published[-1].version, arguments.artifacts)
         return
+    check_writable(arguments.artifacts)
     dataset = _dataset(arguments)
-    log.info(
-        "%s: %s ratings of %s movies by %s users",
-        dataset.name,
-        f"{len(dataset.ratings):,}",
-        f"{dataset.ratings['movie_id'].nunique():,}",
-        f"{dataset.ratings['user_id'].nunique():,}",
-    )
     threshold = _threshold(arguments, dataset.ratings)
 
     from trainer.training import train
@@ -77,25 +89,37 @@ def _train(arguments: argparse.Namespace) -> None:
     train(dataset, threshold, _hyperparameters(arguments), arguments.artifacts, arguments.force)
 
 
+def _inspect(arguments: argparse.Namespace) -> None:
+    dataset = _dataset(arguments)
+    _threshold(arguments, dataset.ratings)
+    if dataset.understood is not None:
+        print("the oddest rows:")
+        for line in odd_lines(dataset.understood.odd_rows):
+            print(f"  {line}")
+
+
+def _reading(arguments: argparse.Namespace) -> Reading:
+    return Reading(arguments.rating_scale, arguments.columns, arguments.strict)
+
+
 def _dataset(arguments: argparse.Namespace) -> Dataset:
+    """Reads the data set and says what was understood of it."""
     try:
-        return find_dataset(arguments.dataset, arguments.data, arguments.cache, arguments.rating_scale)
+        dataset = find_dataset(arguments.dataset, arguments.data, arguments.cache, _reading(arguments))
     except DownloadError as error:
         if not arguments.sample_if_offline:
             raise
         log.warning("%s; going on with a GENERATED SAMPLE: good for trying the system, not for figures", error)
         return generate()
+    log.info("%s", dataset.name)
+    if dataset.understood is not None:
+        for line in dataset.understood.lines:
+            log.info("%s", line)
+    return dataset
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    train = read_ratings(arguments.train, CSV, arguments.rating_scale)
-    test = read_ratings(arguments.test, CSV, arguments.rating_scale)
-    if arguments.movies is not None:
-        listed = set(movies_from_csv(arguments.movies)["movie_id"])
-        for path, ratings in ((arguments.train, train), (arguments.test, test)):
-            missing = set(ratings["movie_id"]) - listed
-            if missing:
-                raise DataError(f"{path}: movie {min(missing)} is rated, but {arguments.movies} does not list it")
+    train, test = read_split(arguments.train, arguments.test, arguments.movies, _reading(arguments))
     threshold = _threshold(arguments, train)
 
     from trainer.cli.console import epochs_bar, print_report
@@ -136,7 +160,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     from trainer.evaluation.evaluate import evaluate
     from trainer.evaluation.task import task_of
 
-    train, test = split_by_time(dataset.ratings)
+    train, test = split(dataset.ratings)
     task, settings = task_of(train, test, threshold), _hyperparameters(arguments)
     reports = []
     for seed in range(settings.seed, settings.seed + arguments.seeds):
@@ -200,7 +224,7 @@ def _releases(arguments: argparse.Namespace) -> int:
 def _threshold(arguments: argparse.Namespace, ratings: pd.DataFrame) -> float:
     if arguments.positive_threshold is not None:
         return float(arguments.positive_threshold)
-    threshold = default_positive_threshold(ratings, arguments.rating_scale.highest)
+    threshold = default_positive_threshold(ratings, arguments.rating_scale)
     log.info("ratings of %g and more count as liked", threshold)
     return threshold
 

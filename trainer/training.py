@@ -7,8 +7,9 @@ from pathlib import Path
 
 from trainer.cli.console import epochs_bar, print_report
 from trainer.data.dataset import Dataset
-from trainer.data.interactions import interactions_of, split_by_time
-from trainer.evaluation.evaluate import evaluate
+from trainer.data.interactions import interactions_of
+from trainer.data.split import split
+from trainer.evaluation.evaluate import evaluate, settings_for
 from trainer.evaluation.task import task_of
 from trainer.model.cosine_softmax import fit
 from trainer.model.hyperparameters import Hyperparameters
@@ -24,7 +25,8 @@ def train(
 ) -> Path:
     """Returns the published release's folder.  Raises DataError if the ratings hold too little to learn from, and
     GateError if the figures are too bad, unless forced: then the release's manifest says so."""
-    task = task_of(*split_by_time(dataset.ratings), positive_threshold)
+    task = task_of(*split(dataset.ratings), positive_threshold)
+    settings = settings_for(task, settings)  # without times nothing is newer than the rest
     with epochs_bar("fit on each user's first 80 %", settings.epochs) as on_epoch:
         report = evaluate(task, settings, on_epoch=on_epoch)
     print_report(report)

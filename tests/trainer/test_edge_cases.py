@@ -11,7 +11,7 @@ import pytest
 
 from recommender_service.release import load_release
 from tests.support.tastes import SMALL, dataset_of, tastes
-from trainer.data.interactions import default_positive_threshold
+from trainer.data.ratings import RatingScale, default_positive_threshold
 from trainer.data.records import DataError
 from trainer.training import train
 
@@ -39,7 +39,7 @@ CASES: dict[str, tuple[Callable[[], pd.DataFrame], float]] = {
 def test_a_release_comes_of_it(case: str, tmp_path: Path) -> None:
     make, highest = CASES[case]
     dataset = dataset_of(make())
-    threshold = default_positive_threshold(dataset.ratings, highest)
+    threshold = default_positive_threshold(dataset.ratings, RatingScale(0.5, highest))
     # so little data may say nothing for the model: what is tested here is that training and serving cope
     release = load_release(train(dataset, threshold, SMALL, tmp_path, force=True))
     assert release.manifest.num_users == dataset.ratings["user_id"].nunique()

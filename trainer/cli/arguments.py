@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from trainer.data.column_names import named_by_flag
 from trainer.data.movielens import CACHE, DEFAULT_DATASET, PUBLISHED
 from trainer.data.ratings import FIVE_STARS, RatingScale
 from trainer.model.hyperparameters import Hyperparameters
 
-COMMANDS = ("train", "evaluate", "compare", "tune", "report", "releases")
+MAX_RATING = 1e6
+COMMANDS = ("train", "inspect", "evaluate", "compare", "tune", "report", "releases")
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -17,6 +19,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m trainer", description="Trains movie recommendations.")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="evaluate, fit on all ratings, publish a release (the default)"))
+    _add_inspect(commands.add_parser("inspect", help="print what is understood of ratings, and the oddest rows"))
     _add_evaluate(commands.add_parser("evaluate", help="fit on one file of ratings, score against another"))
     _add_compare(commands.add_parser("compare", help="score the model and baselines on one split of a data set"))
     _add_tune(commands.add_parser("tune", help="search hyperparameters on an inner split, for a given time"))
@@ -24,7 +27,16 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     _add_releases(commands.add_parser("releases", help="list, prune or roll back what is published"))
     if not argv or argv[0] not in (*COMMANDS, "-h", "--help"):
         argv = ["train", *argv]
-    return parser.parse_args(argv)
+    return parser.parse_args(_joined(argv))
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """With `--rating-scale -10:10` as one word: argparse takes what starts with a minus for a flag."""
+    words = list(argv)
+    for at, word in enumerate(words[:-1]):
+        if word == "--rating-scale" and words[at + 1][:1] == "-" and ":" in words[at + 1]:
+            words[at : at + 2] = [f"{word}={words[at + 1]}"]
+    return words
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
@@ -58,11 +70,16 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
     _add_common(parser)
 
 
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    _add_reading(parser)
+
+
 def _add_report(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
     parser.add_argument("--release", type=_positive_int, help="its version (default: the newest)")
-    parser.add_argument("--rating-scale", type=_rating_scale, default=FIVE_STARS, help=argparse.SUPPRESS)
+    _add_reading(parser)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +91,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         help="a MovieLens data set, downloaded from GroupLens unless cached (default: %(default)s)",
     )
     source.add_argument(
-        "--data", type=Path, metavar="DIR", help="a folder with ratings.csv + movies.csv, *.dat, or u.data + u.item"
+        "--data", type=Path, metavar="DIR", help="a folder with ratings of yours, and a list of movies (docs/data.md)"
     )
     parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept (default: %(default)s)")
     parser.add_argument(
@@ -107,20 +124,7 @@ def _add_releases(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--rating-scale",
-        type=_rating_scale,
-        default=FIVE_STARS,
-        metavar="LOW:HIGH",
-        help="lowest and highest rating allowed (default: 0.5:5)",
-    )
-    parser.add_argument(
-        "--positive-threshold",
-        type=float,
-        metavar="RATING",
-        help="ratings from here on count as liked (default: 0.7 of the scale, 3.5 of 5; everything if no rating lies "
-        "in the scale's lower half, for such a file was filtered to what people liked)",
-    )
+    _add_reading(parser)
     model = parser.add_argument_group("model")
     defaults = Hyperparameters()
     model.add_argument("--embedding-dim", type=_positive_int, default=defaults.embedding_dim)
@@ -148,11 +152,51 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--seed", type=int, default=defaults.seed)
 
 
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rating-scale",
+        type=_rating_scale,
+        default=FIVE_STARS,
+        metavar="LOW:HIGH",
+        help="lowest and highest rating allowed (default: 0.5:5)",
+    )
+    parser.add_argument(
+        "--positive-threshold",
+        type=float,
+        metavar="RATING",
+        help="ratings from here on count as liked (default: 0.7 of the scale's range, which starts at 0 or "
+        "below: 3.5 of 5, 4 of -10 to 10; everything if no rating lies in its lower half, for such a file was filtered to "
+        "what people liked)",
+    )
+    parser.add_argument(
+        "--columns",
+        type=_columns,
+        metavar="NAMES",
+        help="names of the columns where ratings have no header, such as user,movie,rating,timestamp",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse repeated ratings and ratings of movies that are not listed, which are left out otherwise",
+    )
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    try:
+        return named_by_flag(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _rating_scale(text: str) -> RatingScale:
-    low, separator, high = text.partition(":")
-    if not separator or not float(low) < float(high):
-        raise argparse.ArgumentTypeError(f"expected LOW:HIGH such as 0.5:5, got {text!r}")
-    return RatingScale(float(low), float(high))
+    low, _, high = text.partition(":")
+    try:
+        scale = RatingScale(float(low), float(high))
+    except ValueError:
+        scale = RatingScale(0, 0)
+    if not -MAX_RATING <= scale.lowest < scale.highest <= MAX_RATING:
+        raise argparse.ArgumentTypeError(f"expected LOW:HIGH such as 0.5:5, got {text[:40]!r}")
+    return scale
 
 
 def _positive_int(text: str) -> int:

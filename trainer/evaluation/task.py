@@ -104,6 +104,8 @@ def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float) 
 
 
 def _is_later(train: pd.DataFrame, test: pd.DataFrame) -> bool:
+    if not train["timestamp"].any():  # there are no times that could tell
+        return False
     last = train.groupby("user_id")["timestamp"].max()
     first = test.groupby("user_id")["timestamp"].min()
     both = first.index.intersection(last.index)

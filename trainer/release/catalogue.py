@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,10 @@ STAGING = ".staging-"  # not a number: the model server and the recommender skip
 WITHDRAWN = ".withdrawn-"
 REMOVING = ".removing-"
 HANDOVER_S = 3.0  # recommenders look every second, and pin the model version until they have gone back
+
+
+class NotWritable(Exception):
+    """Releases cannot be written where they should be."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,17 @@ def published_releases(artifacts: Path) -> list[Published]:
             num_bytes = sum(p.stat().st_size for f in (folder, model) for p in f.rglob("*") if p.is_file())
             releases.append(Published(version, _manifest(folder), model.is_dir(), num_bytes))
     return releases
+
+
+def check_writable(artifacts: Path) -> None:
+    """Raises NotWritable unless releases can be published there; leaves nothing behind."""
+    for folder in (releases_folder(artifacts), models_folder(artifacts)):
+        existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+        try:
+            with tempfile.TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            raise NotWritable(f"{artifacts}: expected a folder to write releases to: {existing}: {error.strerror}") from error
 
 
 def prune(artifacts: Path, keep: int) -> tuple[list[int], list[int]]:

@@ -16,8 +16,9 @@ from plotly.offline import get_plotlyjs
 from protos.release.v1 import manifest_pb2 as pb
 from trainer.cli.console import epochs_bar
 from trainer.data.dataset import Dataset
-from trainer.data.interactions import interactions_of, split_by_time
+from trainer.data.interactions import interactions_of
 from trainer.data.records import DataError
+from trainer.data.split import split
 from trainer.evaluation.comparison import OURS, Entry, compare, compare_similar_movies
 from trainer.evaluation.evaluate import evaluate, exact_scores
 from trainer.evaluation.task import task_of
@@ -84,7 +85,7 @@ def load(artifacts: Path, version: int | None, dataset: Dataset) -> Loaded:
 
 def write_report(release: Loaded, artifacts: Path) -> Path:
     """Writes reports/<version>.html, and reports/<version>-tensorboard/ beside it; returns the page."""
-    train, test = split_by_time(release.dataset.ratings)
+    train, test = split(release.dataset.ratings)
     task = task_of(train, test, release.threshold)
     losses: list[float] = []
     with epochs_bar("fit on each user's first 80 %", release.settings.epochs) as on_epoch:
