@@ -90,12 +90,10 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    dataset = _dataset(arguments)
-    _threshold(arguments, dataset.ratings)
+    dataset = find_dataset(arguments.dataset, arguments.data, arguments.cache, _reading(arguments))
     if dataset.understood is not None:
-        print("the oddest rows:")
-        for line in odd_lines(dataset.understood.odd_rows):
-            print(f"  {line}")
+        print("\n".join(dataset.understood.lines), flush=True)
+        print("\n".join(("the oddest rows:", *odd_lines(dataset.understood.odd_rows))))
 
 
 def _reading(arguments: argparse.Namespace) -> Reading:
@@ -111,10 +109,8 @@ def _dataset(arguments: argparse.Namespace) -> Dataset:
             raise
         log.warning("%s; going on with a GENERATED SAMPLE: good for trying the system, not for figures", error)
         return generate()
-    log.info("%s", dataset.name)
-    if dataset.understood is not None:
-        for line in dataset.understood.lines:
-            log.info("%s", line)
+    for line in dataset.understood.lines if dataset.understood is not None else ():
+        log.info("%s", line)
     return dataset
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.tastes import SMALL, dataset_of, tastes
-
+from trainer.data.split import split
 from trainer.evaluation.baselines import ease_weights, item_knn
 from trainer.evaluation.comparison import compare, compare_similar_movies, paired_difference
 from trainer.evaluation.evaluate import evaluate

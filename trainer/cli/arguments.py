@@ -165,8 +165,8 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="RATING",
         help="ratings from here on count as liked (default: 0.7 of the scale's range, which starts at 0 or "
-        "below: 3.5 of 5, 4 of -10 to 10; everything if no rating lies in its lower half, for such a file was filtered to "
-        "what people liked)",
+        "below: 3.5 of 5, 4 of -10 to 10; everything if no rating lies in its lower half, for such a file was filtered "
+        "to what people liked)",
     )
     parser.add_argument(
         "--columns",

@@ -68,7 +68,7 @@ def read_folder(folder: Path, name: str | None = None, reading: Reading = DEFAUL
     is_listed = np.isin(movie_ids, listed[0]) if listed else np.ones(len(movie_ids), bool)
     if reading.strict:
         refuse_first(rows.table, ~last, "expected one rating per user and movie, got another of the same later on")
-        refuse_first(rows.table, ~is_listed, f"expected a movie that {files.movies.path.name if files.movies else ''} lists")
+        refuse_first(rows.table, ~is_listed, "expected a movie that the list of movies holds")
     kept = last & is_listed
     _check_some_are_listed(rows, kept, files)
     timestamps, times = judged(user_ids[kept], rows.seconds[kept], rows.known[kept], rows.has_times)
@@ -76,9 +76,9 @@ def read_folder(folder: Path, name: str | None = None, reading: Reading = DEFAUL
     user_ids, user_keys = without_unused(user_ids[kept], user_keys)
     movie_ids, movies, movie_keys = _renumbered(movie_ids[kept], movies, movie_keys)
     ratings = ratings_frame(user_ids, movie_ids, rows.values.ratings[kept], timestamps)
-    account = understood(files, rows, catalogue, ratings, times, ~last, last & ~is_listed)
-    fingerprint = _fingerprint([file.path for file in files.all])
     name = name or folder.resolve().name
+    account = understood(name, files, rows, catalogue, ratings, times, ~last, last & ~is_listed)
+    fingerprint = _fingerprint([file.path for file in files.all])
     return Dataset(name, ratings, movies, fingerprint, False, user_keys, movie_keys, times, account)
 
 

@@ -53,7 +53,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one data set.  movies: None where nothing lists the movies.  left_alone: names of all other files."""
+    """The files of one data set.  movies: None where nothing lists them.  left_alone: names of other tables there."""
 
     ratings: Sequence[DataFile]
     movies: DataFile | None
@@ -73,7 +73,8 @@ def find_files(folder: Path, columns: tuple[str, ...] | None) -> Files:
         raise DataError(f"{folder}: expected a folder with ratings, got {got if not _is_special(folder) else 'a pipe'}")
     paths = sorted(path for entry in sorted(folder.iterdir()) for path in _tables(entry))
     refused: dict[Path, str] = {}
-    ratings, movies = [], []
+    ratings: list[DataFile] = []
+    movies: list[DataFile] = []
     for path in paths:
         try:
             found = _recognised(path, columns)

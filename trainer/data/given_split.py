@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from trainer.data.ids import numbered
 from trainer.data.movies import read_catalogue
 from trainer.data.rows import read_rows
 from trainer.data.times import judged
+
+log = logging.getLogger(__name__)
 
 
 def read_split(
@@ -30,12 +33,14 @@ def read_split(
     (movie_ids, *listed), _ = numbered([rows.movies, *([catalogue.ids] if catalogue is not None else [])])
     kept = np.isin(movie_ids, listed[0]) if listed else np.ones(len(movie_ids), bool)
     if movies is not None and reading.strict:
-        refuse_first(rows.table, ~kept, f"expected a movie that {movies.name} lists")
+        refuse_first(rows.table, ~kept, "expected a movie that the list of movies holds")
     parts = slice(0, rows.table.num_rows[0]), slice(rows.table.num_rows[0], None)
     last = np.concatenate([is_last(user_ids[part], movie_ids[part], rows.seconds[part]) for part in parts])
     if reading.strict:
         refuse_first(rows.table, ~last, "expected one rating per user and movie, got another of the same later on")
     kept &= last
+    if not kept.all():
+        log.info("%s: %s repeated ratings, and ratings of movies that are not listed, are left out", test.parent, (~kept).sum())
     timestamps, _ = judged(user_ids, rows.seconds, rows.known, rows.has_times)
     whole = ratings_frame(user_ids, movie_ids, rows.values.ratings, timestamps)
     return whole[parts[0]][kept[parts[0]]], whole[parts[1]][kept[parts[1]]]

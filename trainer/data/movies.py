@@ -22,8 +22,9 @@ ROLES = ("movie", "title", "genres", "year", "date")
 class Catalogue:
     """A list of movies as read.  ids: of its rows.  titles, genres: str[n], one line each; genres joined by "|".
 
-    years: int64[n], 0 where unknown.  cleaned: bool[n], titles in which control characters or a length were mended.
-    listed_twice: bool[n], rows whose id an earlier row has.  genres_found: how genres were separated.  years_found: where the years come from.
+    years: int64[n], 0 where unknown.  cleaned: bool[n], titles that had control characters or were too long.
+    listed_twice: bool[n], rows whose id an earlier row has.
+    genres_found: how genres were separated.  years_found: where the years come from.
     """
 
     table: Table

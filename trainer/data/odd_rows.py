@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from trainer.data.movies import Catalogue
 from trainer.data.rows import Rows
@@ -44,11 +46,16 @@ def oddest(rows: Rows, catalogue: Catalogue | None, duplicate: np.ndarray, orpha
 
 def odd_lines(odd_rows: Sequence[OddRow]) -> list[str]:
     """A line for each row: its place, what stands there, and why it is odd.  Reads the files again."""
+    of_table: dict[int, list[OddRow]] = {}
+    for odd in odd_rows:
+        of_table.setdefault(id(odd.table), []).append(odd)
+    places = {key: odd[0].table.places([o.row for o in odd]) for key, odd in of_table.items()}
     lines = []
     for odd in odd_rows:
-        place, text = odd.table.places([odd.row])[odd.row]
+        place, text = places[id(odd.table)][odd.row]
         text = without_control_characters(text)
-        lines.append(f"{place}  {text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + '…'}  ({odd.why})")
+        shown = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+        lines.append(f"{Path(place).name}  {shown}  ({odd.why})")
     return lines
 
 
@@ -80,9 +87,10 @@ def _extremes(rows: Rows) -> Iterator[tuple[str, int]]:
     for name, ids in (("user", rows.users), ("movie", rows.movies)):
         counts = np.bincount(ids.codes)
         yield f"the {name} with the most ratings, {counts.max():,}", int(np.argmax(ids.codes == counts.argmax()))
-    values, codes, counts = np.unique(rows.values.ratings, return_inverse=True, return_counts=True)
-    if len(values) > 1:
-        yield f"the rarest rating, {values[counts.argmin()]:g}", int(np.argmax(codes == counts.argmin()))
+    by_rating = pd.Series(rows.values.ratings, copy=False).value_counts()
+    if len(by_rating) > 1:
+        rarest = by_rating.index[-1]
+        yield f"the rarest rating, {rarest:g}", int(np.argmax(rows.values.ratings == rarest))
     if rows.known.any():
         known = np.flatnonzero(rows.known)
         yield "the earliest time", int(known[np.argmin(rows.seconds[known])])

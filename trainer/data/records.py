@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
-from trainer.data.text_files import TextForm, open_utf8
+from trainer.data.text_files import CHUNK_BYTES, TextForm, open_utf8
 
 SHOWN_CHARACTERS = 40
 MAX_FIELD = 1 << 20  # characters; a quote that is never closed makes one longer field of the rest of the file
@@ -53,9 +54,45 @@ def records(path: Path, form: TextForm, strict: bool = False) -> Iterator[tuple[
         csv.field_size_limit(limit)
 
 
-def line_of(path: Path, form: TextForm, row: int) -> int:
-    """The 1-based line of a row counted from 0."""
-    return next(line for at, (line, _) in enumerate(records(path, form)) if at == row)
+def records_at(path: Path, form: TextForm, rows: Collection[int]) -> dict[int, tuple[int, str]]:
+    """(1-based line, text) of rows counted from 0: reads the file up to the last of them."""
+    found: dict[int, tuple[int, str]] = {}
+    if not form.quoted:
+        return _plain_records_at(path, form, sorted(rows))
+    for row, (line, fields) in enumerate(records(path, form)):
+        if row in rows:
+            found[row] = (line, form.separator.join(fields))
+        if len(found) == len(rows):
+            break
+    return found
+
+
+def _plain_records_at(path: Path, form: TextForm, rows: Sequence[int]) -> dict[int, tuple[int, str]]:
+    """`records_at` where every line that is not empty is a record: ten times as fast."""
+    found: dict[int, tuple[int, str]] = {}
+    line, record, rest = 0, -int(form.has_header), b""
+    with open_utf8(path, form) as file:
+        while len(found) < len(rows):
+            chunk = file.read(CHUNK_BYTES)
+            lines = (rest + chunk).splitlines(keepends=True)
+            rest = lines.pop() if chunk and lines else b""  # it may go on in the next chunk, "\n" after "\r" as well
+            for row in rows[len(found) :]:
+                if row >= record + len(lines):
+                    break
+                at = next(islice((at for at, text in enumerate(lines) if _is_filled(text)), row - record, None), None)
+                if at is None:
+                    break
+                text = lines[at].decode().strip("\r\n").replace(form.delimiter, form.separator)
+                found[row] = (line + at + 1, text)
+            line += len(lines)
+            record += sum(map(_is_filled, lines))
+            if not chunk:
+                break
+    return found
+
+
+def _is_filled(line: bytes) -> bool:
+    return line not in (b"\n", b"\r\n", b"\r", b"")
 
 
 def check_widths(path: Path, form: TextForm) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from trainer.data.folder import DataFile
 from trainer.data.ids import Ids, ids_of
@@ -40,4 +41,7 @@ def read_rows(files: Sequence[DataFile], scale: RatingScale) -> Rows:
         raise DataError(f"{files[0].path}: expected at least one rating; the file holds none")
     users, movies, values = ids_of(table, "user"), ids_of(table, "movie"), rating_values(table, scale)
     seconds, known = seconds_of(table)
-    return Rows(replace(table, columns={}), users, movies, values, seconds, known, "timestamp" in table.columns)
+    has_times = "timestamp" in table.columns
+    table = replace(table, columns={})
+    pa.default_memory_pool().release_unused()
+    return Rows(table, users, movies, values, seconds, known, has_times)

@@ -14,7 +14,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from trainer.data.folder import DataFile
-from trainer.data.records import DataError, check_widths, records, shown
+from trainer.data.records import DataError, check_widths, records, records_at, shown
 from trainer.data.text_files import TextForm, open_utf8
 
 BLOCK_BYTES = 8 << 20
@@ -27,8 +27,8 @@ FEW_TEXTS = {"user", "movie", "rating", "count", "genres", "year"}  # columns in
 class Table:
     """The used columns of files, one file after the other.
 
-    columns: what it tells to its column: dictionary<int32, string> for `FEW_TEXTS`, else string; the times of Parquet as
-    stored.  num_rows: of each file, in order.
+    columns: what it tells to its column: dictionary<int32, string> for `FEW_TEXTS`, else string; times as int64 if they
+    are whole numbers in every row, and those of Parquet as stored.  num_rows: of each file, in order.
     """
 
     files: Sequence[DataFile]
@@ -62,7 +62,6 @@ class Table:
         """Raises DataError with the row's place, the name of its column, and the message."""
         at = int(np.searchsorted(np.cumsum(self.num_rows), row, side="right"))
         raise DataError(f"{self.places([row])[row][0]}: {self.files[at].used[role]}: {message}")
-
 
     def refuse_texts(
         self, role: str, codes: np.ndarray, texts: pa.StringArray, bad: np.ndarray, expected: str, hint: str = ""
@@ -102,6 +101,16 @@ def _read_text(file: DataFile, form: TextForm, roles: Sequence[str]) -> pa.Table
     if form.quoted:  # pyarrow would take line after line into a field until another quote comes
         for _ in records(file.path, form, strict=True):
             pass
+    try:
+        return _parsed(file, form, roles, pa.int64())
+    except pa.ArrowInvalid as error:
+        if "conversion error to int64" not in str(error):
+            raise
+    return _parsed(file, form, roles, TEXT)  # the times are no whole numbers
+
+
+def _parsed(file: DataFile, form: TextForm, roles: Sequence[str], times: pa.DataType) -> pa.Table:
+    types = {role: times if role == "timestamp" else CODED if role in FEW_TEXTS else TEXT for role in roles}
     names = [str(at) for at in range(len(form.columns))]  # a header may name two columns alike that are not used
     at = {role: names[form.columns.index(file.used[role])] for role in roles}
     with open_utf8(file.path, form) as stream:
@@ -116,7 +125,7 @@ def _read_text(file: DataFile, form: TextForm, roles: Sequence[str]) -> pa.Table
             ),
             pacsv.ConvertOptions(
                 include_columns=list(at.values()),
-                column_types={name: CODED if role in FEW_TEXTS else TEXT for role, name in at.items()},
+                column_types={name: types[role] for role, name in at.items()},
             ),
         )
     return table.rename_columns(list(at))
@@ -159,9 +168,6 @@ def _places(file: DataFile, wanted: set[int]) -> dict[int, tuple[str, str]]:
             values = pq.read_table(file.path, columns=list(file.used.values())).slice(row, 1).to_pylist()[0]
             found[row] = (f"{file.path}: row {row + 1}", ", ".join(f"{name} {value}" for name, value in values.items()))
         return found
-    for row, (line, fields) in enumerate(records(file.path, file.form)):
-        if row in wanted:
-            found[row] = (f"{file.path}:{line}", ",".join(fields))
-        if len(found) == len(wanted):
-            break
-    return found
+    return {
+        row: (f"{file.path}:{line}", text) for row, (line, text) in records_at(file.path, file.form, wanted).items()
+    }

@@ -32,11 +32,12 @@ class Times:
 
 
 def seconds_of(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """(int64[n] seconds since 1970, bool[n] whether there is a time): from seconds, milli-, micro- or nanoseconds, whole
-    or with a fraction; from ISO dates with or without a time of day (UTC where no zone is named); from Parquet's times.
+    """(int64[n] seconds since 1970, bool[n] whether there is a time).
 
-    A missing time is an empty field or "null", and, where the others are times since 1970, 0 or less.  The unit is told
-    by each number's size: seconds have reached 10^11 only in the year 5138.  Raises DataError for anything else.
+    Read are seconds, milli-, micro- and nanoseconds, whole or with a fraction; ISO dates with or without a time of day,
+    in UTC where no zone is named; the times of Parquet.  The unit is told by each number's size: seconds reach 10^11 only
+    in the year 5138.  Missing is an empty field or "null", and 0 or less where the others are times since 1970.
+    Raises DataError for anything else.
     """
     column = table.columns.get("timestamp")
     if column is None:

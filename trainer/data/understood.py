@@ -46,6 +46,7 @@ class Understood:
 
 
 def understood(
+    name: str,
     files: Files,
     rows: Rows,
     catalogue: Catalogue | None,
@@ -72,10 +73,10 @@ def understood(
     )
     return Understood(
         (
-            f"ratings: {_file(files.ratings[0], files.ratings[0].used)}{_more(files.ratings[1:])}",
-            f"movies:  {_movies(files, catalogue)}{_left_alone(files)}",
-            f"counted: {'; '.join(part for part in counted if part)}",
-            f"times:   {_times(times)}",
+            f"ratings from {_file(files.ratings[0])}{_more(files.ratings[1:])}",
+            f"movies from {_movies(files, catalogue)}{_left_alone(files)}",
+            f"{name}: {'; '.join(part for part in counted if part)}",
+            f"times: {_times(times)}",
         ),
         rows.values.implicit,
         num_duplicates,
@@ -89,8 +90,8 @@ def understood(
     )
 
 
-def _file(file: DataFile, used: Sequence[str] | dict[str, str]) -> str:
-    columns = ", ".join(f"{role} = {file.used[role]}" for role in used)
+def _file(file: DataFile) -> str:
+    columns = ", ".join(f"{role} = {column}" for role, column in file.used.items())
     form = f" ({file.form})" if file.form is not None else ""
     return f"{file.path.name}{form}: {columns}" + (f"; ignored: {_some(file.ignored)}" if file.ignored else "")
 
@@ -101,9 +102,9 @@ def _more(files: Sequence[DataFile]) -> str:
 
 def _movies(files: Files, catalogue: Catalogue | None) -> str:
     if catalogue is None or files.movies is None:
-        return "no list of them: they are called by their ids"
+        return "no file: they are called by their ids"
     found = f" ({catalogue.genres_found}; {catalogue.years_found})"
-    return _file(files.movies, files.movies.used) + found
+    return _file(files.movies) + found
 
 
 def _left_alone(files: Files) -> str:

@@ -11,7 +11,6 @@ from optuna.storages.journal import JournalFileBackend
 
 from trainer.data.dataset import Dataset
 from trainer.data.split import split
-
 from trainer.evaluation.evaluate import exact_scores
 from trainer.evaluation.task import Task, task_of
 from trainer.model.hyperparameters import Hyperparameters, default_temperature

@@ -75,7 +75,7 @@ def check_writable(artifacts: Path) -> None:
             with tempfile.TemporaryFile(dir=existing):
                 pass
         except OSError as error:
-            raise NotWritable(f"{artifacts}: expected a folder to write releases to: {existing}: {error.strerror}") from error
+            raise NotWritable(f"{artifacts}: releases cannot be written to {existing}: {error.strerror}") from error
 
 
 def prune(artifacts: Path, keep: int) -> tuple[list[int], list[int]]:
