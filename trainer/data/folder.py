@@ -87,7 +87,7 @@ def find_files(folder: Path, columns: tuple[str, ...] | None) -> Files:
         if _stem(path) in (*RATINGS_STEMS, *MOVIES_STEMS) or not ratings:
             raise DataError(reason)
     if not ratings:
-        raise DataError(_nothing_found(folder, paths))
+        raise DataError(_nothing_found(folder, [path for path in paths if path not in {m.path for m in movies}]))
     chosen = _choose_ratings(ratings, folder)
     catalogue = _choose_movies(movies, chosen[0], folder)
     read = {file.path for file in (*chosen, *([catalogue] if catalogue else []))}
@@ -247,9 +247,11 @@ def _nothing_found(folder: Path, paths: list[Path]) -> str:
     for path in paths:
         if _stem(path) in RATINGS_STEMS or "rating" in path.name.casefold() or len(paths) == 1:
             return _no_header(path)
-    entries = sorted(entry.name for entry in folder.iterdir())
+    entries = sorted(f"{entry.name}{'' if entry.is_file() else ' (no file)'}" for entry in folder.iterdir())
     names = ", ".join(entries[:8]) + (", …" if len(entries) > 8 else "")
-    return f"{folder}: expected a table of ratings such as ratings.csv; found {names or 'an empty folder'}"
+    return (
+        f"{folder}: expected ratings in a .csv, .tsv, .txt, .dat or .parquet file; found {names or 'an empty folder'}"
+    )
 
 
 def _no_header(path: Path) -> str:

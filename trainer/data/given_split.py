@@ -40,7 +40,11 @@ def read_split(
         refuse_first(rows.table, ~last, "expected one rating per user and movie, got another of the same later on")
     kept &= last
     if not kept.all():
-        log.info("%s: %s repeated ratings, and ratings of movies that are not listed, are left out", test.parent, (~kept).sum())
+        log.info(
+            "%s: %s repeated ratings, and ratings of movies that are not listed, are left out",
+            test.parent,
+            (~kept).sum(),
+        )
     timestamps, _ = judged(user_ids, rows.seconds, rows.known, rows.has_times)
     whole = ratings_frame(user_ids, movie_ids, rows.values.ratings, timestamps)
     return whole[parts[0]][kept[parts[0]]], whole[parts[1]][kept[parts[1]]]

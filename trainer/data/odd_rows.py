@@ -73,6 +73,9 @@ def _of_ratings(rows: Rows, duplicate: np.ndarray, orphan: np.ndarray) -> Iterat
 def _of_movies(catalogue: Catalogue) -> Iterator[tuple[str, int]]:
     yield from _first(catalogue.cleaned, "the title was cleaned")
     yield from _first(catalogue.listed_twice, "the movie is listed twice: the first counts")
+    form = catalogue.table.files[0].form
+    if form is not None and form.is_guessed:
+        yield from _first(np.array([not t.isascii() for t in catalogue.titles]), "letters of a guessed encoding")
     yield from _first(np.array([not title for title in catalogue.titles]), "without a title")
     num_genres = np.array([genres.count("|") + bool(genres) for genres in catalogue.genres])
     if num_genres.any():
@@ -95,6 +98,8 @@ def _extremes(rows: Rows) -> Iterator[tuple[str, int]]:
         known = np.flatnonzero(rows.known)
         yield "the earliest time", int(known[np.argmin(rows.seconds[known])])
         yield "the latest time", int(known[np.argmax(rows.seconds[known])])
+    for row in range(min(len(rows.table), NUM_ODD_ROWS)):
+        yield "one of the first rows", row
 
 
 def _first(odd: np.ndarray, why: str) -> Iterator[tuple[str, int]]:

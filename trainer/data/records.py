@@ -96,8 +96,11 @@ def _is_filled(line: bytes) -> bool:
 
 
 def check_widths(path: Path, form: TextForm) -> None:
-    """Raises DataError for the first record that has too many or too few fields."""
+    """Raises DataError for the first record that has too many or too few fields, and if there is none."""
+    line = 0
     for line, fields in records(path, form):
         if len(fields) != len(form.columns):
             names = ", ".join(form.columns[:8]) + (", …" if len(form.columns) > 8 else "")
             raise DataError(f"{path}:{line}: expected {len(form.columns)} fields ({names}), got {len(fields)}")
+    if not line:
+        raise DataError(f"{path}: expected at least one row below the header; the file holds none")

@@ -143,6 +143,8 @@ def _as_text(file: DataFile, role: str, column: pa.ChunkedArray) -> pa.ChunkedAr
     if role == "timestamp" and not pa.types.is_string(kind):
         return column.cast(kind)
     if pa.types.is_nested(kind):
+        if role != "genres":
+            raise DataError(f"{file.path}: {file.used[role]}: expected text or numbers, got {kind}")
         texts = [json.dumps(value, default=str) if value is not None else "" for value in column.to_pylist()]
         column = pa.chunked_array([pa.array(texts, TEXT)])
     elif role in ("user", "movie") and pa.types.is_floating(kind):
@@ -157,7 +159,9 @@ def _whole(file: DataFile, role: str, column: pa.ChunkedArray) -> pa.ChunkedArra
     bad = ~((np.abs(values) < MAX_EXACT) & (values == np.floor(values)))
     if bad.any():
         row = int(np.argmax(bad))
-        raise DataError(f"{file.path}: row {row + 1}: {file.used[role]}: expected a whole id, got {values[row]!r}")
+        raise DataError(
+            f"{file.path}: row {row + 1}: {file.used[role]}: expected a whole id, got {float(values[row]):g}"
+        )
     return pc.cast(column, pa.int64())
 
 

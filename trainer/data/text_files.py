@@ -16,6 +16,11 @@ HEAD_BYTES = 1 << 16
 MAX_LINE_BYTES = 4 << 20  # a line that is longer is no record of a rating or a movie
 MAX_SAMPLE_BYTES = 1 << 16  # of lines with letters beyond ASCII, enough to tell an encoding by
 DOUBLE_COLON, UNIT_SEPARATOR = "::", "\x1f"  # pyarrow splits at one character only
+# of files that are not UTF-8; the commonest first
+ENCODINGS = (
+    "cp1252 cp1251 cp1250 gb18030 cp932 cp949 big5 cp1254 cp1253 cp1256 cp1255 cp1257 cp1258 cp874 koi8_r euc_jp "
+    "mac_roman"
+).split()
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "::": "double colons", " ": "spaces"}
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _BINARY = {
@@ -50,14 +55,20 @@ class TextForm:
         """The one character that `open_utf8` puts between fields."""
         return UNIT_SEPARATOR if self.separator == DOUBLE_COLON else self.separator
 
+    @property
+    def is_guessed(self) -> bool:
+        """Whether the encoding was told from the letters alone."""
+        return self.encoding in ENCODINGS
+
     def __str__(self) -> str:
-        name = "UTF-8" if self.encoding in ("utf-8", "utf-8-sig") else self.encoding
+        name = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16"}.get(self.encoding, self.encoding)
+        name += ", a guess: save it as UTF-8 if letters are wrong" if self.is_guessed else ""
         return f"{name}, separated by {SEPARATOR_NAMES[self.separator]}"
 
 
 @dataclass(frozen=True)
 class Content:
-    """What one pass over a whole file finds.  encoding: None if it is not UTF-8 and nothing else was recognised."""
+    """What one pass over a whole file finds.  encoding: Python's name."""
 
     encoding: str
     has_quotes: bool
@@ -146,9 +157,11 @@ def _recognised(sample: bytes, line: int, byte: int) -> str:
     """
     lines = sample.splitlines()
     if sum(_first_fault(text) == (None, b"") for text in lines) < len(lines) / 2:
-        best = from_bytes(sample).best()
-        if best is not None:
-            return best.encoding
+        matches = from_bytes(sample, cp_isolation=ENCODINGS)
+        best = matches.best()
+        if best is not None:  # few letters fit several encodings: the commonest of those that look as sane as the best
+            sane = [match.encoding for match in matches if match.chaos <= best.chaos]
+            return ENCODINGS[0] if ENCODINGS[0] in sane else best.encoding
     raise NotText(f"{line}: expected text in UTF-8, got byte 0x{byte:02x}")
 
 

@@ -35,8 +35,8 @@ def seconds_of(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """(int64[n] seconds since 1970, bool[n] whether there is a time).
 
     Read are seconds, milli-, micro- and nanoseconds, whole or with a fraction; ISO dates with or without a time of day,
-    in UTC where no zone is named; the times of Parquet.  The unit is told by each number's size: seconds reach 10^11 only
-    in the year 5138.  Missing is an empty field or "null", and 0 or less where the others are times since 1970.
+    in UTC where no zone is named; the times of Parquet.  A number's size tells its unit: seconds reach 10^11 only in
+    the year 5138.  Missing is an empty field or "null", and 0 or less where the others are times since 1970.
     Raises DataError for anything else.
     """
     column = table.columns.get("timestamp")
