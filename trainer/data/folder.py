@@ -19,13 +19,14 @@ TEXT_SUFFIXES = {".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ".item"}
 PARQUET_SUFFIXES = {".parquet", ".pq"}
 PACKED_SUFFIXES = {".gz", ".zst", ".bz2", ".lz4"}
 SEPARATORS = (",", ";", "\t", "|", "::", " ")
+FLAG = "genre: "
 MAX_COLUMNS = 10_000
 RATINGS_STEMS = ("ratings", "rating", "interactions", "u.data")
 MOVIES_STEMS = ("movies", "items", "books", "products", "catalogue", "catalog", "films", "u.item")
 # MovieLens files without a header, by name
 _DAT_RATINGS = ("userId", "movieId", "rating", "timestamp")
 _DAT_MOVIES = ("movieId", "title", "genres")
-_ITEM_100K = ("movieId", "title", "releaseDate", "videoReleaseDate", "IMDbURL", *GENRES_100K)
+_ITEM_100K = ("movieId", "title", "releaseDate", "videoReleaseDate", "IMDbURL", "unknown", *GENRES_100K)
 _WITHOUT_HEADER = {
     "ratings.dat": (_DAT_RATINGS, "::"),
     "movies.dat": (_DAT_MOVIES, "::"),
@@ -36,7 +37,10 @@ _WITHOUT_HEADER = {
 
 @dataclass(frozen=True)
 class DataFile:
-    """A table in a file.  form: None for Parquet.  used: what a column tells ("user", "movie", …) to its name."""
+    """A table in a file.  form: None for Parquet.  used: what a column tells ("user", "movie", …) to its name.
+
+    MovieLens 100K has a column of 0 and 1 for each genre; what it tells is "genre: Action".
+    """
 
     path: Path
     columns: tuple[str, ...]
@@ -46,8 +50,6 @@ class DataFile:
     @property
     def ignored(self) -> list[str]:
         """Names of the columns that nothing is read from."""
-        if plain_name(self.path) == "u.item":
-            return [column for column in self.columns[2:5] if column not in self.used.values()]
         return [column for column in self.columns if column not in self.used.values()]
 
 
@@ -188,7 +190,9 @@ def _of_text(path: Path, first: str, columns: tuple[str, ...] | None) -> DataFil
                 return _with_columns(path, columns, form)
     if name in _WITHOUT_HEADER:
         known, separator = _WITHOUT_HEADER[name]
-        return _with_columns(path, known, TextForm(known, False, separator, "utf-8", quoted=False))
+        found = _with_columns(path, known, TextForm(known, False, separator, "utf-8", quoted=False))
+        flags = {f"{FLAG}{genre}": genre for genre in GENRES_100K if genre in known}
+        return replace(found, used={**found.used, **flags}) if found is not None else None
     return None
 
 
@@ -240,7 +244,7 @@ def _choose_movies(found: list[DataFile], ratings: DataFile, folder: Path) -> Da
     chosen = next(iter(by_name or found), None)
     if chosen is None:
         return None
-    return replace(chosen, used=columns_used(chosen.columns, MOVIE_NAMES, first=ratings.used["movie"]))
+    return replace(chosen, used={**chosen.used, **columns_used(chosen.columns, MOVIE_NAMES, ratings.used["movie"])})
 
 
 def _nothing_found(folder: Path, paths: list[Path]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from trainer.data.titles import without_control_characters
 
 GENRES_100K = (
-    "unknown|Action|Adventure|Animation|Children's|Comedy|Crime|Documentary|Drama|Fantasy|Film-Noir|Horror|Musical|"
+    "Action|Adventure|Animation|Children's|Comedy|Crime|Documentary|Drama|Fantasy|Film-Noir|Horror|Musical|"
     "Mystery|Romance|Sci-Fi|Thriller|War|Western"
 ).split("|")
 NONE = {"", "(no genres listed)", "\\n", "nan", "none", "null"}

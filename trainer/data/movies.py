@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from trainer.data.folder import DataFile
+from trainer.data.folder import FLAG, DataFile
 from trainer.data.genres import split_genres
 from trainer.data.ids import Ids, ids_of, numbered
 from trainer.data.records import DataError
@@ -40,7 +40,8 @@ class Catalogue:
 
 def read_catalogue(file: DataFile) -> Catalogue:
     """Raises DataError if the file holds no movie, or an id that cannot be used."""
-    table = read_table([file], ROLES)
+    flags = [role for role in file.used if role.startswith(FLAG)]
+    table = read_table([file], (*ROLES, *flags))
     if not len(table):
         raise DataError(f"{file.path}: expected at least one movie; the file holds none")
     ids = ids_of(table, "movie")
@@ -49,7 +50,9 @@ def read_catalogue(file: DataFile) -> Catalogue:
     cleaned = [title != original.strip() for title, original in zip(titles, originals, strict=True)]
     years, years_found = _years(table, titles)
     genres, genres_found = [""] * len(table), "no genres"
-    if "genres" in table.columns:
+    if flags:
+        genres, genres_found = _flagged(table, flags), "genres as columns of 0 and 1"
+    elif "genres" in table.columns:
         genres, how = split_genres(_texts(table, "genres"))
         genres_found = f"genres {how}"
     return Catalogue(
@@ -91,6 +94,13 @@ def named_by_id(movie_ids: np.ndarray, keys: np.ndarray | None) -> np.ndarray:
 
 def _texts(table: Table, role: str) -> list[str]:
     return [str(text) for text in table.columns[role].to_pylist()]
+
+
+def _flagged(table: Table, flags: Sequence[str]) -> list[str]:
+    """Each movie's genres joined by "|", from a column of 0 and 1 for each."""
+    on = np.array([[text.strip() == "1" for text in _texts(table, flag)] for flag in flags])
+    names = [flag.removeprefix(FLAG) for flag in flags]
+    return ["|".join(name for name, is_on in zip(names, row, strict=True) if is_on) for row in on.T]
 
 
 def _years(table: Table, titles: list[str]) -> tuple[np.ndarray, str]:

@@ -160,7 +160,7 @@ def _recognised(sample: bytes, line: int, byte: int) -> str:
         matches = from_bytes(sample, cp_isolation=ENCODINGS)
         best = matches.best()
         if best is not None:  # few letters fit several encodings: the commonest of those that look as sane as the best
-            sane = [match.encoding for match in matches if match.chaos <= best.chaos]
+            sane = [name for m in matches if m.chaos <= best.chaos for name in m.could_be_from_charset]
             return ENCODINGS[0] if ENCODINGS[0] in sane else best.encoding
     raise NotText(f"{line}: expected text in UTF-8, got byte 0x{byte:02x}")
 

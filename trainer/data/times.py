@@ -15,6 +15,7 @@ from trainer.data.records import shown
 from trainer.data.tables import Table
 
 DAY_S = 86_400
+EXPECTED = "expected seconds or milliseconds since 1970, or a date such as 2024-01-31 or 2024-01-31T18:30:00Z"
 FIRST_CLOCK_S = 100_000_000  # 1973; lower times only count, such as 0, 1, 2, or name a day, such as 20240131
 FINER_UNITS = ((1e17, 10**9), (1e14, 10**6), (1e11, 10**3))  # above so much: nano-, micro-, milliseconds since 1970
 
@@ -115,13 +116,14 @@ def _parsed(table: Table, column: pa.ChunkedArray) -> pa.ChunkedArray:
             return column.cast(pa.int64())
         except pa.ArrowInvalid:
             return column.cast(pa.float64())
+    if pc.mean(numbers.cast(pa.int8())).as_py() > 0.5:
+        _refuse(table, column, pc.invert(numbers), EXPECTED)
     coded = column.combine_chunks().dictionary_encode()
     dates = pd.to_datetime(
         pd.Series(coded.dictionary.to_pylist(), dtype=object), format="ISO8601", utc=True, errors="coerce"
     )
-    known = pa.chunked_array([pa.array(dates.isna().to_numpy()).take(coded.indices)])
-    expected = "expected seconds or milliseconds since 1970, or a date such as 2024-01-31 or 2024-01-31T18:30:00Z"
-    _refuse(table, column, pc.fill_null(known, False), expected)
+    unread = pa.chunked_array([pa.array(dates.isna().to_numpy()).take(coded.indices)])
+    _refuse(table, column, pc.fill_null(unread, False), EXPECTED)
     stamps = pa.array(dates.dt.tz_localize(None).to_numpy().astype("datetime64[us]"))
     return pa.chunked_array([stamps.take(coded.indices)])
 

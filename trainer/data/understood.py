@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from trainer.data.folder import DataFile, Files
+from trainer.data.folder import FLAG, DataFile, Files
 from trainer.data.movies import Catalogue
 from trainer.data.odd_rows import OddRow, oddest
 from trainer.data.rows import Rows
@@ -91,7 +91,7 @@ def understood(
 
 
 def _file(file: DataFile) -> str:
-    columns = ", ".join(f"{role} = {column}" for role, column in file.used.items())
+    columns = ", ".join(f"{role} = {column}" for role, column in file.used.items() if not role.startswith(FLAG))
     form = f" ({file.form})" if file.form is not None else ""
     return f"{file.path.name}{form}: {columns}" + (f"; ignored: {_some(file.ignored)}" if file.ignored else "")
 
