@@ -18,9 +18,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from trainer.data.interactions import Interactions, default_positive_threshold, interactions_of, rows_of, split_by_time
+from trainer.data.given_split import read_split
+from trainer.data.interactions import Interactions, interactions_of, rows_of
 from trainer.data.movielens import CACHE, DEFAULT_DATASET, find_dataset
-from trainer.data.ratings import CSV, FIVE_STARS, read_ratings
+from trainer.data.ratings import default_positive_threshold
+from trainer.data.split import split
 from trainer.evaluation.evaluate import hyperparameters_for
 from trainer.evaluation.task import task_of
 from trainer.index.ranking import exact_ranking
@@ -33,7 +35,7 @@ K, FOLDS, LIKES = 20, 12, (10, 5, 3)
 
 def main(argv: Sequence[str]) -> None:
     train, test = _split(argv)
-    threshold = default_positive_threshold(train, FIVE_STARS.highest)
+    threshold = default_positive_threshold(train)
     task = task_of(train, test, threshold)
     settings = hyperparameters_for(task, Hyperparameters())
     known = task.known
@@ -69,8 +71,8 @@ def _split(argv: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         parser.add_argument(name, type=Path, help="ratings.csv of a split of your own")
     arguments = parser.parse_args(argv)
     if arguments.train is None or arguments.test is None:
-        return split_by_time(find_dataset(DEFAULT_DATASET, None, CACHE).ratings)
-    return read_ratings(arguments.train, CSV, FIVE_STARS), read_ratings(arguments.test, CSV, FIVE_STARS)
+        return split(find_dataset(DEFAULT_DATASET, None, CACHE).ratings)
+    return read_split(arguments.train, arguments.test, None)
 
 
 def _fit_without(

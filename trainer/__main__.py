@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
+import os
 import sys
 
 from trainer.cli.arguments import parse_arguments
 from trainer.cli.experiments import compare, evaluate, tune
+from trainer.cli.inspect import inspect
 from trainer.cli.releases import releases, report
 from trainer.cli.train import train
 from trainer.data.movielens import DownloadError
@@ -15,20 +19,25 @@ from trainer.release.errors import ReleaseError
 
 COMMANDS = {
     "train": train,
+    "inspect": inspect,
     "evaluate": evaluate,
     "compare": compare,
     "tune": tune,
     "report": report,
     "releases": releases,
 }
+NO_SPACE = os.strerror(errno.ENOSPC)
 REPORT_PACKAGES = ("optuna", "plotly", "sklearn")  # in the extra `report`, which an image that only trains lacks
 
 
 def main(argv: list[str]) -> int:
     """Run a command and return the exit status, 1 if the data or the releases do not allow it.
 
-    Wrong flags end the process with status 2.
+    Wrong flags end the process with status 2. An interrupted command returns 130.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a title that the terminal cannot show must not end a run
     arguments = parse_arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
@@ -40,6 +49,14 @@ def main(argv: list[str]) -> int:
         if error.name not in REPORT_PACKAGES:
             raise
         print(f"error: {error.name} is not installed: pip install '.[report]'", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: nothing was published", file=sys.stderr)
+        return 130
+    except Exception as error:  # TensorFlow and Annoy raise errors of their own if the disk is full
+        if NO_SPACE not in str(error):
+            raise
+        print(f"error: {NO_SPACE}: nothing was published", file=sys.stderr)
         return 1
     return 0
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainer.data.dataset import Dataset
-from trainer.data.interactions import interactions_of, split_by_time
-from trainer.evaluation.evaluate import Evaluation, evaluate
+from trainer.data.interactions import interactions_of
+from trainer.data.split import split
+from trainer.evaluation.evaluate import Evaluation, evaluate, hyperparameters_for
 from trainer.evaluation.task import task_of
 from trainer.model.cosine_softmax import fit
 from trainer.model.hyperparameters import Hyperparameters
@@ -17,6 +18,7 @@ from trainer.release.catalogue import PublishedRelease, published_releases
 from trainer.release.errors import GateError
 from trainer.release.fitted import Fitted
 from trainer.release.gate import failures
+from trainer.release.keys import with_lasting_ids
 from trainer.release.publish import publish
 
 log = logging.getLogger(__name__)
@@ -29,17 +31,21 @@ def train(
     artifacts: Path,
     force: bool = False,
     on_evaluated: Callable[[Evaluation], None] = lambda evaluation: None,
+    cheapest: bool = False,
 ) -> Path:
     """Evaluate, fit and publish; return the published release's folder.
 
     force: publish even if the figures are too bad; the release's manifest then says why it should not be there.
     on_evaluated: called with the evaluation before the gate judges it.
+    cheapest: whether the fastest engine finds the nearest movies, or the Annoy index wherever it is nearly as fast.
 
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
-    task = task_of(*split_by_time(dataset.ratings), positive_threshold)
+    dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts)
+    task = task_of(*split(dataset.ratings), positive_threshold)
+    hyperparameters = hyperparameters_for(task, hyperparameters)
     with epochs_bar("fit on each user's first 80 %", hyperparameters.epochs) as on_epoch:
-        evaluation = evaluate(task, hyperparameters, on_epoch=on_epoch)
+        evaluation = evaluate(task, hyperparameters, on_epoch=on_epoch, cheapest=cheapest)
     on_evaluated(evaluation)
     problems = failures(evaluation, _last_that_passed(artifacts, dataset))
     if problems and not force:
@@ -49,7 +55,8 @@ def train(
     known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
     with epochs_bar("fit on all ratings", hyperparameters.epochs) as on_epoch:
         embeddings = fit(known, hyperparameters, on_epoch)
-    release = publish(Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems), artifacts)
+    fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
+    release = publish(fitted, artifacts)
     log.info("published release %s: %s", release.name, release)
     return release
 

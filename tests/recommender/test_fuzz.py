@@ -100,7 +100,9 @@ REQUESTS = st.builds(
 def test_any_recommend_request_is_answered_or_refused(stub: RecommenderServiceStub, request: RecommendRequest) -> None:
     """Recommend answers OK or INVALID_ARGUMENT, whatever the request holds."""
     code = code_of(stub.Recommend, request)
-    nobody = not (request.HasField("user_id") or request.user_key or request.liked_movie_ids or request.liked_movie_keys)
+    nobody = not (
+        request.HasField("user_id") or request.user_key or request.liked_movie_ids or request.liked_movie_keys
+    )
     if nobody or request.user_key or request.user_id < 0 or not 0 <= request.limit <= 500:
         assert code == "INVALID_ARGUMENT"
     elif not request.HasField("filter"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.tastes import SMALL, dataset_of, tastes
-from trainer.data.interactions import split_by_time
+from trainer.data.split import split
 from trainer.evaluation.baselines import ease_weights, item_knn
 from trainer.evaluation.comparison import compare, compare_similar_movies, paired_difference
 from trainer.evaluation.evaluate import evaluate
@@ -19,7 +19,7 @@ from trainer.model.similar_movies import similar_movie_vectors
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return task_of(*split_by_time(dataset_of(tastes(users=120, movies=120, each=40)).ratings), 3.5)
+    return task_of(*split(dataset_of(tastes(users=120, movies=120, each=40)).ratings), 3.5)
 
 
 def test_models_that_learn_beat_popularity(task: Task) -> None:
@@ -68,7 +68,7 @@ def test_franchises_are_recognised_by_title(title: str, name: str) -> None:
 def test_similarity_metrics_tell_good_vectors_from_bad(task: Task) -> None:
     """Vectors by parity beat vectors by number, and vectors by franchise beat random ones."""
     dataset = dataset_of(tastes(users=120, movies=120, each=40))
-    train, test = split_by_time(dataset.ratings)
+    train, test = split(dataset.ratings)
     trained = task.known.movie_ids[: task.known.num_trained_movies]
     rng = np.random.default_rng(0)
     noise = 0.01 * rng.random((len(trained), 2), np.float32)

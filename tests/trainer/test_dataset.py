@@ -1,127 +1,284 @@
-"""Data of every known layout are read alike, and bad data are refused by file and line."""
+"""Ratings in the shapes people have them give one and the same data set."""
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from trainer.data.dataset import read_folder
+from tests.support.folders import MOVIES, RATINGS, folder_of, folder_with
+from trainer.data.dataset import Reading, read_folder
+from trainer.data.given_split import read_split
 from trainer.data.ratings import RatingScale
 from trainer.data.records import DataError
 
-RATINGS = "userId,movieId,rating,timestamp\n1,10,4.0,100\n1,20,3.5,200\n2,10,0.5,300\n"
-MOVIES = 'movieId,title,genres\n10,Heat (1995),Action|Crime\n20,"Amélie, the ""Fabulous"" (2001)",Comedy\n30,Solaris,\n'
-
-
-def folder_with(path: Path, ratings: str | bytes = RATINGS, movies: str | bytes = MOVIES) -> Path:
-    for name, content in (("ratings.csv", ratings), ("movies.csv", movies)):
-        (path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
+EXPECTED = {
+    "user_id": [1, 1, 2],
+    "movie_id": [10, 20, 10],
+    "rating": [4.0, 3.5, 0.5],
+    "timestamp": [1600000000, 1600000100, 1600000200],
+}
 
 
 def test_reads_csv_with_quotes_commas_and_accents(tmp_path: Path) -> None:
+    """The form of MovieLens: types, titles, years and genres are as documented."""
     dataset = read_folder(folder_with(tmp_path))
-    assert dataset.ratings.to_dict("list") == {
-        "user_id": [1, 1, 2],
-        "movie_id": [10, 20, 10],
-        "rating": [4.0, 3.5, 0.5],
-        "timestamp": [100, 200, 300],
-    }
+    assert dataset.ratings.to_dict("list") == EXPECTED
+    assert [str(t) for t in dataset.ratings.dtypes] == ["int64", "int64", "float32", "int64"]
     assert dataset.movies["title"].tolist() == ["Heat (1995)", 'Amélie, the "Fabulous" (2001)', "Solaris"]
     assert dataset.movies["year"].tolist() == [1995, 2001, 0]
     assert dataset.movies["genres"].tolist() == ["Action|Crime", "Comedy", ""]
+    assert dataset.user_keys is None
+    assert dataset.movie_keys is None
+    assert dataset.times.usable
 
 
-def test_reads_the_layouts_of_movielens_1m_and_100k_like_csv(tmp_path: Path) -> None:
-    one_million, hundred_thousand = tmp_path / "1m", tmp_path / "100k"
-    one_million.mkdir()
-    (one_million / "ratings.dat").write_text("1::10::4::100\n1::20::3::200\n")
-    (one_million / "movies.dat").write_bytes(
-        "10::Heat (1995)::Action|Crime\n20::Amélie (2001)::Comedy\n".encode("latin-1")
-    )
-    hundred_thousand.mkdir()
-    (hundred_thousand / "u.data").write_text("1\t10\t4\t100\n1\t20\t3\t200\n")
+LINES = RATINGS.split("\n")
+SHAPES: dict[str, dict[str, str | bytes]] = {
+    "tabs": {"ratings.tsv": RATINGS.replace(",", "\t")},
+    "bars": {"ratings.csv": RATINGS.replace(",", "|")},
+    "semicolons and comma decimals": {"ratings.csv": RATINGS.replace(",", ";").replace(".", ",")},
+    "spaces": {"ratings.txt": RATINGS.replace(",", " ")},
+    "gzip": {"ratings.csv.gz": gzip.compress(RATINGS.encode())},
+    "two gzip members": {"ratings.csv.gz": gzip.compress(RATINGS[:60].encode()) + gzip.compress(RATINGS[60:].encode())},
+    "zstd": {"ratings.csv.zst": pa.compress(RATINGS.encode(), "zstd", asbytes=True)},
+    "byte order mark": {"ratings.csv": b"\xef\xbb\xbf" + RATINGS.encode()},
+    "utf-16": {"ratings.csv": RATINGS.encode("utf-16")},
+    "windows line ends": {"ratings.csv": RATINGS.replace("\n", "\r\n")},
+    "old mac line ends": {"ratings.csv": RATINGS.replace("\n", "\r")},
+    "empty lines": {"ratings.csv": RATINGS.replace("\n", "\n\n")},
+    "quoted": {"ratings.csv": "\n".join(",".join(f'"{f}"' for f in r.split(",")) for r in RATINGS.split("\n")[:-1])},
+    "other names": {"ratings.csv": RATINGS.replace("userId,movieId,rating,timestamp", "User-ID,item_id,Score,ts")},
+    "capitals": {"Ratings.CSV": RATINGS.upper()},
+    "milliseconds": {"ratings.csv": RATINGS.replace("00\n", "00000\n")},
+    "microseconds": {"ratings.csv": RATINGS.replace("00\n", "00000000\n")},
+    "fractions of a second": {"ratings.csv": RATINGS.replace("00\n", "00.25\n")},
+    "ids as 1.0": {"ratings.csv": RATINGS.replace("1,10", "1.0,10.0")},
+    "another order": {"ratings.csv": "rating,timestamp,x,user,item\n4,1600000000,a,1,10\n3.5,1600000100,b,1,20\n"
+                      ".5,1600000200,c,2,10\n"},
+    "two files": {"part-1.csv": "\n".join(LINES[:3]), "part-2.csv": "\n".join((LINES[0], LINES[3]))},
+    "dat": {"ratings.dat": "\ufeff1::10::4::1600000000\n1::20::3.5::1600000100\n2::10::.5::1600000200\n"},
+    "100k": {"u.data": "1\t10\t4\t1600000000\n1\t20\t3.5\t1600000100\n2\t10\t.5\t1600000200\n"},
+    "iso dates": {"ratings.csv": "userId,movieId,rating,date\n1,10,4,2020-09-13T12:26:40Z\n"
+                  "1,20,3.5,2020-09-13 12:28:20\n2,10,.5,2020-09-13T14:30:00+02:00\n"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_other_shapes_hold_the_same_ratings(tmp_path: Path, shape: str) -> None:
+    """Separators, compression, encodings, column names, units of time and files make no difference."""
+    dataset = read_folder(folder_of(tmp_path, {**SHAPES[shape], "movies.csv": MOVIES}))
+    assert dataset.ratings.to_dict("list") == EXPECTED
+
+
+@pytest.mark.parametrize("kind", ["integers", "floats", "dictionary", "folder of parts"])
+def test_parquet_holds_the_same_ratings(tmp_path: Path, kind: str) -> None:
+    """Types of its own, such as timestamps in milliseconds, are understood."""
+    users = pa.array([1, 1, 2], pa.float64() if kind == "floats" else pa.int64())
+    stamps = pa.array([1600000000000, 1600000100000, 1600000200000], pa.timestamp("ms", "UTC"))
+    columns = {"user": users, "item": pa.array([10, 20, 10], pa.int32()), "stars": [4.0, 3.5, 0.5], "time": stamps}
+    table = pa.table(columns)
+    if kind == "dictionary":
+        table = table.set_column(1, "item", pa.array(["10", "20", "10"]).dictionary_encode())
+    if kind == "folder of parts":
+        (tmp_path / "ratings.parquet").mkdir()
+        (tmp_path / "ratings.parquet" / "_SUCCESS").touch()
+        pq.write_table(table[:2], tmp_path / "ratings.parquet" / "part-0.parquet")
+        pq.write_table(table[2:], tmp_path / "ratings.parquet" / "part-1.parquet")
+    else:
+        pq.write_table(table, tmp_path / "ratings.parquet")
+    folder_of(tmp_path, {"movies.csv": MOVIES})
+    assert read_folder(tmp_path).ratings.to_dict("list") == EXPECTED
+
+
+def test_columns_are_named_where_there_is_no_header(tmp_path: Path) -> None:
+    """The first line is a rating, not a header."""
+    folder = folder_of(tmp_path, {"ratings_Movies.csv": RATINGS.split("\n", 1)[1], "movies.csv": MOVIES})
+    reading = Reading(columns=("user", "movie", "rating", "timestamp"))
+    assert read_folder(folder, reading=reading).ratings.to_dict("list") == EXPECTED
+    with pytest.raises(DataError, match=r"ratings_Movies\.csv:1: expected a header .* --columns user,movie"):
+        read_folder(folder)
+
+
+def test_reads_movielens_100k_flags_and_the_double_colons_of_1m_alike(tmp_path: Path) -> None:
+    """Genres stand as 0/1 flags in one, at bars in the other; both are in Latin-1."""
+    old, new = tmp_path / "100k", tmp_path / "1m"
+    old.mkdir()
+    new.mkdir()
     flags = {"Action": 1, "Crime": 6, "Comedy": 5}
     lines = [
         "|".join([movie, title, "01-Jan-1995", "", "", *("1" if i in on else "0" for i in range(19))])
         for movie, title, on in (
             ("10", "Heat (1995)", {flags["Action"], flags["Crime"]}),
-            ("20", "Amélie (2001)", {flags["Comedy"]}),
+            ("20", 'Amélie "x" (2001)', {flags["Comedy"]}),
         )
     ]
-    (hundred_thousand / "u.item").write_bytes("\n".join(lines).encode("latin-1"))
-    first, second = read_folder(one_million), read_folder(hundred_thousand)
+    folder_of(old, {"u.data": "1\t10\t4\t100\n1\t20\t3\t200\n", "u.item": "\n".join(lines).encode("latin-1")})
+    titles = '10::Heat (1995)::Action|Crime\n20::Amélie "x" (2001)::Comedy\n'
+    folder_of(new, {"ratings.dat": "1::10::4::100\n1::20::3::200\n", "movies.dat": titles.encode("latin-1")})
+    first, second = read_folder(new), read_folder(old)
     assert first.ratings.equals(second.ratings)
     assert first.movies.equals(second.movies)
-    assert first.movies["title"].tolist() == ["Heat (1995)", "Amélie (2001)"]
     assert first.movies["genres"].tolist() == ["Action|Crime", "Comedy"]
+    folder_of(new, {"movies.dat": titles})  # ml-10m is UTF-8
+    assert read_folder(new).movies.equals(second.movies)
 
 
-def test_reads_ratings_without_timestamps_and_with_a_byte_order_mark(tmp_path: Path) -> None:
-    ratings = "\ufeffuserId,movieId,rating\n1,10,4.0\n"
-    assert read_folder(folder_with(tmp_path, ratings)).ratings["timestamp"].tolist() == [0]
+@pytest.mark.parametrize(
+    ("name", "header"), [("items", "item_id,name"), ("books", "book_id,Book-Title"), ("x", "id,title")]
+)
+def test_catalogues_have_names_of_their_own(tmp_path: Path, name: str, header: str) -> None:
+    """A list of movies is told by its columns."""
+    folder_of(tmp_path, {"ratings.csv": RATINGS, f"{name}.csv": f"{header}\n10,Heat\n20,Amélie\n"})
+    assert read_folder(tmp_path).movies["title"].tolist() == ["Heat", "Amélie"]
+
+
+def test_without_a_catalogue_movies_are_called_by_their_ids(tmp_path: Path) -> None:
+    """Ratings alone are enough."""
+    dataset = read_folder(folder_of(tmp_path, {"ratings.csv": RATINGS}))
+    assert dataset.movies.to_dict("list") == {
+        "movie_id": [10, 20],
+        "title": ["10", "20"],
+        "year": [0, 0],
+        "genres": ["", ""],
+    }
+
+
+def test_other_tables_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+    """Tags and links hold users and movies too, but no ratings."""
+    others = {"tags.csv": "userId,movieId,tag,timestamp\n1,10,x,5\n", "links.csv": "movieId,imdbId\n10,7\n"}
+    dataset = read_folder(folder_of(tmp_path, {"my_votes.csv": RATINGS, "movies.csv": MOVIES, **others}))
+    assert dataset.ratings.to_dict("list") == EXPECTED
+    assert dataset.understood is not None
+    assert set(dataset.understood.left_alone) == {"tags.csv", "links.csv"}
+
+
+def test_repeated_ratings_are_counted_and_the_last_by_time_counts(tmp_path: Path) -> None:
+    """Where times are equal, the later row counts."""
+    more = "2,10,5,1600000100\n1,20,1,1600000100\n"
+    dataset = read_folder(folder_with(tmp_path, RATINGS + more))
+    assert dataset.ratings["rating"].tolist() == [4.0, 0.5, 1.0]
+    assert dataset.understood is not None
+    assert dataset.understood.num_duplicates == 2
+    with pytest.raises(DataError, match=r"ratings\.csv:3: movieId: expected one rating per user and movie"):
+        read_folder(tmp_path, reading=Reading(strict=True))
+
+
+def test_ratings_of_unlisted_movies_are_counted_and_left_out(tmp_path: Path) -> None:
+    """The rest is used; a strict reader refuses them, and nobody accepts a catalogue that lists no rated movie."""
+    dataset = read_folder(folder_with(tmp_path, RATINGS + "2,77,3,1600000300\n"))
+    assert dataset.ratings.to_dict("list") == EXPECTED
+    assert dataset.understood is not None
+    assert dataset.understood.num_orphans == 1
+    with pytest.raises(DataError, match=r"ratings\.csv:5: movieId: expected a movie that the list of movies holds"):
+        read_folder(tmp_path, reading=Reading(strict=True))
+    folder_of(tmp_path, {"movies.csv": "movieId,title\n8,Other\n"})
+    with pytest.raises(DataError, match=r"expected ids of movies that movies\.csv lists in its column movieId"):
+        read_folder(tmp_path)
+
+
+def test_movies_listed_twice_are_counted_and_the_first_counts(tmp_path: Path) -> None:
+    """Public catalogues repeat themselves."""
+    dataset = read_folder(folder_with(tmp_path, movies=MOVIES + "10,Heat again,\n"))
+    assert dataset.movies["title"].tolist()[0] == "Heat (1995)"
+    assert dataset.movies["movie_id"].is_unique
+    assert dataset.understood is not None
+    assert dataset.understood.num_listed_twice == 1
 
 
 @pytest.mark.parametrize(
     ("ratings", "message"),
     [
-        ("userId,movieId,stars\n1,10,4\n", "ratings.csv:1: expected the columns userId, movieId, rating"),
+        ("a,b,stars\n1,10,4\n", "ratings.csv:1: expected a header with a user and a movie"),
         (RATINGS + "2,20,good,400\n", "ratings.csv:5: rating: expected a number, got 'good'"),
         (RATINGS + "2,20,,400\n", "ratings.csv:5: rating: expected a number, got ''"),
-        (RATINGS + "2,20,nan,400\n", "ratings.csv:5: rating: expected 0.5 to 5, got nan"),
-        (RATINGS + "two,20,3,400\n", "ratings.csv:5: userId: expected a 64-bit integer, got 'two'"),
-        (RATINGS + "2.5,20,3,400\n", "ratings.csv:5: userId: expected a 64-bit integer, got '2.5'"),
-        (RATINGS + "99999999999999999999,20,3,400\n", "ratings.csv:5: userId: expected a 64-bit integer"),
-        (RATINGS + "0,20,3,400\n", "ratings.csv:5: userId: expected a positive id, got 0"),
-        (RATINGS + "2,20,5.5,400\n", "ratings.csv:5: rating: expected 0.5 to 5, got 5.5"),
-        (RATINGS + "\n\n2,20,9,400\n", "ratings.csv:7: rating: expected 0.5 to 5, got 9"),
+        (RATINGS + "2,20,nan,400\n", "ratings.csv:5: rating: expected a number, got 'nan'"),
+        (RATINGS + "2,20,5.5,400\n", "ratings.csv:5: rating: expected 0.5 to 5, got '5.5'"),
+        (RATINGS + "\n\n2,20,9,400\n", "ratings.csv:7: rating: expected 0.5 to 5, got '9'"),
+        (RATINGS + '"2","20","9","400"\n', "ratings.csv:5: rating: expected 0.5 to 5, got '9'"),
         (RATINGS + "2,20,3\n", "ratings.csv:5: expected 4 fields (userId, movieId, rating, timestamp), got 3"),
         (RATINGS + "2,20,3,400,5\n", "ratings.csv:5: expected 4 fields (userId, movieId, rating, timestamp), got 5"),
-        (
-            RATINGS + "1,20,3,400\n",
-            "ratings.csv:5: expected one rating per user and movie; user 1 rated movie 20 before",
-        ),
-        (RATINGS + "2,77,3,400\n", "ratings.csv:5: movie 77 is rated, but movies.csv does not list it"),
+        (RATINGS + "2,20,3,yesterday\n", "ratings.csv:5: timestamp: expected seconds or milliseconds since 1970"),
+        (RATINGS + "2,20,3,1.6E+09\n", "ratings.csv:5: timestamp: expected a time in full"),
         ("userId,movieId,rating,timestamp\n", "ratings.csv: expected at least one rating; the file holds none"),
+        ("userId,movieId,rating", "ratings.csv: expected at least one row below the header"),
         ("", "ratings.csv: expected a header and at least one rating; the file is empty"),
-        (RATINGS.encode("utf-16"), "ratings.csv:1: expected text in UTF-8, got byte 0xff"),
+        ("userId,movieId,rating,Rating\n", "ratings.csv:1: expected one column for the rating, got"),
+        ("user,user_id,movieId,rating,x,x\n1,7,10,3,,\n", None),
     ],
-)
-def test_refuses_bad_ratings_by_file_and_line(tmp_path: Path, ratings: str | bytes, message: str) -> None:
+)  # fmt: skip
+def test_refuses_bad_ratings_by_file_and_line(tmp_path: Path, ratings: str, message: str | None) -> None:
+    """One line names the file, the line, what was expected and what came; two columns of a name that is not used are
+    no fault."""
+    folder = folder_with(tmp_path, ratings)
+    if message is None:
+        assert read_folder(folder).ratings["user_id"].tolist() == [7]
+        return
     with pytest.raises(DataError) as error:
-        read_folder(folder_with(tmp_path, ratings))
+        read_folder(folder)
     assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("movies", "message"),
     [
-        ("id,name\n1,Heat\n", "movies.csv:1: expected the columns movieId, title"),
-        (MOVIES + "x,Ronin,\n", "movies.csv:5: movieId: expected a positive 64-bit integer, got 'x'"),
+        (MOVIES + "-4,Ronin,\n", "movies.csv:5: movieId: expected an id of 0 or more, got '-4'"),
         (MOVIES + "40,Ronin\n", "movies.csv:5: expected 3 fields (movieId, title, genres), got 2"),
-        (MOVIES + "10,Heat again,\n", "movie 10 is listed twice"),
-        (MOVIES.encode("latin-1"), "movies.csv:3: expected text in UTF-8, got byte 0xe9"),
-        ("", "movies.csv:1: expected the columns movieId, title"),
+        (MOVIES.encode() + b"40,Caf\xe9,\n50,Caf\xc3\xa9,\n", "movies.csv:5: expected text in UTF-8, got byte 0xe9"),
         ("movieId,title,genres\n", "movies.csv: expected at least one movie"),
     ],
 )
 def test_refuses_bad_movies_by_file_and_line(tmp_path: Path, movies: str | bytes, message: str) -> None:
+    """As for ratings."""
     with pytest.raises(DataError) as error:
         read_folder(folder_with(tmp_path, movies=movies))
     assert message in str(error.value)
 
 
-def test_names_the_files_it_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"expected one of ratings\.csv \+ movies\.csv, .*; found an empty folder"):
+def test_an_encoding_that_is_not_utf8_is_recognised_and_said(tmp_path: Path) -> None:
+    """Letters of a Western and of a Cyrillic encoding come out right."""
+    western = "movieId,title\n10,Le goût des autres – café\n20,Über den Müll\n"
+    dataset = read_folder(folder_with(tmp_path, movies=western.encode("cp1252")))
+    assert dataset.movies["title"].tolist() == ["Le goût des autres – café", "Über den Müll"]
+    assert dataset.understood is not None
+    assert "cp1252, a guess" in dataset.understood.lines[1]
+    cyrillic = "movieId,title\n10,Иван Васильевич меняет профессию\n20,Бриллиантовая рука\n"
+    folder_with(tmp_path, movies=cyrillic.encode("cp1251"))
+    assert read_folder(tmp_path).movies["title"].tolist() == ["Иван Васильевич меняет профессию", "Бриллиантовая рука"]
+
+
+def test_names_what_it_found_instead_of_ratings(tmp_path: Path) -> None:
+    """A wrong folder, a file, and an empty folder are told apart."""
+    with pytest.raises(DataError, match="found an empty folder"):
         read_folder(tmp_path)
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="got no such folder"):
         read_folder(tmp_path / "nowhere")
-    (tmp_path / "ratings.csv").write_text(RATINGS)
-    with pytest.raises(DataError, match=r"movies\.csv: expected this file beside ratings\.csv"):
+    (tmp_path / "movies.csv").write_text(MOVIES)
+    with pytest.raises(DataError, match=r"expected ratings in a \.csv.*; found movies\.csv"):
         read_folder(tmp_path)
+    with pytest.raises(DataError, match="got a file: name the folder that holds it"):
+        read_folder(tmp_path / "movies.csv")
 
 
-def test_accepts_another_scale_when_told(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, RATINGS + "2,20,9,400\n")
-    assert read_folder(folder, scale=RatingScale(0, 10)).ratings["rating"].max() == 9
+def test_accepts_another_scale_when_told_and_names_it_when_not(tmp_path: Path) -> None:
+    """The message says how far the ratings go."""
+    folder = folder_with(tmp_path, RATINGS + "2,20,-9,1600000300\n2,30,9,1600000300\n")
+    assert read_folder(folder, reading=Reading(RatingScale(-10, 10))).ratings["rating"].min() == -9
+    with pytest.raises(DataError, match=r"the ratings go from -9 to 9; --rating-scale LOW:HIGH"):
+        read_folder(folder)
+
+
+def test_files_of_a_split_share_their_text_ids(tmp_path: Path) -> None:
+    """The same key is the same number in both parts, although each part has keys of its own."""
+    folder_of(
+        tmp_path, {"t.csv": "user,item,rating\nb,x,5\nc,y,4\nc,y,3\n", "e.csv": "user,item,rating\na,x,1\nc,z,2\n"}
+    )
+    train, test = read_split(tmp_path / "t.csv", tmp_path / "e.csv", None)
+    assert train[["user_id", "movie_id", "rating"]].to_numpy().tolist() == [[1, 0, 5], [2, 1, 3]]
+    assert test[["user_id", "movie_id"]].to_numpy().tolist() == [[0, 0], [2, 2]]
+    assert np.dtype("int64") == train["user_id"].dtype

@@ -11,7 +11,7 @@ import pytest
 
 from recommender_service.release_loading import load_release
 from tests.support.tastes import SMALL, dataset_of, tastes
-from trainer.data.interactions import default_positive_threshold
+from trainer.data.ratings import RatingScale, default_positive_threshold
 from trainer.data.records import DataError
 from trainer.training import train
 
@@ -40,7 +40,7 @@ def test_training_publishes_a_release(case: str, tmp_path: Path) -> None:
     """The release loads in the service, has every user and movie, and its figures are numbers between 0 and 1."""
     make, highest = CASES[case]
     dataset = dataset_of(make())
-    threshold = default_positive_threshold(dataset.ratings, highest)
+    threshold = default_positive_threshold(dataset.ratings, RatingScale(0.5, highest))
     # The figures of so little data may fail the gate; this test is about training and serving such data at all.
     release = load_release(train(dataset, threshold, SMALL, tmp_path, force=True))
     assert release.manifest.num_users == dataset.ratings["user_id"].nunique()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from trainer.data.column_names import named_by_flag
 from trainer.data.movielens import CACHE, DEFAULT_DATASET, PUBLISHED
 from trainer.data.ratings import FIVE_STARS, RatingScale
 from trainer.model.hyperparameters import Hyperparameters
 
 ARTIFACTS = Path("artifacts")
+MAX_RATING = 1e6
+ANNOY, CHEAPEST = "annoy", "cheapest"
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -17,6 +20,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m trainer", description="Trains movie recommendations.")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="evaluate, fit on all ratings, publish a release (the default)"))
+    _add_inspect(commands.add_parser("inspect", help="print what is understood of ratings, and their oddest rows"))
     _add_evaluate(commands.add_parser("evaluate", help="fit on one file of ratings, score against another"))
     _add_compare(commands.add_parser("compare", help="score the model and the baselines on one split of a data set"))
     _add_tune(commands.add_parser("tune", help="search hyperparameters on an inner split, for a given time"))
@@ -24,7 +28,16 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     _add_releases(commands.add_parser("releases", help="list, prune or roll back the published releases"))
     if not argv or argv[0] not in (*commands.choices, "-h", "--help"):
         argv = ["train", *argv]
-    return parser.parse_args(argv)
+    return parser.parse_args(_joined(argv))
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """Return the words with `--rating-scale -10:10` as one: argparse takes what starts with a minus for a flag."""
+    words = list(argv)
+    for at, word in enumerate(words[:-1]):
+        if word == "--rating-scale" and words[at + 1][:1] == "-" and ":" in words[at + 1]:
+            words[at : at + 2] = [f"{word}={words[at + 1]}"]
+    return words
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +49,21 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="publish even if the figures are worse than those of popular movies, of the previous release, or of exact "
         "search; the release's manifest then says so",
     )
+    parser.add_argument(
+        "--index",
+        choices=(ANNOY, CHEAPEST),
+        default=ANNOY,
+        help="what finds the nearest movies: the Annoy index wherever it is nearly as fast as a scan of all vectors, or "
+        "the faster of the two (default: %(default)s)",
+    )
     parser.add_argument("--if-none", action="store_true", help="do nothing if a release is already published there")
-    _add_rating_scale(parser)
+    _add_reading(parser)
     _add_model(parser)
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    _add_reading(parser)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +72,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--movies", type=Path, metavar="M.csv", help="a list of movies that must have every rated one")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     _add_k(parser)
-    _add_rating_scale(parser)
+    _add_reading(parser)
     _add_model(parser)
 
 
@@ -57,7 +82,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=_positive_int, default=3, help="how many seeds the model is fitted with (default: %(default)s)"
     )
     _add_k(parser)
-    _add_rating_scale(parser)
+    _add_reading(parser)
     _add_model(parser)
 
 
@@ -72,7 +97,7 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
         default=ARTIFACTS / "tuning",
         help="folder that keeps the trials, for a later search to continue from (default: %(default)s)",
     )
-    _add_rating_scale(parser)
+    _add_reading(parser)
     _add_model(parser)
 
 
@@ -80,7 +105,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     _add_artifacts(parser)
     parser.add_argument("--release", type=_positive_int, help="the release's version (default: the newest)")
-    _add_rating_scale(parser)
+    _add_reading(parser)
 
 
 def _add_releases(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +130,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         help="a MovieLens data set, downloaded from GroupLens unless cached (default: %(default)s)",
     )
     source.add_argument(
-        "--data", type=Path, metavar="DIR", help="a folder with ratings.csv + movies.csv, *.dat, or u.data + u.item"
+        "--data", type=Path, metavar="DIR", help="a folder with ratings of yours, and a list of movies (docs/data.md)"
     )
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder that keeps downloads (default: %(default)s)")
     parser.add_argument(
@@ -125,7 +150,7 @@ def _add_k(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", type=_positive_int, default=20, help="length of the scored lists (default: %(default)s)")
 
 
-def _add_rating_scale(parser: argparse.ArgumentParser) -> None:
+def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rating-scale",
         type=_rating_scale,
@@ -133,16 +158,28 @@ def _add_rating_scale(parser: argparse.ArgumentParser) -> None:
         metavar="LOW:HIGH",
         help="lowest and highest rating allowed (default: 0.5:5)",
     )
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--positive-threshold",
         type=float,
         metavar="RATING",
-        help="lowest rating that counts as liked (default: 0.7 of the scale, which is 3.5 of 5; the lowest rating, if "
-        "none lies in the lower half of the scale, because such a file has only ratings of what people liked)",
+        help="lowest rating that counts as liked (default: 0.7 of the scale's range, which starts at 0 or below: 3.5 of "
+        "5, 4 of -10 to 10; the lowest rating, if none lies in the lower half of the range, because such a file has only "
+        "ratings of what people liked)",
     )
+    parser.add_argument(
+        "--columns",
+        type=_columns,
+        metavar="NAMES",
+        help="names of the columns where ratings have no header, such as user,movie,rating,timestamp",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse repeated ratings and ratings of movies that are not listed, which are left out otherwise",
+    )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     defaults = Hyperparameters()
     model.add_argument("--embedding-dim", type=_positive_int, default=defaults.embedding_dim)
@@ -169,11 +206,22 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--seed", type=int, default=defaults.seed)
 
 
+def _columns(text: str) -> tuple[str, ...]:
+    try:
+        return named_by_flag(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _rating_scale(text: str) -> RatingScale:
-    low, separator, high = text.partition(":")
-    if not separator or not float(low) < float(high):
-        raise argparse.ArgumentTypeError(f"expected LOW:HIGH such as 0.5:5, got {text!r}")
-    return RatingScale(float(low), float(high))
+    low, _, high = text.partition(":")
+    try:
+        scale = RatingScale(float(low), float(high))
+    except ValueError:
+        scale = RatingScale(0, 0)
+    if not -MAX_RATING <= scale.lowest < scale.highest <= MAX_RATING:
+        raise argparse.ArgumentTypeError(f"expected LOW:HIGH such as 0.5:5, got {text[:40]!r}")
+    return scale
 
 
 def _positive_int(text: str) -> int:

@@ -5,16 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from trainer.cli.inputs import dataset_of, hyperparameters_of, positive_threshold_of
-from trainer.data.interactions import split_by_time
-from trainer.data.movies import movies_from_csv
-from trainer.data.ratings import CSV, read_ratings
-from trainer.data.records import DataError
+from trainer.cli.inputs import dataset_of, hyperparameters_of, positive_threshold_of, reading_of
+from trainer.data.given_split import read_split
+from trainer.data.split import split
 from trainer.model.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
@@ -23,10 +18,7 @@ if TYPE_CHECKING:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Fit on one file of ratings and score the rankings against another."""
-    train = read_ratings(arguments.train, CSV, arguments.rating_scale)
-    test = read_ratings(arguments.test, CSV, arguments.rating_scale)
-    if arguments.movies is not None:
-        _check_listed(arguments.movies, {arguments.train: train, arguments.test: test})
+    train, test = read_split(arguments.train, arguments.test, arguments.movies, reading_of(arguments))
     threshold = positive_threshold_of(arguments, train)
 
     from trainer.cli.tables import print_evaluation
@@ -56,7 +48,7 @@ def compare(arguments: argparse.Namespace) -> None:
     from trainer.evaluation.task import task_of
     from trainer.model.progress import epochs_bar
 
-    train, test = split_by_time(dataset.ratings)
+    train, test = split(dataset.ratings)
     task, hyperparameters = task_of(train, test, threshold), hyperparameters_of(arguments)
     evaluations = []
     for seed in range(hyperparameters.seed, hyperparameters.seed + arguments.seeds):
@@ -78,15 +70,6 @@ def tune(arguments: argparse.Namespace) -> None:
     study, log_file = tune(dataset, threshold, hyperparameters_of(arguments), arguments.seconds, arguments.study)
     print(f"the best of {len(study.trials)} trials, kept in {log_file}, has recall@20 {study.best_value:.4f}:")
     print(f"python -m trainer {flags_of(study)}")
-
-
-def _check_listed(movies_path: Path, parts: dict[Path, pd.DataFrame]) -> None:
-    """Raise DataError if a rated movie is not in the file of movies.  parts: ratings, by their file."""
-    listed = set(movies_from_csv(movies_path)["movie_id"])
-    for path, ratings in parts.items():
-        missing = set(ratings["movie_id"]) - listed
-        if missing:
-            raise DataError(f"{path}: movie {min(missing)} is rated, but {movies_path} does not list it")
 
 
 def _figures(evaluation: Evaluation, hyperparameters: Hyperparameters) -> dict[str, Any]:

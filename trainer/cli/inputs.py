@@ -8,9 +8,9 @@ from dataclasses import fields
 
 import pandas as pd
 
-from trainer.data.dataset import Dataset
-from trainer.data.interactions import default_positive_threshold
+from trainer.data.dataset import Dataset, Reading
 from trainer.data.movielens import DownloadError, find_dataset
+from trainer.data.ratings import default_positive_threshold
 from trainer.data.sample import generate
 from trainer.model.hyperparameters import Hyperparameters
 
@@ -18,24 +18,34 @@ log = logging.getLogger(__name__)
 
 
 def dataset_of(arguments: argparse.Namespace) -> Dataset:
-    """Read the data set; with --sample-if-offline, generate a sample if it cannot be downloaded.
+    """Read the data set and log what was understood of it.
+
+    With --sample-if-offline, a sample is generated if the data set cannot be downloaded.
 
     Raises DataError if the data cannot be used, and DownloadError if they cannot be fetched.
     """
     try:
-        return find_dataset(arguments.dataset, arguments.data, arguments.cache, arguments.rating_scale)
+        dataset = find_dataset(arguments.dataset, arguments.data, arguments.cache, reading_of(arguments))
     except DownloadError as error:
         if not arguments.sample_if_offline:
             raise
         log.warning("%s; using a GENERATED SAMPLE instead, whose figures mean nothing", error)
         return generate()
+    for line in dataset.understood.lines if dataset.understood is not None else ():
+        log.info("%s", line)
+    return dataset
+
+
+def reading_of(arguments: argparse.Namespace) -> Reading:
+    """Return how the flags say to read ratings."""
+    return Reading(arguments.rating_scale, arguments.columns, arguments.strict)
 
 
 def positive_threshold_of(arguments: argparse.Namespace, ratings: pd.DataFrame) -> float:
     """Return the rating from which a movie counts as liked: the flag's, or the default for these ratings."""
     if arguments.positive_threshold is not None:
         return float(arguments.positive_threshold)
-    threshold = default_positive_threshold(ratings, arguments.rating_scale.highest)
+    threshold = default_positive_threshold(ratings, arguments.rating_scale)
     log.info("ratings of %g and more count as liked", threshold)
     return threshold
 

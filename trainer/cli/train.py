@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 
+from trainer.cli.arguments import CHEAPEST
 from trainer.cli.inputs import dataset_of, hyperparameters_of, positive_threshold_of
-from trainer.release.catalogue import published_releases
+from trainer.release.catalogue import check_writable, published_releases
 
 log = logging.getLogger(__name__)
 
@@ -17,18 +18,15 @@ def train(arguments: argparse.Namespace) -> None:
     if published:
         log.info("release %d is published in %s already: nothing to do", published[-1].version, arguments.artifacts)
         return
+    check_writable(arguments.artifacts)
     dataset = dataset_of(arguments)
-    log.info(
-        "%s: %s ratings of %s movies by %s users",
-        dataset.name,
-        f"{len(dataset.ratings):,}",
-        f"{dataset.ratings['movie_id'].nunique():,}",
-        f"{dataset.ratings['user_id'].nunique():,}",
-    )
     threshold = positive_threshold_of(arguments, dataset.ratings)
 
     from trainer import training
     from trainer.cli.tables import print_evaluation
 
     hyperparameters = hyperparameters_of(arguments)
-    training.train(dataset, threshold, hyperparameters, arguments.artifacts, arguments.force, print_evaluation)
+    cheapest = arguments.index == CHEAPEST
+    training.train(
+        dataset, threshold, hyperparameters, arguments.artifacts, arguments.force, print_evaluation, cheapest
+    )

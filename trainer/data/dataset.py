@@ -1,30 +1,49 @@
-"""Reads a data set from a folder: MovieLens files, or any CSV in that form.
-
-Three layouts are known by the names of their files: `ratings.csv` and `movies.csv` (with a header), `ratings.dat` and
-`movies.dat` ("::" between fields, Latin-1), `u.data` and `u.item` (MovieLens 100K).
-"""
+"""Reads a data set: ratings and movies as people have them, checked, with an account of what was understood."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from trainer.data.movies import movies_from_100k, movies_from_csv, movies_from_dat
-from trainer.data.ratings import CSV, DAT, FIVE_STARS, TSV, RatingScale, RatingsFormat, line_of_record, read_ratings
+from trainer.data.duplicates import is_last
+from trainer.data.folder import Files, find_files
+from trainer.data.ids import numbered, without_unused
+from trainer.data.movies import Catalogue, frame_without_catalogue, movie_frame, read_catalogue
+from trainer.data.ratings import FIVE_STARS, RatingScale
 from trainer.data.records import DataError
+from trainer.data.rows import Rows, read_rows
+from trainer.data.tables import Table
+from trainer.data.times import Times, judged
+from trainer.data.understood import Understood, understood
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read.  columns: those of ratings without a header.  strict: refuse what would be counted and left out."""
+
+    scale: RatingScale = FIVE_STARS
+    columns: tuple[str, ...] | None = None
+    strict: bool = False
+
+
+DEFAULT_READING, USABLE = Reading(), Times()
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Checked ratings and movies.
 
-    ratings: as `read_ratings` gives them.  movies: as `movies_from_csv` gives them; every rated movie is among them.
-    fingerprint: sha256 over both files, hex.
+    ratings: user_id int64, movie_id int64, rating float32 (NaN: seen but not rated; 1 for all if they are implicit),
+    timestamp int64 (seconds since 1970; 0 where times cannot be used); unique by user and movie, in file order.
+    movies: movie_id int64, title str, year int64 (0 if unknown), genres str ("Comedy|Drama", may be empty); unique by
+    movie_id; every rated movie is among them.  fingerprint: sha256 over the files, hex.
+    user_keys, movie_keys: object of str, sorted, unique: the ids as text, which user_id and movie_id are positions in;
+    None where ids are whole numbers.  times: whether they are usable.  understood: None for data made by the program.
     """
 
     name: str
@@ -32,45 +51,78 @@ class Dataset:
     movies: pd.DataFrame
     fingerprint: str
     generated: bool = False
+    user_keys: np.ndarray | None = None
+    movie_keys: np.ndarray | None = None
+    times: Times = USABLE
+    understood: Understood | None = None
 
 
-@dataclass(frozen=True)
-class _Layout:
-    ratings_name: str
-    movies_name: str
-    ratings_format: RatingsFormat
-    read_movies: Callable[[Path], pd.DataFrame]
+def read_folder(folder: Path, name: str | None = None, reading: Reading = DEFAULT_READING) -> Dataset:
+    """Reads the ratings and the movies that `folder` holds. Raises DataError."""
+    files = find_files(folder, reading.columns)
+    catalogue = read_catalogue(files.movies) if files.movies is not None else None
+    rows = read_rows(files.ratings, reading.scale)
+    (user_ids,), user_keys = numbered([rows.users])
+    (movie_ids, *listed), movie_keys = numbered([rows.movies, *([catalogue.ids] if catalogue is not None else [])])
+    last = is_last(user_ids, movie_ids, rows.seconds)
+    is_listed = np.isin(movie_ids, listed[0]) if listed else np.ones(len(movie_ids), bool)
+    if reading.strict:
+        refuse_first(rows.table, ~last, "expected one rating per user and movie, got another of the same later on")
+        refuse_first(rows.table, ~is_listed, "expected a movie that the list of movies holds")
+    kept = last & is_listed
+    _check_some_are_listed(rows, kept, files)
+    timestamps, times = judged(user_ids[kept], rows.seconds[kept], rows.known[kept], rows.has_times)
+    movies = _movies(catalogue, listed[0] if listed else np.unique(movie_ids), movie_keys)
+    user_ids, user_keys = without_unused(user_ids[kept], user_keys)
+    movie_ids, movies, movie_keys = _renumbered(movie_ids[kept], movies, movie_keys)
+    ratings = ratings_frame(user_ids, movie_ids, rows.values.ratings[kept], timestamps)
+    name = name or folder.resolve().name
+    account = understood(name, files, rows, catalogue, ratings, times, ~last, last & ~is_listed)
+    fingerprint = _fingerprint([file.path for file in files.all])
+    return Dataset(name, ratings, movies, fingerprint, False, user_keys, movie_keys, times, account)
 
 
-_LAYOUTS = (
-    _Layout("ratings.csv", "movies.csv", CSV, movies_from_csv),
-    _Layout("ratings.dat", "movies.dat", DAT, movies_from_dat),
-    _Layout("u.data", "u.item", TSV, movies_from_100k),
-)
+def ratings_frame(
+    user_ids: np.ndarray, movie_ids: np.ndarray, ratings: np.ndarray, timestamps: np.ndarray
+) -> pd.DataFrame:
+    """As `Dataset.ratings`."""
+    columns = {"user_id": user_ids, "movie_id": movie_ids, "rating": ratings, "timestamp": timestamps}
+    return pd.DataFrame(columns, copy=False)
 
 
-def read_folder(folder: Path, name: str | None = None, scale: RatingScale = FIVE_STARS) -> Dataset:
-    """Reads whichever known pair of files `folder` holds. Raises DataError."""
-    layout = next((layout for layout in _LAYOUTS if (folder / layout.ratings_name).is_file()), None)
-    if layout is None:
-        known = ", ".join(f"{layout.ratings_name} + {layout.movies_name}" for layout in _LAYOUTS)
-        found = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) if folder.is_dir() else "no such folder"
-        raise DataError(f"{folder}: expected one of {known}; found {found or 'an empty folder'}")
-    ratings_path, movies_path = folder / layout.ratings_name, folder / layout.movies_name
-    if not movies_path.is_file():
-        raise DataError(f"{movies_path}: expected this file beside {layout.ratings_name}; it is missing")
-    ratings = read_ratings(ratings_path, layout.ratings_format, scale)
-    movies = layout.read_movies(movies_path)
-    unknown = ~ratings["movie_id"].isin(movies["movie_id"])
-    if unknown.any():
-        at = int(np.argmax(unknown))
-        line = line_of_record(ratings_path, layout.ratings_format, at)
-        movie_id = int(ratings["movie_id"].iloc[at])
-        raise DataError(f"{ratings_path}:{line}: movie {movie_id} is rated, but {layout.movies_name} does not list it")
-    return Dataset(name or folder.resolve().name, ratings, movies, _fingerprint(ratings_path, movies_path))
+def refuse_first(table: Table, bad: np.ndarray, message: str) -> None:
+    """Raises DataError for the first bad row, by its file and line.  bad: bool[n]."""
+    if bad.any():
+        table.refuse(int(np.argmax(bad)), "movie", message)
 
 
-def _fingerprint(*paths: Path) -> str:
+def _check_some_are_listed(rows: Rows, kept: np.ndarray, files: Files) -> None:
+    if kept.any() or files.movies is None:
+        return
+    first = f"{rows.movies.texts[int(rows.movies.codes[0])].as_py()!r}"
+    raise DataError(
+        f"{files.ratings[0].path}: expected ids of movies that {files.movies.path.name} lists in its column "
+        f"{files.movies.used['movie']}, got none of them in {len(kept):,} ratings, such as {first[:40]}"
+    )
+
+
+def _movies(catalogue: Catalogue | None, movie_ids: np.ndarray, keys: np.ndarray | None) -> pd.DataFrame:
+    if catalogue is None:
+        return frame_without_catalogue(movie_ids, keys)
+    return movie_frame(catalogue, movie_ids, keys)
+
+
+def _renumbered(
+    movie_ids: np.ndarray, movies: pd.DataFrame, keys: np.ndarray | None
+) -> tuple[np.ndarray, pd.DataFrame, np.ndarray | None]:
+    """Ratings' movie ids, movies and keys, without the keys of movies that are not listed."""
+    if keys is None:
+        return movie_ids, movies, None
+    both, keys = without_unused(np.concatenate([movies["movie_id"].to_numpy(), movie_ids]), keys)
+    return both[len(movies) :], movies.assign(movie_id=both[: len(movies)]), keys
+
+
+def _fingerprint(paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Who rated and who liked what, by rows; and the split in time that evaluation stands on."""
+"""Who rated and who liked what, by rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from scipy import sparse
 
 from trainer.data.records import DataError
 
-SHARE_OF_SCALE = 0.7  # 3.5 of 5 stars: liked
 MIN_SHARE = 0.1  # of the highest rating: on scales that go to 0 or below, what was liked must count
 
 
@@ -24,7 +23,7 @@ class Interactions:
     liked: bool[watched.nnz], for its entries in order: rated at least `positive_threshold`.
     freshness: float32[watched.nnz], for its entries: the share of the user's ratings that are not newer, above 0 to 1;
     the same for all of a user's ratings if their times are equal or missing.
-    stars: float32[watched.nnz], for its entries: the rating.
+    stars: float32[watched.nnz], for its entries: the rating; the mean rating for movies that were seen but not rated.
     positives: CSR float32[num_users, num_trained_movies], 1 where rated at least `positive_threshold`: liked.
     """
 
@@ -92,6 +91,7 @@ def interactions_of(
     others = np.setdiff1d(rated if catalogue is None else np.concatenate([rated, catalogue]), trained)
     movie_ids = np.concatenate([trained, others])
     movie_rows = rows_of(movie_ids, rated)
+    stars = ratings["rating"].fillna(ratings["rating"].mean()).to_numpy(np.float32)
     freshness = ratings.groupby("user_id")["timestamp"].rank(pct=True).to_numpy(np.float32)
     in_order = np.lexsort((movie_rows, user_rows))
     return Interactions(
@@ -100,7 +100,7 @@ def interactions_of(
         indicator(user_rows, movie_rows, (len(user_ids), len(movie_ids))),
         liked[in_order],
         freshness[in_order],
-        ratings["rating"].to_numpy(np.float32)[in_order],
+        stars[in_order],
         indicator(user_rows[liked], movie_rows[liked], (len(user_ids), len(trained))),
         positive_threshold,
     )
@@ -118,25 +118,3 @@ def indicator(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> 
     matrix = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
     matrix.sort_indices()
     return matrix
-
-
-def default_positive_threshold(ratings: pd.DataFrame, highest_rating: float) -> float:
-    """Seven tenths of the scale; or everything, if no rating lies in the scale's lower half.
-
-    A file without a rating below half the scale was filtered to what people liked already (many published splits are).
-    """
-    lowest = float(ratings["rating"].min())
-    threshold = SHARE_OF_SCALE * highest_rating
-    already_filtered = lowest >= highest_rating / 2 or lowest == float(ratings["rating"].max())
-    return lowest if already_filtered else threshold
-
-
-def split_by_time(ratings: pd.DataFrame, test_share: float = 0.2) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(train, test): the test part holds each user's last floor(test_share · n) ratings, at least one, in order of
-    (timestamp, movie_id). A user with a single rating stays in the training part."""
-    ordered = ratings.sort_values(["user_id", "timestamp", "movie_id"], kind="stable")
-    by_user = ordered.groupby("user_id")["movie_id"]
-    count, position = by_user.transform("size"), by_user.cumcount()
-    num_test = np.where(count > 1, np.maximum(1, (count * test_share).astype(int)), 0)
-    in_test = position >= count - num_test
-    return ordered[~in_test], ordered[in_test]

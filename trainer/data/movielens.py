@@ -15,8 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from trainer.data.dataset import Dataset, read_folder
-from trainer.data.ratings import FIVE_STARS, RatingScale
+from trainer.data.dataset import DEFAULT_READING, Dataset, Reading, read_folder
 from trainer.data.records import DataError
 
 log = logging.getLogger(__name__)
@@ -47,21 +46,21 @@ class DownloadError(Exception):
     """The data set could not be fetched; nothing was kept."""
 
 
-def find_dataset(name: str, folder: Path | None, cache: Path, scale: RatingScale = FIVE_STARS) -> Dataset:
+def find_dataset(name: str, folder: Path | None, cache: Path, reading: Reading = DEFAULT_READING) -> Dataset:
     """Reads `folder` if given, else the folder MOVIELENS_DIR names, else data set `name` from the cache or GroupLens.
 
     Raises DataError for data that cannot be used, DownloadError if they cannot be fetched.
     """
     environment = os.environ.get("MOVIELENS_DIR")
     if folder is not None:
-        return read_folder(folder, scale=scale)
+        return read_folder(folder, reading=reading)
     if environment:
         log.info("reading MOVIELENS_DIR=%s", environment)
-        return read_folder(Path(environment), scale=scale)
+        return read_folder(Path(environment), reading=reading)
     cached = cache / name
     if not cached.is_dir():
         download(name, cache)
-    dataset = read_folder(cached, name, scale)
+    dataset = read_folder(cached, name, reading)
     expected, got = PUBLISHED[name], Published(len(dataset.ratings), len(dataset.movies))
     if got != expected:
         raise DataError(f"{cached}: expected {expected} as published, got {got}; delete the folder to fetch it again")

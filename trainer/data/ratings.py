@@ -1,16 +1,19 @@
-"""Reads ratings: pandas' fast parser first, and a slow pass that finds the line once something is known to be wrong."""
+"""What ratings say: stars on a scale, or only that something was seen; and from which rating on a movie is liked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from trainer.data.records import DataError, is_int64, records
+from trainer.data.tables import Table
 
-MOVIELENS_COLUMNS = ("userId", "movieId", "rating", "timestamp")
+SHARE_OF_SCALE = 0.7  # 3.5 of 5 stars: liked
+SEEN = (0.0, -1.0)  # what files write where somebody saw a movie without rating it
+MANY_ZEROS = 0.25
 
 
 @dataclass(frozen=True)
@@ -20,114 +23,86 @@ class RatingScale:
     lowest: float = 0.5
     highest: float = 5.0
 
+    def at(self, share: float) -> float:
+        """The rating that lies this share of the range above its start, which is 0 or the lowest rating below 0.
+
+        Stars count from none at all: on 0.5:5 and on 1:5 the range is 0 to 5, and 0.7 of it is 3.5; on −10:10 it is 4.
+        """
+        start = min(0.0, self.lowest)
+        return start + share * (self.highest - start)
+
+    def __str__(self) -> str:
+        return f"{self.lowest:g} to {self.highest:g}"
+
 
 FIVE_STARS = RatingScale()
 
 
 @dataclass(frozen=True)
-class RatingsFormat:
-    """columns: None where the first line names them.  encoding: Python's name."""
+class RatingValues:
+    """ratings: float32[n], NaN where somebody saw a movie without rating it; 1 for all if they are implicit.
 
-    columns: tuple[str, ...] | None
-    separator: str
-    encoding: str
-
-
-CSV = RatingsFormat(None, ",", "utf-8-sig")
-DAT = RatingsFormat(MOVIELENS_COLUMNS, "::", "latin-1")
-TSV = RatingsFormat(MOVIELENS_COLUMNS, "\t", "latin-1")
-
-
-def read_ratings(path: Path, form: RatingsFormat, scale: RatingScale) -> pd.DataFrame:
-    """Columns user_id int64, movie_id int64, rating float32, timestamp int64 (seconds; 0 where the file has none).
-
-    In file order, unique by (user_id, movie_id).  Raises DataError.
+    implicit: whether ratings tell only that somebody did something.  words: the same for people.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    columns = form.columns or _header(path)
-    missing = [c for c in MOVIELENS_COLUMNS[:3] if c not in columns]
-    if missing:
-        raise DataError(
-            f"{path}:1: expected the columns userId, movieId, rating and optionally timestamp; "
-            f"missing {', '.join(missing)}, got {', '.join(columns)}"
-        )
-    # pandas' fast parser splits at one character: "::" is ":" with empty fields between
-    names = [n for c in columns for n in (c, f"-{c}")][:-1] if form.separator == "::" else list(columns)
-    try:
-        ratings = pd.read_csv(
-            path,
-            sep=form.separator[0],
-            names=names,
-            header=None if form.columns else 0,
-            dtype={"userId": "int64", "movieId": "int64", "rating": "float32", "timestamp": "int64"},
-            encoding=form.encoding,
-        )
-    except (ValueError, OverflowError) as error:  # UnicodeDecodeError is a ValueError
-        _find_bad_line(path, form, columns, scale)
-        raise DataError(f"{path}: {error}") from error
-    if ratings.empty:
-        raise DataError(f"{path}: expected at least one rating; the file holds none")
-    shifted = not isinstance(
-        ratings.index, pd.RangeIndex
-    )  # more fields than columns: pandas took the first as an index
-    sane = ratings["rating"].between(scale.lowest, scale.highest) & (ratings["userId"] > 0) & (ratings["movieId"] > 0)
-    if shifted or not sane.all():
-        _find_bad_line(path, form, columns, scale)
-    _check_unique(path, form, ratings)
-    if "timestamp" not in ratings:
-        ratings["timestamp"] = np.int64(0)
-    ratings = ratings.rename(columns={"userId": "user_id", "movieId": "movie_id"})
-    return ratings[["user_id", "movie_id", "rating", "timestamp"]]
+
+    ratings: np.ndarray
+    implicit: bool
+    words: str
+
+    @property
+    def num_seen(self) -> int:
+        """How many tell only that a movie was seen, among others that rate."""
+        return int(np.isnan(self.ratings).sum())
 
 
-def line_of_record(path: Path, form: RatingsFormat, record: int) -> int:
-    """The 1-based line of the 0-based record."""
-    at = record + (0 if form.columns else 1)
-    return next(line for i, (line, _) in enumerate(records(path, form.separator, form.encoding)) if i == at)
+def rating_values(table: Table, scale: RatingScale) -> RatingValues:
+    """Raises DataError for a rating that is no number or lies outside the scale; 0 and −1 below the scale mean "seen".
+
+    Without a column of ratings, or with one that counts (plays, clicks), every row tells that somebody did something.
+    """
+    role = next((role for role in ("rating", "count") if role in table.columns), None)
+    if role is None:
+        return RatingValues(np.ones(len(table), np.float32), True, "implicit: there is no column of ratings")
+    codes, texts = table.coded(role)
+    values = _numbers(table, role, codes, texts)
+    if role == "count":
+        table.refuse_texts(role, codes, texts, ~(values >= 0), "expected a count of 0 or more")
+        words = f"implicit: {table.files[0].used[role]} counts what users did"
+        return RatingValues(np.where(values[codes] > 0, 1, np.nan).astype(np.float32), True, words)
+    seen = np.isin(values, SEEN) & (values < scale.lowest)
+    outside = ~seen & ~((values >= scale.lowest) & (values <= scale.highest))
+    table.refuse_texts(role, codes, texts, outside, f"expected {scale}", _hint(values))
+    if seen.all() and len(values):
+        return RatingValues(np.ones(len(table), np.float32), True, "implicit: every rating says only that it was seen")
+    ratings = np.where(seen, np.nan, values)[codes].astype(np.float32)
+    words = f"ratings from {values[~seen].min():g} to {values[~seen].max():g}" if len(values) else "no ratings"
+    zeros = float((values == 0)[codes].mean()) if scale.lowest == 0 and len(codes) else 0.0
+    if zeros > MANY_ZEROS:
+        words += f", {zeros:.0%} of them 0 (if 0 means seen but not rated: --rating-scale 1:{scale.highest:g})"
+    return RatingValues(ratings, False, words)
 
 
-def _header(path: Path) -> tuple[str, ...]:
-    for _, fields in records(path, CSV.separator, CSV.encoding):
-        return tuple(field.strip() for field in fields)
-    raise DataError(f"{path}: expected a header and at least one rating; the file is empty")
+def default_positive_threshold(ratings: pd.DataFrame, scale: RatingScale = FIVE_STARS) -> float:
+    """Seven tenths of the scale's range; or everything rated, if no rating lies in the lower half of it.
+
+    A file without a rating in the lower half was filtered to what people liked already (many published splits are).
+    """
+    lowest, highest = float(ratings["rating"].min()), float(ratings["rating"].max())
+    return lowest if lowest >= scale.at(0.5) or lowest == highest else scale.at(SHARE_OF_SCALE)
 
 
-def _check_unique(path: Path, form: RatingsFormat, ratings: pd.DataFrame) -> None:
-    repeated = ratings.duplicated(["userId", "movieId"])
-    if repeated.any():
-        at = int(np.argmax(repeated))
-        user_id, movie_id = int(ratings["userId"].iloc[at]), int(ratings["movieId"].iloc[at])
-        raise DataError(
-            f"{path}:{line_of_record(path, form, at)}: expected one rating per user and movie; "
-            f"user {user_id} rated movie {movie_id} before"
-        )
+def _numbers(table: Table, role: str, codes: np.ndarray, texts: pa.StringArray) -> np.ndarray:
+    """float64[len(texts)], where "4,5" is 4.5 if no text has a point."""
+    if not pc.any(pc.match_substring(texts, ".")).as_py():
+        texts = pc.replace_substring(texts, ",", ".")
+    numbers = pd.to_numeric(pd.Series(texts.to_pylist(), dtype=object), errors="coerce").to_numpy(np.float64)
+    table.refuse_texts(role, codes, texts, np.isnan(numbers), "expected a number")
+    return numbers
 
 
-def _find_bad_line(path: Path, form: RatingsFormat, columns: tuple[str, ...], scale: RatingScale) -> None:
-    """Raises DataError for the first bad line."""
-    lines = records(path, form.separator, form.encoding)
-    if not form.columns:
-        next(lines)
-    for line, fields in lines:
-        if len(fields) != len(columns):
-            raise DataError(f"{path}:{line}: expected {len(columns)} fields ({', '.join(columns)}), got {len(fields)}")
-        for column, text in zip(columns, fields, strict=True):
-            fault = _fault(column, text, scale)
-            if fault:
-                raise DataError(f"{path}:{line}: {column}: {fault}")
-
-
-def _fault(column: str, text: str, scale: RatingScale) -> str | None:
-    if column in ("userId", "movieId", "timestamp") and not is_int64(text):
-        return f"expected a 64-bit integer, got {text!r}"
-    if column in ("userId", "movieId") and int(text) <= 0:
-        return f"expected a positive id, got {text}"
-    if column == "rating":
-        try:
-            rating = float(text)
-        except ValueError:
-            return f"expected a number, got {text!r}"
-        if not scale.lowest <= rating <= scale.highest:
-            return f"expected {scale.lowest:g} to {scale.highest:g}, got {text} (--rating-scale sets another scale)"
-    return None
+def _hint(values: np.ndarray) -> str:
+    known = values[np.isfinite(values) & ~np.isin(values, SEEN)]
+    if not len(known):
+        return ""
+    low = values.min() if known.min() < 0 else known.min()
+    return f" (the ratings go from {low:g} to {known.max():g}; --rating-scale LOW:HIGH names the scale)"

@@ -116,6 +116,8 @@ def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float) 
 
 def _is_later(train: pd.DataFrame, test: pd.DataFrame) -> bool:
     """Return whether most users who are in both parts have no test rating before their last training rating."""
+    if not train["timestamp"].any():  # without times, no rating is later than another
+        return False
     last = train.groupby("user_id")["timestamp"].max()
     first = test.groupby("user_id")["timestamp"].min()
     both = first.index.intersection(last.index)

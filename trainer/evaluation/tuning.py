@@ -10,7 +10,7 @@ import optuna
 from optuna.storages.journal import JournalFileBackend
 
 from trainer.data.dataset import Dataset
-from trainer.data.interactions import split_by_time
+from trainer.data.split import split
 from trainer.evaluation.evaluate import exact_scores
 from trainer.evaluation.task import Task, task_of
 from trainer.model.hyperparameters import Hyperparameters
@@ -27,8 +27,8 @@ def tune(
     The search continues if the folder has a study of the same data and threshold. The test part of the data's split is
     not used: trials are scored on the last fifth of each user's ratings in the training part.
     """
-    train, _ = split_by_time(dataset.ratings)
-    task = task_of(*split_by_time(train), positive_threshold)
+    train, _ = split(dataset.ratings)
+    task = task_of(*split(train), positive_threshold)
     folder.mkdir(parents=True, exist_ok=True)
     log_file = folder / f"{dataset.fingerprint[:16]}-{positive_threshold:g}.log"
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from google.protobuf import json_format
 
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
-from trainer.release.errors import NoOlderRelease
+from trainer.release.errors import NoOlderRelease, NotWritable
 
 REPORTS = "reports"  # the folder of HTML pages about releases, beside releases/
 
@@ -66,6 +67,17 @@ def published_releases(artifacts: Path) -> list[PublishedRelease]:
             num_bytes = sum(p.stat().st_size for f in (folder, model) for p in f.rglob("*") if p.is_file())
             releases.append(PublishedRelease(version, _manifest(folder), model.is_dir(), num_bytes))
     return releases
+
+
+def check_writable(artifacts: Path) -> None:
+    """Check that releases can be published there, and leave nothing behind. Raises NotWritable."""
+    for folder in (releases_folder(artifacts), models_folder(artifacts)):
+        existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+        try:
+            with tempfile.TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            raise NotWritable(f"{artifacts}: releases cannot be written to {existing}: {error.strerror}") from error
 
 
 def prune(artifacts: Path, keep: int) -> tuple[list[int], list[int]]:

@@ -2,6 +2,8 @@
 
 ReleaseError
 ├── GateError          the figures of a training run are too bad to publish it
+├── NotWritable        releases cannot be written to the folder
+├── KeyTableError      the table of text keys cannot be read
 └── NoOlderRelease     there is no release to go back to
 """
 
@@ -14,6 +16,14 @@ class ReleaseError(Exception):
 
 class GateError(ReleaseError):
     """A training run was not published; the message names each figure that failed."""
+
+
+class NotWritable(ReleaseError):
+    """A training run was not started, because its release could not be written."""
+
+
+class KeyTableError(ReleaseError):
+    """The table of text keys cannot be read; the message names the file and the line."""
 
 
 class NoOlderRelease(ReleaseError):

@@ -11,10 +11,13 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
+from trainer.data.dataset import Dataset
+from trainer.release.errors import KeyTableError
 
 FOLDER = "keys"
 USERS, MOVIES = "users.txt", "movies.txt"
@@ -34,8 +37,24 @@ class Keys:
         return keys
 
 
-class KeyTableError(ValueError):
-    """A key table cannot be read or written; the message names the file and the line."""
+def with_lasting_ids(dataset: Dataset, artifacts: Path) -> tuple[Dataset, Keys | None, Keys | None]:
+    """Return the data set with the ids that its keys have in every release, and the keys of users and of movies.
+
+    The keys are None where ids are numbers: these stay as they are.
+    """
+    ratings, movies = dataset.ratings, dataset.movies
+    users = _keys(artifacts, USERS, dataset.user_keys)
+    of_movies = _keys(artifacts, MOVIES, dataset.movie_keys)
+    if users is not None:
+        ratings = ratings.assign(user_id=users.ids[ratings["user_id"].to_numpy()])
+    if of_movies is not None:
+        ratings = ratings.assign(movie_id=of_movies.ids[ratings["movie_id"].to_numpy()])
+        movies = movies.assign(movie_id=of_movies.ids[movies["movie_id"].to_numpy()])
+    return replace(dataset, ratings=ratings, movies=movies), users, of_movies
+
+
+def _keys(artifacts: Path, table: str, keys: np.ndarray | None) -> Keys | None:
+    return None if keys is None else Keys(keys, ids_of_keys(artifacts, table, keys))
 
 
 def ids_of_keys(artifacts: Path, table: str, keys: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from google.protobuf import json_format
 
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
+from trainer.data.dataset import Dataset
 from trainer.evaluation.evaluate import Evaluation
 from trainer.index.annoy_index import METRIC, NUM_TREES, RECALL_K
 from trainer.index.calibration import TARGET_RECALL, Calibration
@@ -33,9 +34,7 @@ def write_manifest(fitted: Fitted, version: int, calibrations: Calibrations, fol
         num_movies=len(fitted.known.movie_ids),
         num_trained_movies=fitted.known.num_trained_movies,
         num_ratings=fitted.known.watched.nnz,
-        dataset=pb.Dataset(
-            name=fitted.dataset.name, fingerprint=fitted.dataset.fingerprint, generated=fitted.dataset.generated
-        ),
+        dataset=_dataset(fitted.dataset),
         hyperparameters=_hyperparameters(fitted),
         index=pb.Index(
             num_trees=NUM_TREES,
@@ -56,6 +55,16 @@ def write_manifest(fitted: Fitted, version: int, calibrations: Calibrations, fol
     )
     (folder / layout.MANIFEST).write_text(
         json_format.MessageToJson(manifest, preserving_proto_field_name=True, indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def _dataset(dataset: Dataset) -> pb.Dataset:
+    return pb.Dataset(
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        generated=dataset.generated,
+        split="in time" if dataset.times.usable else f"at random: {dataset.times.words}",
+        notes=dataset.understood.lines if dataset.understood is not None else (),
     )
 
 

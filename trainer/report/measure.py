@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trainer.data.interactions import interactions_of, split_by_time
+from trainer.data.interactions import interactions_of
+from trainer.data.split import split
 from trainer.evaluation.comparison import Entry, compare, compare_similar_movies
 from trainer.evaluation.evaluate import Evaluation, evaluate, exact_scores
 from trainer.evaluation.task import Task, task_of
@@ -35,7 +36,7 @@ class Measurements:
 
 def measure(release: LoadedRelease) -> Measurements:
     """Repeat the evaluation of the release, and measure what its manifest does not have."""
-    train, test = split_by_time(release.dataset.ratings)
+    train, test = split(release.dataset.ratings)
     task = task_of(train, test, release.positive_threshold)
     losses, evaluation = _evaluate(release, task)
     comparison = []

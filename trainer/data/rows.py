@@ -1,0 +1,47 @@
+"""The rows of files of ratings, checked one by one but with nothing left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from trainer.data.folder import DataFile
+from trainer.data.ids import Ids, ids_of
+from trainer.data.ratings import RatingScale, RatingValues, rating_values
+from trainer.data.records import DataError
+from trainer.data.tables import Table, read_table
+from trainer.data.times import seconds_of
+
+ROLES = ("user", "movie", "rating", "count", "timestamp")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """table: where the rows stand; its columns are given up.  seconds, known: as `seconds_of` gives them.
+
+    has_times: whether there is a column of times.
+    """
+
+    table: Table
+    users: Ids
+    movies: Ids
+    values: RatingValues
+    seconds: np.ndarray
+    known: np.ndarray
+    has_times: bool
+
+
+def read_rows(files: Sequence[DataFile], scale: RatingScale) -> Rows:
+    """Raises DataError for a row that cannot be used, and if there is none."""
+    table = read_table(files, ROLES)
+    if not len(table):
+        raise DataError(f"{files[0].path}: expected at least one rating; the file holds none")
+    users, movies, values = ids_of(table, "user"), ids_of(table, "movie"), rating_values(table, scale)
+    seconds, known = seconds_of(table)
+    has_times = "timestamp" in table.columns
+    table = replace(table, columns={})
+    pa.default_memory_pool().release_unused()
+    return Rows(table, users, movies, values, seconds, known, has_times)

@@ -1,0 +1,182 @@
+"""Text files as bytes: compression, encoding, separator, and whether they are text at all."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from charset_normalizer import from_bytes
+
+CHUNK_BYTES = 1 << 20
+HEAD_BYTES = 1 << 16
+MAX_LINE_BYTES = 4 << 20  # a line that is longer is no record of a rating or a movie
+MAX_SAMPLE_BYTES = 1 << 16  # of lines with letters beyond ASCII, enough to tell an encoding by
+DOUBLE_COLON, UNIT_SEPARATOR = "::", "\x1f"  # pyarrow splits at one character only
+# of files that are not UTF-8; the commonest first
+ENCODINGS = (
+    "cp1252 cp1251 cp1250 gb18030 cp932 cp949 big5 cp1254 cp1253 cp1256 cp1255 cp1257 cp1258 cp874 koi8_r euc_jp "
+    "mac_roman"
+).split()
+SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "::": "double colons", " ": "spaces"}
+_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_BINARY = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"\x1f\x8b": "gzip without the ending .gz",
+    b"\x28\xb5\x2f\xfd": "zstd without the ending .zst",
+    b"PAR1": "Parquet without the ending .parquet",
+    b"SQLite": "an SQLite database",
+}
+
+
+class NotText(ValueError):
+    """The file's content cannot be read as text; the message says what it is, without the file's name."""
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """How a text file is written.  columns: names in order.  separator: a character, or "::".  encoding: Python's name.
+
+    quoted: whether a field may stand in double quotes.  escaped: whether a backslash stands before quotes in a field.
+    """
+
+    columns: tuple[str, ...]
+    has_header: bool
+    separator: str
+    encoding: str
+    quoted: bool
+    escaped: bool = False
+
+    @property
+    def delimiter(self) -> str:
+        """The one character that `open_utf8` puts between fields."""
+        return UNIT_SEPARATOR if self.separator == DOUBLE_COLON else self.separator
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether the encoding was told from the letters alone."""
+        return self.encoding in ENCODINGS
+
+    def __str__(self) -> str:
+        name = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16"}.get(self.encoding, self.encoding)
+        name += ", a guess: save it as UTF-8 if letters are wrong" if self.is_guessed else ""
+        return f"{name}, separated by {SEPARATOR_NAMES[self.separator]}"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one pass over a whole file finds.  encoding: Python's name."""
+
+    encoding: str
+    has_quotes: bool
+    has_escaped_quotes: bool
+
+
+def open_bytes(path: Path) -> pa.NativeFile:
+    """The file's bytes, unpacked if its name ends in .gz, .zst, .bz2 or .lz4.  Raises OSError."""
+    return pa.input_stream(str(path), compression="detect")
+
+
+def open_utf8(path: Path, form: TextForm) -> pa.NativeFile:
+    """The file's bytes as UTF-8, with `form.delimiter` between the fields.  Raises OSError."""
+    stream = open_bytes(path)
+    if form.encoding in ("utf-8", "utf-8-sig") and form.separator != DOUBLE_COLON:
+        return stream
+    return pa.TransformInputStream(stream, _to_utf8(form))
+
+
+def head(path: Path) -> str:
+    """The first lines, at most 64 KiB, for recognising columns: decoded well enough for that.
+
+    Raises NotText for what is plainly not a table of text, and OSError.
+    """
+    with open_bytes(path) as file:
+        start: bytes = file.read(HEAD_BYTES)
+    for magic, name in _BINARY.items():
+        if start.startswith(magic):
+            raise NotText(f"expected text or Parquet, got {name}")
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
+    if encoding != "utf-16" and b"\0" in start:
+        raise NotText("expected text, got bytes that are no text")
+    text = start.decode(encoding or "utf-8", errors="replace")
+    if re.match(r"\s*[{\[]", text):
+        raise NotText("expected a table with a header, got JSON: convert it to CSV or Parquet")
+    if len(start) == HEAD_BYTES and not re.search(r"[\r\n]", text):
+        raise NotText(f"expected a header, got a first line of more than {HEAD_BYTES:,} bytes")
+    return text
+
+
+def content_of(path: Path, otherwise: str | None = None) -> Content:
+    """Reads the whole file once.  otherwise: the encoding of what is not UTF-8; None to have it recognised.
+
+    Raises NotText, with the line at the start of its message, and OSError.
+    """
+    quotes = escaped = False
+    not_utf8: tuple[int, int] | None = None  # line and byte of the first place that is not UTF-8
+    carry, sample, lines, line_length, encoding = b"", b"", 0, 0, ""
+    with open_bytes(path) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            encoding = encoding or next((name for mark, name in _BYTE_ORDER_MARKS if chunk.startswith(mark)), "utf-8")
+            quotes = quotes or b'"' in chunk
+            escaped = escaped or b'\\"' in chunk
+            end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+            line_length = line_length + len(chunk) if end < 0 else len(chunk) - end
+            if line_length > MAX_LINE_BYTES:
+                raise NotText(f"{lines + chunk.count(10) + 1}: expected lines of at most {MAX_LINE_BYTES >> 20} MiB")
+            if encoding != "utf-16" and not_utf8 is None:
+                at, carry = _first_fault(carry + chunk)
+                if at is not None:
+                    whole = carry
+                    not_utf8 = (lines + whole.count(b"\n", 0, at) + 1, whole[at])
+            if not_utf8 is not None and len(sample) < MAX_SAMPLE_BYTES:
+                sample += b"\n".join(re.findall(rb"[^\r\n]*[\x80-\xff][^\r\n]*", chunk)) + b"\n"
+            lines += chunk.count(b"\n")
+    if not_utf8 is None:
+        return Content(encoding or "utf-8", quotes, escaped)
+    return Content(otherwise or _recognised(sample[:MAX_SAMPLE_BYTES], *not_utf8), quotes, escaped)
+
+
+def _first_fault(data: bytes) -> tuple[int | None, bytes]:
+    """(None, the start of a character that the next chunk ends), or (the place of what is not UTF-8, the data)."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data":
+            return None, data[error.start :]
+        return error.start, data
+    return None, b""
+
+
+def _recognised(sample: bytes, line: int, byte: int) -> str:
+    """The encoding of lines that are not all UTF-8.
+
+    Where most of them are UTF-8, the file is UTF-8 with damaged bytes, and another encoding would garble every line.
+    """
+    lines = sample.splitlines()
+    if sum(_first_fault(text) == (None, b"") for text in lines) < len(lines) / 2:
+        matches = from_bytes(sample, cp_isolation=ENCODINGS)
+        best = matches.best()
+        if best is not None:  # few letters fit several encodings: the commonest of those that look as sane as the best
+            sane = [name for m in matches if m.chaos <= best.chaos for name in m.could_be_from_charset]
+            return ENCODINGS[0] if ENCODINGS[0] in sane else best.encoding
+    raise NotText(f"{line}: expected text in UTF-8, got byte 0x{byte:02x}")
+
+
+def _to_utf8(form: TextForm) -> Callable[[pa.Buffer], bytes]:
+    decoder = codecs.getincrementaldecoder(form.encoding)()
+    rest = ""
+
+    def transform(chunk: pa.Buffer) -> bytes:
+        nonlocal rest
+        text = rest + decoder.decode(bytes(chunk), final=not len(chunk))
+        rest = ""
+        if form.separator == DOUBLE_COLON:
+            if text.endswith(":") and len(chunk):
+                text, rest = text[:-1], ":"
+            text = text.replace(DOUBLE_COLON, UNIT_SEPARATOR)
+        return text.encode()
+
+    return transform

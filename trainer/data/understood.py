@@ -1,0 +1,133 @@
+"""What was understood of a data set, in four lines and in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from trainer.data.folder import FLAG, DataFile, Files
+from trainer.data.movies import Catalogue
+from trainer.data.odd_rows import OddRow, oddest
+from trainer.data.rows import Rows
+from trainer.data.times import Times
+from trainer.data.titles import without_control_characters
+
+SHOWN_NAMES, SHOWN_CHARACTERS = 6, 40
+
+
+@dataclass(frozen=True)
+class Understood:
+    """How a data set was read.
+
+    lines: for people: the ratings' files, the movies' file, what was counted, the times.
+    implicit: whether ratings tell only that somebody did something.
+    num_duplicates: ratings left out because the same user rated the same movie later.
+    num_orphans: ratings left out because the list of movies lacks theirs.
+    num_seen: rows that say only that a movie was seen, among ratings.
+    num_cleaned: titles in which control characters were replaced, or that were cut.
+    num_listed_twice: rows of the list of movies that an earlier one has made superfluous.
+    ignored: columns that nothing is read from.  left_alone: files that are not read.
+    odd_rows: at most ten, the oddest first; `odd_lines` shows them.
+    """
+
+    lines: tuple[str, str, str, str]
+    implicit: bool
+    num_duplicates: int
+    num_orphans: int
+    num_seen: int
+    num_cleaned: int
+    num_listed_twice: int
+    ignored: tuple[str, ...]
+    left_alone: tuple[str, ...]
+    odd_rows: tuple[OddRow, ...]
+
+
+def understood(
+    name: str,
+    files: Files,
+    rows: Rows,
+    catalogue: Catalogue | None,
+    ratings: pd.DataFrame,
+    times: Times,
+    duplicate: np.ndarray,
+    orphan: np.ndarray,
+) -> Understood:
+    """ratings: those that are kept.  duplicate, orphan: bool for each row, those that are left out."""
+    num_duplicates, num_orphans = int(duplicate.sum()), int(orphan.sum())
+    num_cleaned, num_listed_twice = 0, 0
+    if catalogue is not None:
+        num_cleaned, num_listed_twice = int(catalogue.cleaned.sum()), int(catalogue.listed_twice.sum())
+    users, movies = ratings["user_id"].nunique(), ratings["movie_id"].nunique()
+    counted = (
+        f"{len(ratings):,} ratings of {movies:,} movies by {users:,} users",
+        rows.values.words,
+        _ids(rows, catalogue),
+        _if_any(rows.values.num_seen, "of the ratings say only that the movie was seen"),
+        _if_any(num_duplicates, "repeated ratings left out (a user's last of a movie counts)"),
+        _if_any(num_orphans, "ratings left out, for the list of movies lacks theirs"),
+        _if_any(num_cleaned, "titles had control characters or were too long"),
+        _if_any(num_listed_twice, "movies are listed again (the first counts)"),
+    )
+    return Understood(
+        (
+            f"ratings from {_file(files.ratings[0])}{_more(files.ratings[1:])}",
+            f"movies from {_movies(files, catalogue)}{_left_alone(files)}",
+            f"{name}: {'; '.join(part for part in counted if part)}",
+            f"times: {_times(times)}",
+        ),
+        rows.values.implicit,
+        num_duplicates,
+        num_orphans,
+        rows.values.num_seen,
+        num_cleaned,
+        num_listed_twice,
+        tuple(column for file in files.all for column in file.ignored),
+        tuple(files.left_alone),
+        oddest(rows, catalogue, duplicate, orphan),
+    )
+
+
+def _file(file: DataFile) -> str:
+    columns = ", ".join(f"{role} = {column}" for role, column in file.used.items() if not role.startswith(FLAG))
+    form = f" ({file.form})" if file.form is not None else ""
+    return f"{file.path.name}{form}: {columns}" + (f"; ignored: {_some(file.ignored)}" if file.ignored else "")
+
+
+def _more(files: Sequence[DataFile]) -> str:
+    return f"; and {len(files):,} more: {_some([file.path.name for file in files])}" if files else ""
+
+
+def _movies(files: Files, catalogue: Catalogue | None) -> str:
+    if catalogue is None or files.movies is None:
+        return "no file: they are called by their ids"
+    found = f" ({catalogue.genres_found}; {catalogue.years_found})"
+    return _file(files.movies) + found
+
+
+def _left_alone(files: Files) -> str:
+    return f"; other files: {_some(files.left_alone)}" if files.left_alone else ""
+
+
+def _ids(rows: Rows, catalogue: Catalogue | None) -> str:
+    why_movies = rows.movies.why_text or (catalogue.ids.why_text if catalogue is not None else "")
+    texts = [f"{name} ids are text{why}" for name, why in (("user", rows.users.why_text), ("movie", why_movies)) if why]
+    return ", ".join(texts) or "ids are whole numbers"
+
+
+def _times(times: Times) -> str:
+    if not times.usable:
+        return f"{times.words}: a random fifth of each user's ratings is held out, and none counts as newer"
+    some = f"; {times.num_users_without:,} users without: at random" if times.num_users_without else ""
+    return f"{times.words}: the last fifth of each user's ratings is held out{some}"
+
+
+def _if_any(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(without_control_characters(name)[:SHOWN_CHARACTERS] for name in names[:SHOWN_NAMES])
+    return shown + (f", … ({len(names):,} in all)" if len(names) > SHOWN_NAMES else "")
