@@ -1,6 +1,6 @@
 """A command line for people: `python -m recommender_service.client recommend 418 -n 5`, `similar heat`, `search matrx`.
 
-Movies may be given by id or by title; a title stands for the movie that `search` lists first. Scripts use `--json`.
+Movies may be given by id, key or title; a title stands for the movie that `search` lists first. Scripts use `--json`.
 
 The exit status is 0 for an answer, 1 for an error, 2 for wrong usage, and 3 if no recommender answers.
 """
@@ -42,27 +42,27 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     recommend = subparsers.add_parser("recommend", help="movies for a user, or for somebody who likes certain movies")
-    recommend.add_argument("user_id", type=int, nargs="?", default=0, help="may be left out with --like")
+    recommend.add_argument("user", nargs="?", help="id or key; may be left out with --like")
     recommend.add_argument("--like", nargs="+", default=[], metavar="MOVIE", help="movies that the user likes")
     recommend.add_argument("--include-watched", action="store_true", help="also list movies the user has rated")
     recommend.add_argument("--explain", action="store_true", help="show which liked movies are nearest to each")
     recommend.set_defaults(run=commands.recommend)
 
     similar = subparsers.add_parser("similar", help="movies like a movie")
-    similar.add_argument("movie", help="id or title")
+    similar.add_argument("movie", help="id, key or title")
     similar.set_defaults(run=commands.similar)
     for command in (recommend, similar):
         command.add_argument("--exclude", nargs="+", default=[], metavar="MOVIE", help="leave these movies out")
         command.add_argument("--genre", nargs="+", default=[], metavar="GENRE", help="only movies of any of these")
         command.add_argument("--exclude-genre", nargs="+", default=[], metavar="GENRE", help="no movies of these")
-        command.add_argument("--from-year", type=int, default=0, metavar="YEAR", help="only movies since this year")
-        command.add_argument("--to-year", type=int, default=0, metavar="YEAR", help="only movies until this year")
+        command.add_argument("--from-year", type=_int32, default=0, metavar="YEAR", help="only movies since this year")
+        command.add_argument("--to-year", type=_int32, default=0, metavar="YEAR", help="only movies until this year")
 
     search = subparsers.add_parser("search", help="movies by title")
     search.add_argument("query", nargs="+", help="words of the title, and the year if known")
     search.set_defaults(run=commands.search)
     for command in (recommend, similar, search):
-        command.add_argument("-n", "--limit", type=int, default=10, help="how many (default: %(default)s)")
+        command.add_argument("-n", "--limit", type=_int32, default=10, help="how many (default: %(default)s)")
 
     status = subparsers.add_parser("status", help="what is served and why")
     status.set_defaults(run=commands.status)
@@ -71,6 +71,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     health = subparsers.add_parser("health", help="exit with status 0 if the service can answer")
     health.set_defaults(run=commands.health)
     return parser.parse_args(argv)
+
+
+def _int32(text: str) -> int:
+    number = int(text)
+    if not -(2**31) <= number < 2**31:
+        raise argparse.ArgumentTypeError(f"expected a number of at most 32 bits, got {text[:40]}")
+    return number
 
 
 def _explain(error: grpc.RpcError, address: str) -> tuple[str, int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from typing import Any
 
 import grpc
 from google.protobuf import json_format
@@ -15,6 +17,7 @@ from protos.recommender.v1 import recommender_pb2_grpc
 from recommender_service.client.table import movie_table, release_table, title_table
 
 TIMEOUT_S = 10
+ID = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 OK, FAILED = 0, 1
 SOURCES = {
     api.SOURCE_PERSONALIZED: "personal recommendations",
@@ -34,7 +37,7 @@ class NoSuchTitle(Exception):
 def recommend(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
     request = api.RecommendRequest(
-        user_id=arguments.user_id,
+        **_user(stub, arguments.user),
         limit=arguments.limit,
         liked_movie_ids=[_movie_id(stub, movie) for movie in arguments.like],
         exclude_movie_ids=[_movie_id(stub, movie) for movie in arguments.exclude],
@@ -45,12 +48,13 @@ def recommend(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     response = stub.Recommend(request, timeout=TIMEOUT_S)
     if arguments.json:
         return _print_json(response)
-    who = f"user {arguments.user_id}" if arguments.user_id else "somebody new"
+    who = f"user {arguments.user}" if arguments.user is not None else "somebody new"
     print(f"{who}: {SOURCES[response.source]}, release {response.release}")
     if response.degraded_reason:
         print(f"degraded: {response.degraded_reason}")
-    if response.ignored_movie_ids:
-        print(f"unknown to the release: {', '.join(map(str, response.ignored_movie_ids))}")
+    ignored = [*map(str, response.ignored_movie_ids), *response.ignored_movie_keys]
+    if ignored:
+        print(f"unknown to the release: {', '.join(ignored)}")
     print(movie_table(response.movies))
     return OK
 
@@ -109,17 +113,35 @@ def health(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     return OK if response.status == health_pb2.HealthCheckResponse.SERVING else FAILED
 
 
+def _user(stub: recommender_pb2_grpc.RecommenderServiceStub, user: str | None) -> dict[str, Any]:
+    """The fields of a request that name a user, who is given by id or key; none for nobody."""
+    if user is None:
+        return {}
+    if _is_id(user) and not _status(stub).users_have_keys:
+        return {"user_id": int(user)}
+    return {"user_key": user}
+
+
+def _is_id(text: str) -> bool:
+    """Whether the text is a number as ids are written; a key may have leading zeros or more digits."""
+    return ID.fullmatch(text) is not None and -(2**63) <= int(text) < 2**63
+
+
+def _status(stub: recommender_pb2_grpc.RecommenderServiceStub) -> api.GetServingStatusResponse:
+    return stub.GetServingStatus(api.GetServingStatusRequest(), timeout=TIMEOUT_S)
+
+
 def _movie_id(stub: recommender_pb2_grpc.RecommenderServiceStub, movie: str) -> int:
-    """The id of a movie that is given by id or title; the movie found for a title is named on standard error.
+    """The id of a movie that is given by id, key or title; the movie found by a search is named on standard error.
 
     Raises NoSuchTitle.
     """
-    if movie.removeprefix("-").isdecimal():
+    if _is_id(movie) and not _status(stub).movies_have_keys:
         return int(movie)
     found = stub.SearchMovies(api.SearchMoviesRequest(query=movie, limit=1), timeout=TIMEOUT_S).movies
     if not found:
         raise NoSuchTitle(f"no title is near {movie!r}")
-    print(f"{movie!r}: movie {found[0].movie_id}, {found[0].title}", file=sys.stderr)
+    print(f"{movie!r}: movie {found[0].key or found[0].movie_id}, {found[0].title}", file=sys.stderr)
     return found[0].movie_id
 
 

@@ -48,7 +48,7 @@ def movie_table(movies: Iterable[api.ScoredMovie]) -> str:
         [
             str(rank),
             f"{scored.score:.3f}",
-            str(scored.movie.movie_id),
+            scored.movie.key or str(scored.movie.movie_id),
             shorten(scored.movie.title, TITLE_WIDTH),
             ", ".join(scored.movie.genres),
             ", ".join(f"{reason.because.title} {reason.similarity:.2f}" for reason in scored.reasons),
@@ -64,7 +64,10 @@ def movie_table(movies: Iterable[api.ScoredMovie]) -> str:
 
 def title_table(movies: Iterable[api.Movie]) -> str:
     """Movies without ranks and scores, one per line."""
-    rows = [[str(movie.movie_id), shorten(movie.title, TITLE_WIDTH), ", ".join(movie.genres)] for movie in movies]
+    rows = [
+        [movie.key or str(movie.movie_id), shorten(movie.title, TITLE_WIDTH), ", ".join(movie.genres)]
+        for movie in movies
+    ]
     return format_table(["movie", "title", "genres"], rows, right_aligned=(0,))
 
 

@@ -133,7 +133,7 @@ def test_no_server_is_one_sentence_and_status_3() -> None:
 
 def test_wrong_usage_is_status_2(recommender_address: str) -> None:
     """Wrong arguments end the client with status 2."""
-    assert client(recommender_address, "recommend", "somebody").returncode == 2
+    assert client(recommender_address, "recommend", "1", "-n", "many").returncode == 2
 
 
 def test_columns_line_up_for_wide_and_combining_characters() -> None:

@@ -7,14 +7,21 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import grpc
 import pytest
 
-from protos.recommender.v1.recommender_pb2 import SOURCE_FOLDED_IN, GetServingStatusRequest, RecommendRequest
+from protos.recommender.v1.recommender_pb2 import (
+    SOURCE_FOLDED_IN,
+    GetServingStatusRequest,
+    RecommendRequest,
+    SimilarMoviesRequest,
+)
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.callers import Callers
+from tests.support.format_2 import publish_format_2
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 from tests.support.soak import SOAK_SECONDS
 from tools.processes import model_server, recommender, wait_until_serving
@@ -42,6 +49,7 @@ class Load:
     def _call(self, stub: RecommenderServiceStub) -> None:
         for user_id in BEST:
             self._ask(stub, user_id)
+        self._ask_for_similar_movies(stub)
 
     def _ask(self, stub: RecommenderServiceStub, user_id: int) -> None:
         try:
@@ -61,11 +69,23 @@ class Load:
             if scored.movie.movie_id != movie_id or abs(scored.score - expected) > 1e-4:
                 self.problems.append(f"user {user_id}, release {response.release}: {response}")
 
+    def _ask_for_similar_movies(self, stub: RecommenderServiceStub) -> None:
+        try:
+            response = stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, limit=2), timeout=10)
+        except grpc.RpcError as error:
+            self.problems.append(str(error))
+            return
+        if len(response.movies) != 2:
+            self.problems.append(f"like movie 2, release {response.release}: {response}")
+
 
 @pytest.mark.slow
 def test_releases_are_swapped_under_load(tmp_path: Path) -> None:
-    """No call fails, is degraded or mixes two releases while new ones are published and one is rolled back."""
-    first = publish_checkerboard(tmp_path)
+    """No call fails, is degraded or mixes two releases while new ones are published and one is rolled back.
+
+    The first release and every other one after it are of format 2.
+    """
+    first = publish_format_2(tmp_path, publish_checkerboard)
     with (
         model_server(tmp_path, tmp_path / "model_server.log", "--grpc_max_threads=64") as (_, model_server_address),
         recommender(tmp_path, model_server_address, tmp_path / "log", USER_CACHE_SIZE="1") as (server, address),
@@ -78,7 +98,9 @@ def test_releases_are_swapped_under_load(tmp_path: Path) -> None:
             while time.monotonic() - started < DURATION_S:
                 time.sleep(PUBLISH_EVERY_S)
                 stretch = 1.0 + 0.1 * (len(published) % 40)
-                published.append(publish_checkerboard(tmp_path, 37.0 * len(published), stretch))
+                publish = partial(publish_checkerboard, rotate_degrees=37.0 * len(published), stretch=stretch)
+                is_old = len(published) % 2 == 0
+                published.append(publish_format_2(tmp_path, publish) if is_old else publish(tmp_path))
                 load.stretch_of[published[-1]] = stretch
                 _wait_until_active(address, published[-1])
                 after_first_swap = after_first_swap or server.resident_kb()

@@ -2,8 +2,8 @@
 
 It offers the release's version. Users of the manifest's probes get their embeddings, all others that of the first
 probe. It logs each Predict. Before each call it reads from FAULT_FILE what to do wrong: "version", "width", "nan",
-"dtype", "slow", or "garbage", which answers every call with bytes that are no message. It does nothing wrong if there is
-no such file.
+"dtype", "slow", or "garbage", which answers every call with bytes that are no message. Without that
+file it does nothing wrong.
 """
 
 from __future__ import annotations

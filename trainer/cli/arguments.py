@@ -53,8 +53,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--index",
         choices=(ANNOY, CHEAPEST),
         default=ANNOY,
-        help="what finds the nearest movies: the Annoy index wherever it is nearly as fast as a scan of all vectors, or "
-        "the faster of the two (default: %(default)s)",
+        help="what finds the nearest movies: the Annoy index wherever it is nearly as fast as a scan of all vectors, "
+        "or the faster of the two (default: %(default)s)",
     )
     parser.add_argument("--if-none", action="store_true", help="do nothing if a release is already published there")
     _add_reading(parser)
@@ -162,9 +162,9 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "--positive-threshold",
         type=float,
         metavar="RATING",
-        help="lowest rating that counts as liked (default: 0.7 of the scale's range, which starts at 0 or below: 3.5 of "
-        "5, 4 of -10 to 10; the lowest rating, if none lies in the lower half of the range, because such a file has only "
-        "ratings of what people liked)",
+        help="lowest rating that counts as liked (default: 0.7 of the scale's range, which starts at 0 or below: 3.5 "
+        "of 5, 4 of -10 to 10; the lowest rating, if none lies in the lower half of the range, because such a file has "
+        "only ratings of what people liked)",
     )
     parser.add_argument(
         "--columns",

@@ -38,8 +38,9 @@ def _described(calibration: Calibration) -> str:
         engine = f"the Annoy index, search_k {chosen.search_k:,}"
     else:
         engine = f"a scan of {chosen.scan_dims} components, {chosen.scan_candidates} movies ranked exactly"
-    losses = f"recall@20 {-calibration.recall_loss:+.1%}, ndcg@20 {-calibration.ndcg_loss:+.1%} against exact search"
-    return f"{engine}: recall@10 {chosen.recall:.3f}, {losses}, {chosen.latency_us:.0f} µs per query"
+    lost = [max(loss, 0.0) for loss in (calibration.recall_loss, calibration.ndcg_loss)]
+    losses = "loses {:.1%} of recall@20 and {:.1%} of ndcg@20 to exact search".format(*lost)
+    return f"{engine}: {chosen.latency_us:.0f} µs per query, recall@10 {chosen.recall:.3f}, {losses}"
 
 
 def print_comparison(entries: Iterable[Entry], k: int) -> None:
