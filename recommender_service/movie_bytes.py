@@ -6,9 +6,8 @@ fields (protobuf.dev/programming-guides/encoding), so an answer is put together 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
-
-import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 
@@ -31,20 +30,19 @@ class MovieBytes:
         self._scored = [api.ScoredMovie(movie=movie, score=1).SerializeToString()[:-4] for movie in movies]
         self._sized = [_varint(len(scored) + 4) + scored for scored in self._scored]
 
-    def fields(self, number: int, rows: Sequence[int], scores: np.ndarray) -> bytes:
-        """A repeated `ScoredMovie` field of that number.  rows and scores (float32) in the same order."""
-        tag, sized, floats = _tag(number), self._sized, scores.astype("<f4", copy=False).tobytes()
+    def fields(self, number: int, rows: Sequence[int], scores: Sequence[float]) -> bytes:
+        """A repeated `ScoredMovie` field of that number.  rows and scores in the same order."""
+        tag, sized, floats = _tag(number), self._sized, _floats(scores)
         return b"".join([tag + sized[row] + floats[4 * i : 4 * i + 4] for i, row in enumerate(rows)])
 
     def fields_with_reasons(
-        self, number: int, rows: Sequence[int], scores: np.ndarray, reasons: Iterable[Reasons]
+        self, number: int, rows: Sequence[int], scores: Sequence[float], reasons: Iterable[Reasons]
     ) -> bytes:
         """The same with the reasons of each movie."""
         fields = []
-        for row, score, its_reasons in zip(rows, scores.astype("<f4"), reasons, strict=True):
-            because = [because for because, _ in its_reasons]
-            cosines = np.array([cosine for _, cosine in its_reasons], np.float32)
-            scored = self._scored[row] + score.tobytes() + self.fields(REASON, because, cosines)
+        for row, score, its_reasons in zip(rows, scores, reasons, strict=True):
+            because, cosines = [row for row, _ in its_reasons], [cosine for _, cosine in its_reasons]
+            scored = self._scored[row] + _floats([score]) + self.fields(REASON, because, cosines)
             fields.append(message_field(number, scored))
         return b"".join(fields)
 
@@ -52,6 +50,10 @@ class MovieBytes:
 def message_field(number: int, message: bytes) -> bytes:
     """A field of that number which holds an encoded message."""
     return _tag(number) + _varint(len(message)) + message
+
+
+def _floats(values: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(values)}f", *values)
 
 
 def _tag(number: int) -> bytes:

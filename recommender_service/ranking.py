@@ -13,18 +13,18 @@ MAX_REASONS = 3
 
 def most_popular(
     release: Release, limit: int, excluded_rows: np.ndarray, qualifying: np.ndarray | None = None
-) -> tuple[list[int], np.ndarray]:
+) -> tuple[list[int], list[float]]:
     """The trained movies that most users liked, among those that qualify and are not excluded.
 
     excluded_rows, qualifying: as for `nearest`.
-    Returns (rows, float32 shares of the users who liked them), most liked first.
+    Returns (rows, shares of the users who liked them), most liked first.
     """
     rows = release.popular_rows
     if qualifying is not None:
         rows = rows[qualifying[rows]]
     rows = rows[: limit + len(excluded_rows)]  # enough, even if the most popular ones are excluded
     rows = rows[~np.isin(rows, excluded_rows)][:limit]
-    return rows.tolist(), release.liked_share[rows]
+    return rows.tolist(), release.liked_share[rows].tolist()
 
 
 def reasons(release: Release, rows: list[int], liked_rows: np.ndarray) -> list[list[tuple[int, float]]]:

@@ -20,7 +20,7 @@ from recommender_service.checks import (
     rows_of_movies,
 )
 from recommender_service.errors import InvalidArgument, ServiceError
-from recommender_service.metrics import count_answer
+from recommender_service.metrics import ANSWERS
 from recommender_service.ranking import most_popular, reasons
 from recommender_service.release import Release
 from recommender_service.user_embeddings.source import fold_in_key
@@ -105,7 +105,7 @@ def answer(
         rows, scores = nearest(
             release.movie_embeddings, effort, embedding, request.limit, request.excluded_rows, request.qualifying
         )
-    count_answer(source, bool(degraded_reason))
+    ANSWERS[source, bool(degraded_reason)] += 1
     rest = api.RecommendResponse(
         source=source,
         release=release.version,
@@ -150,7 +150,7 @@ def _liked_rows(release: Release, user: int, named_rows: list[int]) -> np.ndarra
     return np.union1d(liked, named_rows).astype(np.int32) if named_rows else liked
 
 
-def _movies(release: Release, request: ResolvedRequest, rows: list[int], scores: np.ndarray) -> bytes:
+def _movies(release: Release, request: ResolvedRequest, rows: list[int], scores: list[float]) -> bytes:
     """The field `movies` of a RecommendResponse."""
     if request.explain and rows:
         liked = _liked_rows(release, request.user, request.named_rows)

@@ -50,27 +50,29 @@ def _row(release: Release, request: api.SimilarMoviesRequest) -> int:
 
 def _from_list(
     release: Release, row: int, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None
-) -> tuple[list[int], np.ndarray] | None:
-    """Return (rows, float32 cosines) from the movie's list, or None if too few movies of it may be in the answer."""
+) -> tuple[list[int], list[float]] | None:
+    """Return (rows, cosines) from the movie's list, or None if too few movies of it may be in the answer."""
     if release.similar_lists is None:
         return None
     rows, cosines = release.similar_lists.rows[row], release.similar_lists.cosines[row]
-    kept = rows >= 0
-    if len(excluded):
-        kept &= ~np.isin(rows, excluded)
+    if not len(excluded) and qualifying is None:
+        first_rows = rows[:limit].tolist()
+        is_whole = len(first_rows) == limit and first_rows[-1] >= 0
+        return (first_rows, cosines[:limit].tolist()) if is_whole else None
+    kept = (rows >= 0) & ~np.isin(rows, excluded)
     if qualifying is not None:
         kept &= qualifying[rows]
     at = np.flatnonzero(kept)[:limit]
-    return (rows[at].tolist(), cosines[at]) if len(at) == limit else None
+    return (rows[at].tolist(), cosines[at].tolist()) if len(at) == limit else None
 
 
 def _by_search(
     release: Release, row: int, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None
-) -> tuple[list[int], np.ndarray]:
+) -> tuple[list[int], list[float]]:
     excluded = np.append(excluded, np.int32(row))
     vector = release.similarity_vectors[row]
     if vector.any():
         return nearest(release.similarity, release.similarity_effort, vector, limit, excluded, qualifying)
     # Nobody liked it, and it has neither genres nor a year: popular movies stand in for similar ones.
     rows, _ = most_popular(release, limit, excluded, qualifying)
-    return rows, np.zeros(len(rows), np.float32)
+    return rows, [0.0] * len(rows)

@@ -11,7 +11,7 @@ import numpy as np
 from protos.release.v1 import manifest_pb2
 from protos.release.v1.layout import FOLD_IN, FORMATS, LOOK_UP
 from recommender_service.errors import DeadlineExceeded, ModelServerUnavailable, ServiceError
-from recommender_service.metrics import EMBEDDINGS_FROM_CACHE, EMBEDDINGS_FROM_MODEL_SERVER
+from recommender_service.metrics import FROM_CACHE, FROM_MODEL_SERVER, USER_EMBEDDINGS
 from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.user_embeddings.circuit_breaker import CircuitBreaker
 from recommender_service.user_embeddings.lru_cache import LruCache
@@ -86,7 +86,7 @@ class EmbeddingSource(Generic[Key]):
         """The key's float32[embedding_dim] if the cache holds it, else None."""
         embedding = self._cache.get(key)
         if embedding is not None:
-            EMBEDDINGS_FROM_CACHE.inc()
+            USER_EMBEDDINGS[FROM_CACHE] += 1
         return embedding
 
     async def get(self, keys: Sequence[Key], time_remaining_s: float | None) -> dict[Key, np.ndarray | ServiceError]:
@@ -128,5 +128,5 @@ class EmbeddingSource(Generic[Key]):
         error = future.exception()
         if isinstance(error, ModelServerError):
             return ModelServerUnavailable(f"the model server at {self._address} gave no embedding: {error}")
-        EMBEDDINGS_FROM_MODEL_SERVER.inc()
+        USER_EMBEDDINGS[FROM_MODEL_SERVER] += 1
         return future.result()

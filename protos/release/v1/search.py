@@ -58,13 +58,13 @@ def nearest(
     limit: int,
     excluded_rows: np.ndarray,
     qualifying: np.ndarray | None = None,
-) -> tuple[list[int], np.ndarray]:
+) -> tuple[list[int], list[float]]:
     """The trained movies nearest to a vector that qualify and are not excluded, nearest first.
 
     query: float32[dim of the movies' vectors], unit length.
     excluded_rows: int, in any order, perhaps with repetitions.
     qualifying: bool[num_movies]; None lets all movies qualify.
-    Returns (rows, float32 cosines) of `limit` movies, or of all that are left if they are fewer.
+    Returns (rows, cosines) of `limit` movies, or of all that are left if they are fewer.
 
     The index is searched with an effort in proportion to the length of the list. Where that would cost much more than a
     scan, or does not find enough movies, vectors are scanned instead.
@@ -76,9 +76,9 @@ def nearest(
         if num_qualifying < FEW_QUALIFY * len(movies.vectors):
             return _score_few(movies.vectors, query, limit, excluded_rows, qualifying)
     if effort.uses_index:
-        rows = _search(movies, effort.search_k, query, limit, excluded_rows, qualifying, num_qualifying)
-        if rows is not None:
-            return rows, movies.vectors[rows] @ query
+        found = _search(movies, effort.search_k, query, limit, excluded_rows, qualifying, num_qualifying)
+        if found is not None:
+            return found
     return _scan(movies, query, limit, excluded_rows, qualifying)
 
 
@@ -90,7 +90,7 @@ def _search(
     excluded_rows: np.ndarray,
     qualifying: np.ndarray | None,
     num_qualifying: int,
-) -> list[int] | None:
+) -> tuple[list[int], list[float]] | None:
     """Search the index. Returns None if a scan would cost much less, or if the index does not find `limit` movies."""
     num_movies = len(movies.vectors)
     share = num_qualifying / num_movies
@@ -101,18 +101,22 @@ def _search(
     effort = search_effort(search_k, movies.recall_k, limit / share, candidates)
     if not index_is_worthwhile(effort, num_movies, movies.leading.shape[1]):
         return None
-    found = movies.index.get_nns_by_vector(query.tolist(), candidates, effort)
+    # From here on plain Python: for so few movies each call of numpy would cost more than the loop.
+    found, distances = movies.index.get_nns_by_vector(query.tolist(), candidates, effort, include_distances=True)
     excluded = set(excluded_rows.tolist())
-    if qualifying is None:
-        rows = [row for row in found if row not in excluded][:limit]
-    else:
-        rows = [row for row in found if qualifying[row] and row not in excluded][:limit]
-    return rows if len(rows) == limit else None
+    rows, cosines = [], []
+    for row, distance in zip(found, distances, strict=True):
+        if row not in excluded and (qualifying is None or qualifying[row]):
+            rows.append(row)
+            cosines.append(1 - distance * distance / 2)  # because all vectors have unit length
+            if len(rows) == limit:
+                return rows, cosines
+    return None
 
 
 def _scan(
     movies: IndexedVectors, query: np.ndarray, limit: int, excluded_rows: np.ndarray, qualifying: np.ndarray | None
-) -> tuple[list[int], np.ndarray]:
+) -> tuple[list[int], list[float]]:
     """Score all movies by their leading components, and the best of them by their whole vectors."""
     num_movies, scan_dims = movies.leading.shape
     scores = movies.leading @ query[:scan_dims]  # float32[num_movies]
@@ -128,17 +132,17 @@ def _scan(
 
 def _score_few(
     vectors: np.ndarray, query: np.ndarray, limit: int, excluded_rows: np.ndarray, qualifying: np.ndarray
-) -> tuple[list[int], np.ndarray]:
+) -> tuple[list[int], list[float]]:
     """Score the movies that qualify by their whole vectors; exact."""
     rows = np.flatnonzero(qualifying)
     rows = rows[~np.isin(rows, excluded_rows)]
     return _best(rows, vectors[rows] @ query, limit)
 
 
-def _best(rows: np.ndarray, scores: np.ndarray, limit: int) -> tuple[list[int], np.ndarray]:
+def _best(rows: np.ndarray, scores: np.ndarray, limit: int) -> tuple[list[int], list[float]]:
     """Return the `limit` rows with the highest scores and these scores, best first, equal scores in order of rows."""
     if limit < len(rows):
         best = np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
         rows, scores = rows[best], scores[best]
     order = np.lexsort((rows, -scores))
-    return rows[order].tolist(), scores[order]
+    return rows[order].tolist(), scores[order].tolist()
