@@ -19,8 +19,7 @@ import pytest
 from tests.conformance.moving import Moving
 from tests.conformance.prepared import flags, models_config, prepare
 from tests.conformance.target import Target
-from tools.processes import served
-from tools.stack import free_port
+from tools.processes import free_port, served
 
 # With TF_SERVING_ARTIFACTS besides, the address is meant for the API tests, and serves other models.
 GIVEN = "TF_SERVING_ADDRESS" in os.environ and "TF_SERVING_ARTIFACTS" not in os.environ

@@ -20,8 +20,7 @@ from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
-from tools.processes import health_status, model_server, recommender, wait_for, wait_until_serving
-from tools.stack import free_port
+from tools.processes import free_port, health_status, model_server, recommender, wait_for, wait_until_serving
 
 SERVICE = "recommender.v1.RecommenderService"
 
