@@ -58,6 +58,8 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/python -m tools.style
 	@$(BIN)/python -m tools.protos --check
 	@$(BIN)/python -m tools.proto_lint
 
