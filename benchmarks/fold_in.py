@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.support import cpu_per_call, predict_calls, predict_request
+from protos.release.v1.layout import MODEL_NAME
 from tools.processes import model_server
 from trainer.model.fold_in import STEPS, newcomer_factor
 from trainer.model.user_tower import UserTower, save_user_tower
 from trainer.model.vectors import unit_rows
-from trainer.release.catalogue import MODEL_NAME, models_folder
+from trainer.release.catalogue import models_folder
 
 NUM_MOVIES, DIM, LIKES, TEMPERATURE = 8_452, 256, 5, 0.12
 ROUNDS = 5

@@ -21,7 +21,7 @@ from scipy import sparse
 from trainer.data.interactions import Interactions, default_positive_threshold, interactions_of, rows_of, split_by_time
 from trainer.data.movielens import CACHE, DEFAULT_DATASET, find_dataset
 from trainer.data.ratings import CSV, FIVE_STARS, read_ratings
-from trainer.evaluation.evaluate import settings_for
+from trainer.evaluation.evaluate import hyperparameters_for
 from trainer.evaluation.task import task_of
 from trainer.index.ranking import exact_ranking
 from trainer.model.cosine_softmax import fit
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
     train, test = _split(argv)
     threshold = default_positive_threshold(train, FIVE_STARS.highest)
     task = task_of(train, test, threshold)
-    settings = settings_for(task, Hyperparameters())
+    settings = hyperparameters_for(task, Hyperparameters())
     known = task.known
     all_history = known.history(settings.recency, settings.watched_weight)
     histories = {"folded in, from all they watched": all_history}

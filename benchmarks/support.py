@@ -13,9 +13,9 @@ from typing import Any
 import grpc
 import numpy as np
 
+from protos.release.v1.layout import MODEL_NAME
 from protos.tfserving.v1 import predict_pb2 as pb
 from tools.processes import Server, model_server, recommender, wait_until_serving
-from trainer.release.catalogue import MODEL_NAME
 
 
 def newest_release(argv: Sequence[str], description: str | None) -> tuple[Path, Path]:

@@ -1,4 +1,4 @@
-"""`python -m recommender_service`: settings come from the environment, see settings.py."""
+"""Starts the service: `python -m recommender_service`. settings.py lists the environment variables it reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recommender_service.supervisor import WORKER_FLAG, CannotListen, supervise
 
 
 def main() -> int:
-    """Returns the exit status: 0 after a graceful stop, 1 if it cannot listen, 2 for a wrong setting."""
+    """Run the service. Returns 0 after a graceful stop, 1 if it cannot listen, 2 for a wrong setting."""
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
@@ -24,7 +24,7 @@ def main() -> int:
         if settings.workers > 1:
             supervise(settings)
         else:
-            from recommender_service.server import serve  # a supervisor must start its workers before grpc is loaded
+            from recommender_service.server import serve  # not at the top: a supervisor must not load grpc
 
             asyncio.run(serve(settings, is_worker))
     except CannotListen as error:

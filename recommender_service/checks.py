@@ -1,4 +1,4 @@
-"""Fields that several requests share: their bounds, and what they mean for a release."""
+"""Checks the fields that several requests share, and looks up in a release what they name."""
 
 from __future__ import annotations
 
@@ -17,26 +17,29 @@ MAX_LIKED = 1_000
 
 
 def check_id(field: str, value: int) -> None:
-    """Raises InvalidArgument."""
+    """Check that an id is positive. Raises InvalidArgument."""
     if value <= 0:
         raise InvalidArgument(field, f"expected a positive id, got {value}")
 
 
 def check_count(field: str, values: Sized, most: int) -> None:
-    """Raises InvalidArgument."""
+    """Check that a list holds at most `most` ids. Raises InvalidArgument."""
     if len(values) > most:
         raise InvalidArgument(field, f"expected at most {most} ids, got {len(values)}")
 
 
-def limit_of(limit: int) -> int:
-    """The length of the list that is asked for.  Raises InvalidArgument."""
+def check_limit(limit: int) -> int:
+    """Check `limit` and return it, or DEFAULT_LIMIT if it is 0. Raises InvalidArgument."""
     if not 0 <= limit <= MAX_LIMIT:
         raise InvalidArgument("limit", f"expected 1 to {MAX_LIMIT}, or 0 for {DEFAULT_LIMIT}; got {limit}")
     return limit or DEFAULT_LIMIT
 
 
-def excluded_rows(release: Release, movie_ids: Iterable[int]) -> tuple[np.ndarray, list[int]]:
-    """(bool[num_movies], the ids that the release does not know, in order, each once).  Raises InvalidArgument."""
+def excluded_mask(release: Release, movie_ids: Iterable[int]) -> tuple[np.ndarray, list[int]]:
+    """Return (bool[num_movies], true for the movies to leave out; the ids that the release does not know).
+
+    Unknown ids are in the order given, each once. Raises InvalidArgument if there are too many ids.
+    """
     movie_ids = list(movie_ids)
     check_count("exclude_movie_ids", movie_ids, MAX_EXCLUDED)
     excluded = np.zeros(len(release.movies), np.bool_)
@@ -50,35 +53,39 @@ def excluded_rows(release: Release, movie_ids: Iterable[int]) -> tuple[np.ndarra
     return excluded, list(unknown)
 
 
-def qualifying_rows(release: Release, wanted: api.MovieFilter) -> np.ndarray | None:
-    """bool[num_movies]; None if the filter sets no condition.  Raises InvalidArgument."""
+def qualifying_mask(release: Release, movie_filter: api.MovieFilter) -> np.ndarray | None:
+    """bool[num_movies], true for the movies that pass the filter; None if it sets no condition.
+
+    Raises InvalidArgument for a wrong year and for a genre that the release does not have.
+    """
     for field in ("min_year", "max_year"):
-        if getattr(wanted, field) < 0:
-            raise InvalidArgument(f"filter.{field}", f"expected a year, or 0 for any; got {getattr(wanted, field)}")
-    if wanted.max_year and wanted.min_year > wanted.max_year:
-        problem = f"expected at least min_year, {wanted.min_year}, or 0 for any; got {wanted.max_year}"
+        year = getattr(movie_filter, field)
+        if year < 0:
+            raise InvalidArgument(f"filter.{field}", f"expected a year, or 0 for any; got {year}")
+    if movie_filter.max_year and movie_filter.min_year > movie_filter.max_year:
+        problem = f"expected at least min_year, {movie_filter.min_year}, or 0 for any; got {movie_filter.max_year}"
         raise InvalidArgument("filter.max_year", problem)
-    if wanted == api.MovieFilter():
+    if movie_filter == api.MovieFilter():
         return None
     qualifying = np.ones(len(release.movies), np.bool_)
-    if wanted.genres:
-        qualifying &= _of_any(release, "filter.genres", wanted.genres)
-    if wanted.exclude_genres:
-        qualifying &= ~_of_any(release, "filter.exclude_genres", wanted.exclude_genres)
-    if wanted.min_year or wanted.max_year:
-        qualifying &= (release.years > 0) & (release.years >= wanted.min_year)
-    if wanted.max_year:
-        qualifying &= release.years <= wanted.max_year
+    if movie_filter.genres:
+        qualifying &= _has_any_genre(release, "filter.genres", movie_filter.genres)
+    if movie_filter.exclude_genres:
+        qualifying &= ~_has_any_genre(release, "filter.exclude_genres", movie_filter.exclude_genres)
+    if movie_filter.min_year or movie_filter.max_year:
+        qualifying &= (release.years > 0) & (release.years >= movie_filter.min_year)
+    if movie_filter.max_year:
+        qualifying &= release.years <= movie_filter.max_year
     return qualifying
 
 
-def _of_any(release: Release, field: str, names: Iterable[str]) -> np.ndarray:
-    """bool[num_movies]"""
-    known = {name.casefold(): movies for name, movies in release.genres.items()}
-    found = np.zeros(len(release.movies), np.bool_)
+def _has_any_genre(release: Release, field: str, names: Iterable[str]) -> np.ndarray:
+    """bool[num_movies], true for the movies of at least one of these genres. Raises InvalidArgument."""
+    masks = {name.casefold(): mask for name, mask in release.genres.items()}
+    has_any = np.zeros(len(release.movies), np.bool_)
     for name in names:
-        movies = known.get(name.casefold())
-        if movies is None:
-            raise InvalidArgument(field, f"expected some of {', '.join(release.genres)}; got {name!r}")
-        found |= movies
-    return found
+        mask = masks.get(name.casefold())
+        if mask is None:
+            raise InvalidArgument(field, f"expected some of {', '.join(release.genres)}; got {name[:40]!r}")
+        has_any |= mask
+    return has_any

@@ -1,4 +1,4 @@
-"""What can go wrong with a call. Raised where it is known; the interceptor turns it into a status."""
+"""The errors a call can end with. They are raised where they are known; the interceptor turns them into statuses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ DOMAIN = "recommender.v1"
 
 
 class ServiceError(Exception):
-    """An answer other than OK.  `reason` is stable and machine-readable, the message is for people."""
+    """A call ends with a status other than OK.
+
+    code: the status.  reason: a stable name for programs; the message is for people.
+    allows_degraded_answer: whether Recommend may answer from the liked movies alone instead of failing.
+    """
 
     code: StatusCode
     reason: str
@@ -36,7 +40,7 @@ class ServiceError(Exception):
 
 
 class InvalidArgument(ServiceError):
-    """A field of the request is out of bounds."""
+    """A field of the request holds a value that is not allowed."""
 
     code = StatusCode.INVALID_ARGUMENT
     reason = "INVALID_ARGUMENT"
@@ -55,12 +59,12 @@ class UnknownMovie(ServiceError):
     code = StatusCode.NOT_FOUND
     reason = "UNKNOWN_MOVIE"
 
-    def __init__(self, movie_id: int, release: int) -> None:
-        super().__init__(f"movie {movie_id} is not in release {release}", movie_id=movie_id, release=release)
+    def __init__(self, movie_id: int, version: int) -> None:
+        super().__init__(f"movie {movie_id} is not in release {version}", movie_id=movie_id, release=version)
 
 
 class NoActiveRelease(ServiceError):
-    """Nothing can be answered yet."""
+    """No release is active yet, so nothing can be answered."""
 
     code = StatusCode.UNAVAILABLE
     reason = "NO_ACTIVE_RELEASE"
@@ -82,17 +86,17 @@ class DeadlineExceeded(ServiceError):
 
 
 class TooManyCalls(ServiceError):
-    """The bound on concurrent calls is reached."""
+    """As many calls are in progress as the operator allows."""
 
     code = StatusCode.RESOURCE_EXHAUSTED
     reason = "TOO_MANY_CONCURRENT_CALLS"
 
 
 class InternalError(ServiceError):
-    """A bug; the log has the traceback under this id."""
+    """A bug stopped the call. The log holds the traceback under the error id."""
 
     code = StatusCode.INTERNAL
     reason = "INTERNAL"
 
     def __init__(self, error_id: str) -> None:
-        super().__init__(f"internal error {error_id}; the server's log has the details", error_id=error_id)
+        super().__init__(f"internal error {error_id}; the server's log holds the details", error_id=error_id)

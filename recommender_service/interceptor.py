@@ -1,4 +1,4 @@
-"""Around every call of our own service: the bound on concurrent calls, errors to statuses, the log."""
+"""Wraps every call of our own service: bounds concurrent calls, turns errors into statuses, counts and logs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from recommender_service.metrics import CALL_SECONDS, CALLS, CALLS_IN_PROGRESS
 
 log = logging.getLogger(__name__)
 
-PREFIX = "/recommender.v1."  # health and reflection must answer under overload too
+PREFIX = "/recommender.v1."  # health and reflection stay unwrapped, because they must answer under overload too
 
 Behaviour = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """The only place that aborts a call."""
+    """Guards the calls of our own service. It is the only place that aborts a call."""
 
     def __init__(self, max_concurrent_calls: int) -> None:
         self._max_concurrent_calls = max_concurrent_calls
@@ -51,16 +51,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _guard(self, method: str, behaviour: Behaviour) -> Behaviour:
         name = method.rpartition("/")[2]
-        succeeded, seconds = CALLS.labels(name, "OK"), CALL_SECONDS.labels(name)  # looking them up costs per call
+        # Looking the metrics up once saves time in every call.
+        succeeded, seconds = CALLS.labels(name, "OK"), CALL_SECONDS.labels(name)
 
         async def guarded(request: Any | None, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             start = time.perf_counter()
             failure: ServiceError
             try:
                 if request is None:
-                    raise InvalidArgument("request", "expected a message in protobuf encoding, got other bytes")
+                    raise InvalidArgument("request", "expected an encoded protobuf message, got other bytes")
                 if self._in_progress >= self._max_concurrent_calls:
-                    raise TooManyCalls(f"{self._in_progress} calls are in progress, the most allowed; retry later")
+                    raise TooManyCalls(
+                        f"{self._in_progress} calls are in progress, and no more are allowed; retry later"
+                    )
                 self._in_progress += 1
                 try:
                     response = await behaviour(request, context)
@@ -76,7 +79,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 failure = InternalError(secrets.token_hex(4))
                 log.exception("bug", extra={"fields": {"rpc": name, **failure.metadata}})
             else:
-                # a line per good call would cost more than the search it tells of
+                # Logging every successful call would cost more than its search for neighbours.
                 if log.isEnabledFor(logging.DEBUG):
                     _log_call(logging.DEBUG, name, "OK", start)
                 succeeded.inc()
@@ -90,7 +93,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return guarded
 
     def _log_refusal(self, name: str, error: TooManyCalls) -> None:
-        """At most once a second: a line per refused call would feed the overload it tells of."""
+        """Log refused calls, at most once a second, because a line for each would add to the overload."""
         self._unlogged_refusals += 1
         if time.monotonic() >= self._log_refusals_at:
             fields = {"rpc": name, "code": error.code.name, "refused": self._unlogged_refusals, "message": str(error)}
@@ -99,7 +102,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
-    """None for bytes that are no message: grpc would answer INTERNAL, as if the fault were the server's."""
+    """A deserializer that returns None for bytes that are no message.
+
+    If it raised, grpc would answer INTERNAL, as if the server were at fault.
+    """
 
     def parse(content: bytes) -> Any | None:
         try:

@@ -1,4 +1,4 @@
-"""One JSON object per line on standard error."""
+"""Logging as one JSON object per line on standard error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 
 class JsonFormatter(logging.Formatter):
-    """The message is the event's name; `extra={"fields": {...}}` adds fields, an exception adds its traceback."""
+    """Formats a record as JSON. The message names the event, and `extra={"fields": {…}}` adds fields to it."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -24,10 +24,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: int) -> None:
-    """Sends every log record of the process through JsonFormatter."""
+    """Format every log record of the process with JsonFormatter, and drop those below the level."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # grpc.aio logs a traceback for every aborted call at ERROR: those are answers, not faults of ours
+    # grpc.aio logs a traceback for every aborted call, but aborting a call is how we answer with an error.
     logging.getLogger("grpc._cython.cygrpc").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -1,16 +1,20 @@
-"""TensorFlow Serving's API, as far as we need it: user embeddings of a model version, and which versions there are."""
+"""A client of TensorFlow Serving: it asks for user embeddings of a model version, and for the versions on offer."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import grpc
 import numpy as np
+from google.protobuf.message import DecodeError, Message
 
+from protos.release.v1.layout import FOLD_IN, FOLD_IN_PADDING, LOOK_UP, USER_EMBEDDING, Signature
 from protos.tfserving.v1 import predict_pb2 as pb
 
-# gRPC waits up to two minutes before it tries a lost connection again; a model server that returns is wanted at once.
+# By default gRPC waits up to two minutes before it tries a lost connection again. A model server that has come back
+# should be used at once.
 CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -19,8 +23,11 @@ CHANNEL_OPTIONS = [
 ]
 
 
+Response = TypeVar("Response", bound=Message)
+
+
 class ModelServerError(Exception):
-    """The model server failed or answered with something else than was asked for."""
+    """The model server failed, or answered something else than it was asked for."""
 
 
 class ModelServer:
@@ -32,52 +39,56 @@ class ModelServer:
         self._predict = self._channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict",
             request_serializer=pb.PredictRequest.SerializeToString,
-            response_deserializer=pb.PredictResponse.FromString,
+            response_deserializer=bytes,
         )
         self._get_model_status = self._channel.unary_unary(
             "/tensorflow.serving.ModelService/GetModelStatus",
             request_serializer=pb.GetModelStatusRequest.SerializeToString,
-            response_deserializer=pb.GetModelStatusResponse.FromString,
+            response_deserializer=bytes,
         )
 
     async def user_embeddings(
         self, model_name: str, version: int, user_ids: Sequence[int], embedding_dim: int, timeout_s: float
     ) -> np.ndarray:
-        """float32[len(user_ids), embedding_dim] from exactly that version; zeros for ids it does not know.
+        """Trained embeddings from exactly that version, float32[len(user_ids), embedding_dim]; zeros for unknown ids.
 
         Raises ModelServerError.
         """
         ids = np.array(user_ids, np.int64)
-        return await self._embeddings(model_name, version, "serving_default", "user_id", ids, embedding_dim, timeout_s)
+        return await self._embeddings(model_name, version, LOOK_UP, ids, embedding_dim, timeout_s)
 
     async def fold_in(
-        self, model_name: str, version: int, liked: Sequence[np.ndarray], embedding_dim: int, timeout_s: float
+        self, model_name: str, version: int, liked_movie_ids: Sequence[np.ndarray], embedding_dim: int, timeout_s: float
     ) -> np.ndarray:
-        """float32[len(liked), embedding_dim]: embeddings of people who like these movies (int64 ids, each known).
+        """Embeddings of people who like these movies, float32[len(liked_movie_ids), embedding_dim].
 
+        liked_movie_ids: for each person int64 ids, at least one, of movies with an embedding.
         Raises ModelServerError.
         """
-        movie_ids = np.zeros((len(liked), max(map(len, liked))), np.int64)  # 0 is no movie
-        for row, ids in zip(movie_ids, liked, strict=True):
-            row[: len(ids)] = ids
-        return await self._embeddings(model_name, version, "fold_in", "movie_id", movie_ids, embedding_dim, timeout_s)
+        padded = np.full((len(liked_movie_ids), max(map(len, liked_movie_ids))), FOLD_IN_PADDING, np.int64)
+        for padded_ids, ids in zip(padded, liked_movie_ids, strict=True):
+            padded_ids[: len(ids)] = ids
+        return await self._embeddings(model_name, version, FOLD_IN, padded, embedding_dim, timeout_s)
 
     async def _embeddings(
         self,
         model_name: str,
         version: int,
-        signature: str,
-        input_name: str,
+        signature: Signature,
         ids: np.ndarray,
         embedding_dim: int,
         timeout_s: float,
     ) -> np.ndarray:
-        spec = pb.ModelSpec(name=model_name, version=pb.Int64Value(value=version), signature_name=signature)
+        """Send one Predict and check its answer. Raises ModelServerError.
+
+        ids: int64[B] or int64[B, any], the input of the signature.  Returns float32[B, embedding_dim].
+        """
+        spec = pb.ModelSpec(name=model_name, version=pb.Int64Value(value=version), signature_name=signature.name)
         shape = pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=size) for size in ids.shape])
         tensor = pb.TensorProto(dtype=pb.DATA_TYPE_INT64, tensor_shape=shape, tensor_content=ids.tobytes())
-        request = pb.PredictRequest(model_spec=spec, inputs={input_name: tensor})
+        request = pb.PredictRequest(model_spec=spec, inputs={signature.input: tensor})
         try:
-            response = await self._predict(request, timeout=timeout_s)
+            response = _parsed(pb.PredictResponse, await self._predict(request, timeout=timeout_s))
         except grpc.aio.AioRpcError as error:
             raise ModelServerError(_describe(error)) from error
         answered = response.model_spec.version.value
@@ -85,15 +96,15 @@ class ModelServer:
             raise ModelServerError(
                 f"expected an answer from version {version} of {model_name}, got one from {answered}"
             )
-        if "user_embedding" not in response.outputs:
-            raise ModelServerError(f"expected an output user_embedding, got {sorted(response.outputs)}")
-        return _float_matrix(response.outputs["user_embedding"], (len(ids), embedding_dim))
+        if USER_EMBEDDING not in response.outputs:
+            raise ModelServerError(f"expected an output {USER_EMBEDDING}, got {sorted(response.outputs)}")
+        return _float_matrix(response.outputs[USER_EMBEDDING], (len(ids), embedding_dim))
 
     async def available_versions(self, model_name: str, timeout_s: float) -> set[int]:
-        """Versions that are AVAILABLE; none if the server does not know the model.  Raises ModelServerError."""
+        """The model's versions that are AVAILABLE, none if the server does not know it. Raises ModelServerError."""
         request = pb.GetModelStatusRequest(model_spec=pb.ModelSpec(name=model_name))
         try:
-            response = await self._get_model_status(request, timeout=timeout_s)
+            response = _parsed(pb.GetModelStatusResponse, await self._get_model_status(request, timeout=timeout_s))
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.NOT_FOUND:
                 return set()
@@ -105,12 +116,24 @@ class ModelServer:
         await self._channel.close()
 
 
+def _parsed(kind: type[Response], content: bytes) -> Response:
+    """The message in a response; gRPC itself would turn an unreadable one into None.  Raises ModelServerError."""
+    try:
+        return kind.FromString(content)
+    except DecodeError as error:
+        message = f"expected a {kind.DESCRIPTOR.name}, got bytes that are none: {content[:40]!r}"
+        raise ModelServerError(message) from error
+
+
 def _describe(error: grpc.aio.AioRpcError) -> str:
     return f"{error.code().name}: {error.details()}"
 
 
 def _float_matrix(tensor: pb.TensorProto, expected: tuple[int, int]) -> np.ndarray:
-    """float32 of the expected shape.  TensorFlow Serving answers in `float_val` or, by a flag, in `tensor_content`."""
+    """The tensor as a float32 array of the expected shape. Raises ModelServerError.
+
+    TensorFlow Serving answers in `float_val` or, if a flag is set, in `tensor_content`.
+    """
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     if tensor.dtype != pb.DATA_TYPE_FLOAT or shape != expected:
         raise ModelServerError(f"expected float32{list(expected)}, got dtype {tensor.dtype} of shape {list(shape)}")
@@ -120,7 +143,7 @@ def _float_matrix(tensor: pb.TensorProto, expected: tuple[int, int]) -> np.ndarr
         values = np.frombuffer(tensor.tensor_content, "<f4")
     else:
         values = np.fromiter(tensor.float_val, np.float32, len(tensor.float_val))
-        if 0 < len(values) < math.prod(shape):  # shorthand: the last value repeats
+        if 0 < len(values) < math.prod(shape):  # the last value stands for all that follow it
             values = np.pad(values, (0, math.prod(shape) - len(values)), mode="edge")
         elif not len(values):
             values = np.zeros(math.prod(shape), np.float32)

@@ -1,4 +1,4 @@
-"""One recommendation: what is asked for, checked against a release, and the answer once the embedding is there."""
+"""One recommendation: a request is resolved against a release, and answered once the user's embedding is known."""
 
 from __future__ import annotations
 
@@ -8,95 +8,103 @@ from dataclasses import dataclass
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
-from recommender_service.checks import MAX_LIKED, check_count, check_id, excluded_rows, limit_of, qualifying_rows
+from recommender_service.checks import (
+    MAX_LIKED,
+    check_count,
+    check_id,
+    check_limit,
+    excluded_mask,
+    qualifying_mask,
+)
 from recommender_service.errors import InvalidArgument, ServiceError
 from recommender_service.metrics import ANSWERS
 from recommender_service.ranking import most_popular, nearest, reasons
 from recommender_service.release import Release
+from recommender_service.user_embeddings.source import fold_in_key
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A request in terms of a release.
+class ResolvedRequest:
+    """A checked request, its ids replaced by rows of a release.
 
-    excluded: bool[num_movies].  qualifying: bool[num_movies], None if all do.
-    liked: int rows of trained movies, ascending: what is known of the user's taste.
-    user_id: whose embedding to look up; None if there is nothing to know their taste from.
-    likes: the key of a fold-in instead: int64 movie ids, ascending, as bytes; empty for none.
+    excluded: bool[num_movies], movies that must not be in the answer.
+    qualifying: bool[num_movies], movies that pass the filter; None if there is no filter.
+    ignored_movie_ids: ids that have no effect, for the answer.
+    liked_rows: int, ascending, of trained movies: what is known of the user's taste.
+    user_id: the user whose trained embedding is needed; None if a fold-in, or nothing, is needed.
+    fold_in_key: the key of the fold-in that is needed; empty if none is.
     """
 
     limit: int
     excluded: np.ndarray
     qualifying: np.ndarray | None
-    ignored: list[int]
-    liked: np.ndarray
+    ignored_movie_ids: list[int]
+    liked_rows: np.ndarray
     user_id: int | None
-    likes: bytes
+    fold_in_key: bytes
     explain: bool
 
 
-def understand(release: Release, request: api.RecommendRequest) -> Wanted:
-    """Raises InvalidArgument."""
+def resolve(release: Release, request: api.RecommendRequest) -> ResolvedRequest:
+    """Check a request and look up its ids in the release. Raises InvalidArgument."""
     if not request.liked_movie_ids:
         check_id("user_id", request.user_id)
     elif request.user_id < 0:
-        raise InvalidArgument("user_id", f"expected a positive id, or 0 for nobody known; got {request.user_id}")
-    limit = limit_of(request.limit)
+        raise InvalidArgument("user_id", f"expected a positive id, or 0 for an unknown user; got {request.user_id}")
+    limit = check_limit(request.limit)
     check_count("liked_movie_ids", request.liked_movie_ids, MAX_LIKED)
-    qualifying = qualifying_rows(release, request.filter) if request.HasField("filter") else None
-    excluded, unknown = excluded_rows(release, request.exclude_movie_ids)
-    watched, liked = release.watched(request.user_id)
+    qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
+    excluded, ignored = excluded_mask(release, request.exclude_movie_ids)
+    watched_rows, liked_rows = release.watched.of(request.user_id)
     if not request.include_watched:
-        excluded[watched] = True
-    if not request.liked_movie_ids:
-        user_id = request.user_id if len(liked) else None
-        return Wanted(limit, excluded, qualifying, unknown, liked, user_id, b"", request.explain)
-    known, ignored = _split(release, request.liked_movie_ids)
-    excluded[known] = True
-    if not known:  # as if none had been given
-        user_id, likes = (request.user_id if len(liked) else None), b""
-    else:
-        liked = np.union1d(liked, known)
-        user_id, likes = None, np.sort(release.movie_ids[liked]).tobytes()
-    ignored = list(dict.fromkeys([*ignored, *unknown]))
-    return Wanted(limit, excluded, qualifying, ignored, liked, user_id, likes, request.explain)
+        excluded[watched_rows] = True
+    user_id, key = (request.user_id if len(liked_rows) else None), b""
+    if request.liked_movie_ids:
+        named_rows, without_embedding = _trained_rows(release, request.liked_movie_ids)
+        excluded[named_rows] = True
+        if named_rows:
+            liked_rows = np.union1d(liked_rows, named_rows)
+            user_id, key = None, fold_in_key(release.movie_ids[liked_rows])
+        ignored = list(dict.fromkeys([*without_embedding, *ignored]))
+    return ResolvedRequest(limit, excluded, qualifying, ignored, liked_rows, user_id, key, request.explain)
 
 
 def answer(
-    release: Release, wanted: Wanted, embedding: np.ndarray | ServiceError | None, degraded_answers: bool
+    release: Release, request: ResolvedRequest, embedding: np.ndarray | ServiceError | None, degraded_answers: bool
 ) -> api.RecommendResponse:
-    """embedding: float32[embedding_dim], why there is none, or None if none was asked for.
+    """Answer a request.
 
-    Raises that error, unless degraded answers are allowed and it allows for one.
+    embedding: float32[embedding_dim]; the error that came in its place; or None if the request needs none.
+    Raises that error, unless it allows a degraded answer and `degraded_answers` is true.
     """
     source, degraded_reason = api.SOURCE_POPULAR, ""
     if isinstance(embedding, ServiceError):
         if not (degraded_answers and embedding.allows_degraded_answer):
             raise embedding
         degraded_reason = str(embedding)
-        embedding = release.mean_embedding(wanted.liked)
+        embedding = release.mean_embedding(request.liked_rows)
         source = api.SOURCE_FOLDED_IN
     elif embedding is not None:
-        source = api.SOURCE_FOLDED_IN if wanted.likes else api.SOURCE_PERSONALIZED
+        source = api.SOURCE_FOLDED_IN if request.fold_in_key else api.SOURCE_PERSONALIZED
     if embedding is None:
-        rows, scores = most_popular(release, wanted.limit, wanted.excluded, wanted.qualifying)
+        rows, scores = most_popular(release, request.limit, request.excluded, request.qualifying)
     else:
-        rows, scores = nearest(release.embeddings, embedding, wanted.limit, wanted.excluded, wanted.qualifying)
+        rows, scores = nearest(release.movie_embeddings, embedding, request.limit, request.excluded, request.qualifying)
     movies = scored_movies(release, rows, scores)
-    if wanted.explain and len(wanted.liked) and movies:
-        _explain(release, movies, rows, wanted.liked)
+    if request.explain and len(request.liked_rows) and movies:
+        _add_reasons(release, movies, rows, request.liked_rows)
     ANSWERS.labels(api.Source.Name(source), str(bool(degraded_reason)).lower()).inc()
     return api.RecommendResponse(
         movies=movies,
         source=source,
         release=release.version,
-        ignored_movie_ids=wanted.ignored,
+        ignored_movie_ids=request.ignored_movie_ids,
         degraded_reason=degraded_reason,
     )
 
 
 def scored_movies(release: Release, rows: np.ndarray, scores: np.ndarray) -> list[api.ScoredMovie]:
-    """Messages in the order of the rows."""
+    """The movies of these rows with their scores, in the same order."""
     movies = release.movies
     return [
         api.ScoredMovie(movie=movies[row], score=score)
@@ -104,8 +112,8 @@ def scored_movies(release: Release, rows: np.ndarray, scores: np.ndarray) -> lis
     ]
 
 
-def _split(release: Release, movie_ids: Iterable[int]) -> tuple[list[int], list[int]]:
-    """(rows of the movies that have an embedding, the other ids), in order."""
+def _trained_rows(release: Release, movie_ids: Iterable[int]) -> tuple[list[int], list[int]]:
+    """Return (rows of the movies that have an embedding, the ids of the others), both in the order of `movie_ids`."""
     rows, others = [], []
     for movie_id in movie_ids:
         row = release.movie_rows.get(movie_id)
@@ -116,7 +124,7 @@ def _split(release: Release, movie_ids: Iterable[int]) -> tuple[list[int], list[
     return rows, others
 
 
-def _explain(release: Release, movies: list[api.ScoredMovie], rows: np.ndarray, liked: np.ndarray) -> None:
-    for movie, its_reasons in zip(movies, reasons(release, rows, liked), strict=True):
+def _add_reasons(release: Release, movies: list[api.ScoredMovie], rows: np.ndarray, liked_rows: np.ndarray) -> None:
+    for movie, its_reasons in zip(movies, reasons(release, rows, liked_rows), strict=True):
         for row, cosine in its_reasons:
             movie.reasons.add(because=release.movies[row], similarity=cosine)

@@ -1,4 +1,4 @@
-"""Reads a release's manifest and movie table, and compares its files with their checksums."""
+"""Reads the manifest and the movie table of a release, and compares its files with their checksums."""
 
 from __future__ import annotations
 
@@ -11,24 +11,15 @@ from google.protobuf import json_format
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
-
-MANIFEST = "manifest.json"
-FORMAT_VERSION = 2
-REQUIRED_FILES = frozenset(
-    (
-        "movies.csv embeddings.npy movies.ann similar_movies.npy similar_movies.ann "
-        "user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy"
-    ).split()
-)
-MOVIE_COLUMNS = ["movie_id", "title", "year", "genres", "popularity"]
+from protos.release.v1.layout import FILES, FORMAT_VERSION, GENRE_SEPARATOR, MANIFEST, MOVIE_COLUMNS
 
 
 class ReleaseError(Exception):
-    """A release cannot be served; the message names the file, what was expected and what it holds."""
+    """A release cannot be served. The message names the file, what was expected and what it holds."""
 
 
 def complete_versions(releases: Path) -> list[int]:
-    """Versions with a manifest, newest first.  A folder that does not exist holds none."""
+    """Versions of the releases that have a manifest, newest first. There are none if the folder does not exist."""
     if not releases.is_dir():
         return []
     names = (folder.name for folder in releases.iterdir() if (folder / MANIFEST).is_file())
@@ -36,42 +27,44 @@ def complete_versions(releases: Path) -> list[int]:
 
 
 def read_manifest(folder: Path) -> pb.Manifest:
-    """Checked values: parsing JSON alone accepts `{}`.  Raises ReleaseError."""
+    """Read the manifest and check its values, for `{}` is a manifest too. Raises ReleaseError."""
     path = folder / MANIFEST
     try:
         text = path.read_text(encoding="utf-8")
         manifest = json_format.Parse(text, pb.Manifest(), ignore_unknown_fields=True)
     except (OSError, UnicodeDecodeError, json_format.ParseError) as error:
-        raise ReleaseError(f"{path}: {error}") from error
+        raise ReleaseError(f"{path}: cannot be read: {error}") from error
     if manifest.format_version != FORMAT_VERSION:
         raise ReleaseError(f"{path}: expected format_version {FORMAT_VERSION}, got {manifest.format_version}")
     if str(manifest.version) != folder.name:
-        raise ReleaseError(f"{path}: expected version {folder.name}, as its folder, got {manifest.version}")
+        raise ReleaseError(f"{path}: expected version {folder.name}, the folder's name, got {manifest.version}")
     if not manifest.model_name:
-        raise ReleaseError(f"{path}: model_name is empty")
+        raise ReleaseError(f"{path}: expected a model_name, got none")
     for name in ("embedding_dim", "num_users", "num_movies", "num_trained_movies", "num_ratings"):
         if getattr(manifest, name) <= 0:
             raise ReleaseError(f"{path}: expected {name} above 0, got {getattr(manifest, name)}")
     if manifest.num_trained_movies > manifest.num_movies:
         raise ReleaseError(
-            f"{path}: expected num_trained_movies of at most num_movies, {manifest.num_movies}, "
+            f"{path}: expected num_trained_movies of at most {manifest.num_movies}, which is num_movies, "
             f"got {manifest.num_trained_movies}"
         )
     if manifest.index.recall_k <= 0:
         raise ReleaseError(f"{path}: expected index.recall_k above 0, got {manifest.index.recall_k}")
     for name in ("recommend", "similar_movies"):
-        if getattr(manifest.index, name).search_k <= 0:
-            raise ReleaseError(f"{path}: expected index.{name}.search_k above 0")
-    if not manifest.probes or any(len(probe.embedding) != manifest.embedding_dim for probe in manifest.probes):
-        raise ReleaseError(f"{path}: expected probes with embeddings of length {manifest.embedding_dim}")
+        search_k = getattr(manifest.index, name).search_k
+        if search_k <= 0:
+            raise ReleaseError(f"{path}: expected index.{name}.search_k above 0, got {search_k}")
+    lengths = sorted({len(probe.embedding) for probe in manifest.probes})
+    if lengths != [manifest.embedding_dim]:
+        raise ReleaseError(f"{path}: expected probes with embeddings of length {manifest.embedding_dim}, got {lengths}")
     return manifest
 
 
 def verify_files(folder: Path, manifest: pb.Manifest) -> None:
-    """Raises ReleaseError unless every file is there with the size and sha256 that the manifest gives."""
-    missing = REQUIRED_FILES - {file.name for file in manifest.files}
+    """Check that every file exists with the size and sha256 that the manifest states. Raises ReleaseError."""
+    missing = FILES - {file.name for file in manifest.files}
     if missing:
-        raise ReleaseError(f"{folder / MANIFEST}: expected to list {', '.join(sorted(missing))}")
+        raise ReleaseError(f"{folder / MANIFEST}: expected to list {', '.join(sorted(missing))}, got no such entry")
     for file in manifest.files:
         path = folder / file.name
         if Path(file.name).name != file.name or not path.is_file():
@@ -85,28 +78,28 @@ def verify_files(folder: Path, manifest: pb.Manifest) -> None:
 
 
 def read_movies(path: Path) -> tuple[list[api.Movie], np.ndarray]:
-    """(movies in row order, int64[num_movies] how many users liked each).  Raises ReleaseError."""
-    movies, likes = [], []
+    """Return (movies in row order, int64[num_movies] number of users who liked each). Raises ReleaseError."""
+    movies, num_likes = [], []
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.reader(file)
             header = next(reader, [])
-            if header != MOVIE_COLUMNS:
-                raise ReleaseError(f"{path}:1: expected {','.join(MOVIE_COLUMNS)}, got {','.join(header)}")
+            if tuple(header) != MOVIE_COLUMNS:
+                raise ReleaseError(f"{path}:1: expected {','.join(MOVIE_COLUMNS)}, got {','.join(header)[:40]}")
             for fields in reader:
                 try:
                     movie_id, title, year, genres, popularity = fields
-                    listed = genres.split("|") if genres else []
+                    listed = genres.split(GENRE_SEPARATOR) if genres else []
                     movies.append(api.Movie(movie_id=int(movie_id), title=title, genres=listed, year=int(year)))
-                    likes.append(_count("popularity", popularity))
+                    num_likes.append(_count("popularity", popularity))
                 except ValueError as error:
                     raise ReleaseError(f"{path}:{reader.line_num}: {error}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ReleaseError(f"{path}: {error}") from error
-    return movies, np.array(likes, np.int64)
+        raise ReleaseError(f"{path}: cannot be read: {error}") from error
+    return movies, np.array(num_likes, np.int64)
 
 
 def _count(column: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):  # so many fit into int64
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):  # any 18 digits fit into int64
         raise ValueError(f"expected {column} to be a whole number, 0 or more, got {text[:40]!r}")
     return int(text)

@@ -23,50 +23,25 @@ from recommender_service.watcher import ReleaseWatcher
 log = logging.getLogger(__name__)
 
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
-MAX_REQUEST_BYTES = 1 << 20  # 10,000 excluded ids of ten bytes are a tenth of it
+MAX_REQUEST_BYTES = 1 << 20  # ten times what the longest allowed lists of ids take
 
 
 async def serve(settings: Settings, is_worker: bool) -> None:
-    """Serves until SIGTERM or SIGINT, then lets calls in progress finish.  Raises CannotListen.
+    """Serve until SIGTERM or SIGINT, then let the calls in progress finish. Raises CannotListen.
 
-    is_worker: shares its port with others, and stops when standard input ends, for then its supervisor is gone.
+    is_worker: the process shares its port with other workers, and stops when its standard input ends, which happens
+        when its supervisor is gone.
     """
     model_server = ModelServer(settings.tf_serving_address)
     health_servicer = health.aio.HealthServicer()
     await _set_health(health_servicer, health_pb2.HealthCheckResponse.NOT_SERVING)
     became_active = asyncio.Event()
     watcher = ReleaseWatcher(settings, model_server, became_active.set)
-
-    options = [
-        ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-        # gRPC refuses by itself beyond these, at random between them and always above: see MAX_QUEUED_CALLS
-        ("grpc.server.max_pending_requests", settings.max_queued_calls),
-        ("grpc.server.max_pending_requests_hard_limit", 2 * settings.max_queued_calls),
-        ("grpc.so_reuseport", int(is_worker)),  # a second service on the port must fail, not take half of the calls
-    ]
-    server = grpc.aio.server(interceptors=[CallInterceptor(settings.max_concurrent_calls)], options=options)
-    recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
-        RecommenderServicer(watcher, settings.degraded_answers), server
-    )
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    try:
-        port = server.add_insecure_port(settings.listen_address)
-    except RuntimeError as error:
-        raise CannotListen(f"cannot listen on {settings.listen_address}: {error}") from error
-    if settings.metrics_address:
-        try:
-            serve_metrics(settings.metrics_address)
-        except OSError as error:
-            raise CannotListen(f"cannot serve metrics on {settings.metrics_address}: {error}") from error
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if is_worker:
-        asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
+    server = _build(settings, is_worker, watcher, health_servicer)
+    address = _listen(server, settings)
+    stop = _stop_event(is_worker)
     await server.start()
-    host = settings.listen_address.rpartition(":")[0]
-    log.info("listening", extra={"fields": {"address": f"{host}:{port}"}})
+    log.info("listening", extra={"fields": {"address": address}})
 
     watching = asyncio.create_task(watcher.run())
     ready = asyncio.create_task(_report_ready(became_active, health_servicer))
@@ -78,6 +53,50 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     await server.stop(settings.shutdown_grace_s)
     await model_server.close()
     log.info("stopped")
+
+
+def _build(
+    settings: Settings, is_worker: bool, watcher: ReleaseWatcher, health_servicer: health.aio.HealthServicer
+) -> grpc.aio.Server:
+    """The server with its three services: recommender, health and reflection."""
+    options = [
+        ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+        # gRPC refuses a growing share of the calls between the first bound and the second, and all calls above it.
+        ("grpc.server.max_pending_requests", settings.max_queued_calls),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * settings.max_queued_calls),
+        ("grpc.so_reuseport", int(is_worker)),  # a second service on the port must fail, not take half of the calls
+    ]
+    server = grpc.aio.server(interceptors=[CallInterceptor(settings.max_concurrent_calls)], options=options)
+    servicer = RecommenderServicer(watcher, settings.degraded_answers)
+    recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    return server
+
+
+def _listen(server: grpc.aio.Server, settings: Settings) -> str:
+    """Take the ports for calls and for metrics, and return host:port of the calls. Raises CannotListen."""
+    try:
+        port = server.add_insecure_port(settings.listen_address)
+    except RuntimeError as error:
+        raise CannotListen(f"cannot listen on {settings.listen_address}: {error}") from error
+    if settings.metrics_address:
+        try:
+            serve_metrics(settings.metrics_address)
+        except OSError as error:
+            raise CannotListen(f"cannot serve metrics on {settings.metrics_address}: {error}") from error
+    host = settings.listen_address.rpartition(":")[0]
+    return f"{host}:{port}"
+
+
+def _stop_event(is_worker: bool) -> asyncio.Event:
+    """An event that is set by SIGTERM, by SIGINT and, in a worker, by the end of standard input."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if is_worker:
+        asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
+    return stop
 
 
 async def _report_ready(became_active: asyncio.Event, health_servicer: health.aio.HealthServicer) -> None:

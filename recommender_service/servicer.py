@@ -1,4 +1,4 @@
-"""The RPCs: request in, checked; neighbours; response out."""
+"""The RPCs of recommender.v1.RecommenderService: each checks its request, ranks movies and builds the response."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1 import recommender_pb2_grpc
-from recommender_service.checks import check_id, excluded_rows, limit_of, qualifying_rows
+from recommender_service.checks import check_id, check_limit, excluded_mask, qualifying_mask
 from recommender_service.errors import InvalidArgument, NoActiveRelease, ServiceError, UnknownMovie
 from recommender_service.ranking import most_popular, nearest
-from recommender_service.recommendation import Wanted, answer, scored_movies, understand
+from recommender_service.recommendation import ResolvedRequest, answer, resolve, scored_movies
 from recommender_service.title_index import words_of
-from recommender_service.watcher import Active, ReleaseWatcher
+from recommender_service.user_embeddings.source import UserEmbeddings
+from recommender_service.watcher import ActiveRelease, ReleaseWatcher
 
 MAX_BATCH = 100
-MAX_BATCH_MOVIES = 10_000  # about 0.7 MB of answer, or 3 MB with reasons: clients accept 4 MB by default
-MAX_QUERY = 200
+MAX_BATCH_MOVIES = 10_000  # with reasons they take 3 MB of the 4 MB that clients accept by default
+MAX_QUERY = 200  # characters
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -35,39 +36,39 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> api.RecommendResponse:
         active = self._active()
-        wanted = understand(active.release, request)
-        (embedding,) = await _embeddings(active, [wanted], context.time_remaining())
-        return answer(active.release, wanted, embedding, self._degraded_answers)
+        resolved = resolve(active.release, request)
+        (embedding,) = await _embeddings(active.user_embeddings, [resolved], context.time_remaining())
+        return answer(active.release, resolved, embedding, self._degraded_answers)
 
     async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> api.BatchRecommendResponse:
         _check_batch(request.requests)
         active = self._active()
-        understood: list[Wanted | ServiceError] = []
-        for one in request.requests:
+        entries: list[ResolvedRequest | ServiceError] = []
+        for single in request.requests:
             try:
-                understood.append(understand(active.release, one))
+                entries.append(resolve(active.release, single))
             except ServiceError as error:
-                understood.append(error)
-        asked = [each for each in understood if isinstance(each, Wanted)]
-        embeddings = iter(await _embeddings(active, asked, context.time_remaining()))
+                entries.append(error)
+        valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
+        embeddings = iter(await _embeddings(active.user_embeddings, valid, context.time_remaining()))
         response = api.BatchRecommendResponse()
-        for each in understood:
+        for entry in entries:
             try:
-                if isinstance(each, ServiceError):
-                    raise each
-                answered = answer(active.release, each, next(embeddings), self._degraded_answers)
+                if isinstance(entry, ServiceError):
+                    raise entry
+                answered = answer(active.release, entry, next(embeddings), self._degraded_answers)
                 response.results.add(response=answered)
             except ServiceError as error:
                 response.results.add(error=error.status())
-            await asyncio.sleep(0)  # other calls get their turn
+            await asyncio.sleep(0)  # a long batch must not keep other calls waiting
         return response
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> api.SimilarMoviesResponse:
         check_id("movie_id", request.movie_id)
-        limit = limit_of(request.limit)
+        limit = check_limit(request.limit)
         release = self._active().release
-        qualifying = qualifying_rows(release, request.filter) if request.HasField("filter") else None
-        excluded, _ = excluded_rows(release, request.exclude_movie_ids)
+        qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
+        excluded, _ = excluded_mask(release, request.exclude_movie_ids)
         row = release.movie_rows.get(request.movie_id)
         if row is None:
             raise UnknownMovie(request.movie_id, release.version)
@@ -75,9 +76,10 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
         source = api.SIMILARITY_SOURCE_EMBEDDINGS
         if row >= release.num_trained_movies:
             source = api.SIMILARITY_SOURCE_GENRES_AND_YEAR
-        if release.similar_vectors[row].any():
-            rows, scores = nearest(release.similar, release.similar_vectors[row], limit, excluded, qualifying)
-        else:  # neither genres nor a year: nothing is like it
+        vector = release.similarity_vectors[row]
+        if vector.any():
+            rows, scores = nearest(release.similarity, vector, limit, excluded, qualifying)
+        else:  # nobody liked it, and it has neither genres nor a year: popular movies stand in for similar ones
             rows, _ = most_popular(release, limit, excluded, qualifying)
             scores = np.zeros(len(rows), np.float32)
         movies = scored_movies(release, rows, scores)
@@ -89,8 +91,8 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
         if len(request.query) > MAX_QUERY:
             raise InvalidArgument("query", f"expected at most {MAX_QUERY} characters, got {len(request.query)}")
         if not words_of(request.query):
-            raise InvalidArgument("query", f"expected words of a title, got {request.query!r}")
-        limit = limit_of(request.limit)
+            raise InvalidArgument("query", f"expected words of a title, got {request.query[:40]!r}")
+        limit = check_limit(request.limit)
         release = self._active().release
         movies = [release.movies[row] for row in release.titles.search(request.query, limit)]
         return api.SearchMoviesResponse(movies=movies, release=release.version)
@@ -100,7 +102,8 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
     ) -> api.GetServingStatusResponse:
         return self._watcher.status()
 
-    def _active(self) -> Active:
+    def _active(self) -> ActiveRelease:
+        """The active release. Raises NoActiveRelease."""
         active = self._watcher.active
         if active is None:
             raise NoActiveRelease(f"no release is active yet: waiting for {self._watcher.waiting_for}")
@@ -108,27 +111,37 @@ class RecommenderServicer(recommender_pb2_grpc.RecommenderServiceServicer):
 
 
 async def _embeddings(
-    active: Active, wanted: Sequence[Wanted], time_remaining_s: float | None
+    user_embeddings: UserEmbeddings, requests: Sequence[ResolvedRequest], time_remaining_s: float | None
 ) -> list[np.ndarray | ServiceError | None]:
-    """For each, in order: float32[embedding_dim], why there is none, or None where none is needed."""
-    embeddings = active.embeddings
-    users, likes = [w.user_id for w in wanted if w.user_id is not None], [w.likes for w in wanted if w.likes]
-    if users and likes:
-        of_users, of_likes = await asyncio.gather(
-            embeddings.of_users.get(users, time_remaining_s), embeddings.of_likes.get(likes, time_remaining_s)
+    """For each request, in order: float32[embedding_dim], the error in its place, or None if it needs no embedding."""
+    user_ids = [request.user_id for request in requests if request.user_id is not None]
+    fold_in_keys = [request.fold_in_key for request in requests if request.fold_in_key]
+    if user_ids and fold_in_keys:
+        looked_up, folded_in = await asyncio.gather(
+            user_embeddings.by_user_id.get(user_ids, time_remaining_s),
+            user_embeddings.by_fold_in_key.get(fold_in_keys, time_remaining_s),
         )
-    else:  # a task for each would cost as much as the search
-        of_users = await embeddings.of_users.get(users, time_remaining_s)
-        of_likes = await embeddings.of_likes.get(likes, time_remaining_s)
-    return [of_users[w.user_id] if w.user_id is not None else of_likes[w.likes] if w.likes else None for w in wanted]
+    else:  # asyncio.gather would start a task for each, which costs as much as the search for neighbours
+        looked_up = await user_embeddings.by_user_id.get(user_ids, time_remaining_s)
+        folded_in = await user_embeddings.by_fold_in_key.get(fold_in_keys, time_remaining_s)
+    embeddings: list[np.ndarray | ServiceError | None] = []
+    for request in requests:
+        if request.user_id is not None:
+            embeddings.append(looked_up[request.user_id])
+        elif request.fold_in_key:
+            embeddings.append(folded_in[request.fold_in_key])
+        else:
+            embeddings.append(None)
+    return embeddings
 
 
 def _check_batch(requests: Sequence[api.RecommendRequest]) -> None:
+    """Check the number of requests and the sum of their limits. Raises InvalidArgument."""
     if len(requests) > MAX_BATCH:
         raise InvalidArgument("requests", f"expected at most {MAX_BATCH}, got {len(requests)}")
     movies = 0
     for request in requests:
-        with suppress(InvalidArgument):  # reported in its place
-            movies += limit_of(request.limit)
+        with suppress(InvalidArgument):  # is reported in the place of its request
+            movies += check_limit(request.limit)
     if movies > MAX_BATCH_MOVIES:
         raise InvalidArgument("requests", f"expected limits that sum to at most {MAX_BATCH_MOVIES}, got {movies}")

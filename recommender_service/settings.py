@@ -1,4 +1,4 @@
-"""Settings, read from the environment once, at start-up."""
+"""The service's settings, read from environment variables once, at start-up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class SettingsError(ValueError):
-    """A variable holds something else than expected; the message names it."""
+    """A variable holds a wrong value. The message names the variable, what was expected and what it holds."""
 
 
 def _address(text: str) -> str:
@@ -56,47 +56,47 @@ class Settings:
     """Each field is read from the variable of the same name in capitals."""
 
     listen_address: str = "0.0.0.0:50051"
-    """host:port to serve on; port 0 takes a free one, which the log names."""
+    """host:port to serve on. Port 0 stands for any free port; the log names the one taken."""
 
     workers: int = 1
-    """Processes that share the port, one per core to use; each holds its own cache and bound on calls."""
+    """Number of processes that share the port. Use one per core; each has a cache and a bound on calls of its own."""
 
     releases_dir: Path = Path("artifacts/releases")
-    """Folder the trainer publishes releases to; watched every second."""
+    """Folder to which the trainer publishes releases. The service looks into it every second."""
 
     tf_serving_address: str = "localhost:8500"
     """host:port of TensorFlow Serving's gRPC API."""
 
     predict_timeout_ms: int = 500
-    """Longest wait for the model server within a call; a caller's own deadline shortens it."""
+    """Longest time that a call waits for the model server. The caller's deadline may shorten it."""
 
     degraded_answers: bool = True
-    """While the model server cannot be asked: answer from what the user liked (true), or UNAVAILABLE (false)."""
+    """While the model server cannot be asked, Recommend answers from the liked movies alone (true) or fails (false)."""
 
     user_cache_size: int = 10_000
-    """User embeddings kept per release, about 1 KB each at 256 dimensions; 0 turns the cache off."""
+    """User embeddings to keep in memory, four bytes per dimension each. 0 turns the cache off."""
 
     max_concurrent_calls: int = 256
-    """Calls in progress, most of them waiting for the model server, beyond which new ones get RESOURCE_EXHAUSTED."""
+    """Most calls that may be in progress, that is, wait for the model server. More get RESOURCE_EXHAUSTED."""
 
     max_queued_calls: int = 64
-    """Calls waiting for the processor beyond which gRPC refuses some, and all beyond twice as many, with CANCELLED.
+    """Most calls that may wait for the processor. Of more, gRPC refuses some, beyond twice as many all, with CANCELLED.
 
-    It does so before Python sees them, at a tenth of an answer's cost; a refusal from Python would cost half an answer.
+    It refuses them before Python sees them, which costs far less than a refusal by our own code.
     """
 
     metrics_address: str = ""
-    """host:port for Prometheus to scrape, at /metrics; empty for no metrics."""
+    """host:port at which Prometheus may scrape /metrics. Empty turns metrics off."""
 
     shutdown_grace_s: float = 10.0
-    """How long calls in progress may take to finish after SIGTERM."""
+    """Longest time that calls in progress may take to finish after SIGTERM."""
 
     log_level: str = "INFO"
-    """DEBUG logs every call, INFO those that fail."""
+    """Lowest level that is logged: DEBUG logs every call, INFO the calls that fail."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Raises SettingsError naming the variable, what was expected and what it holds."""
+        """Read the settings that are set, and take the defaults for the others. Raises SettingsError."""
         values = {}
         for name, parse in _PARSERS.items():
             variable = name.upper()
@@ -104,7 +104,7 @@ class Settings:
                 try:
                     values[name] = parse(environment[variable])
                 except ValueError as error:
-                    raise SettingsError(f"{variable}: expected {error}, got {environment[variable]!r}") from None
+                    raise SettingsError(f"{variable}: expected {error}, got {environment[variable][:40]!r}") from None
         return cls(**values)
 
     @property

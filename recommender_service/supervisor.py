@@ -1,7 +1,8 @@
-"""Several worker processes on one port, for machines with several cores. Imports no grpc, which must not be forked.
+"""Runs several worker processes on one port, for machines with several cores.
 
-The kernel spreads connections over the workers that listen with SO_REUSEPORT. A worker that dies is replaced; its own
-calls in progress are all that is lost.
+The kernel spreads connections over the workers, which listen with SO_REUSEPORT. A worker that dies is replaced; only
+its own calls in progress are lost. This module must not import grpc, because a process that has loaded grpc must not
+fork.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ RESTART_PAUSE_S = 0.5  # a worker that dies at once must not turn into a busy lo
 
 
 class CannotListen(Exception):
-    """The address cannot be served on."""
+    """The service cannot listen on the address it was given."""
 
 
 @dataclass
@@ -35,7 +36,7 @@ class _Worker:
 
 
 def supervise(settings: Settings) -> None:
-    """Runs settings.workers workers until SIGTERM or SIGINT, then lets them finish.  Raises CannotListen."""
+    """Run settings.workers workers until SIGTERM or SIGINT, then let them finish their calls. Raises CannotListen."""
     host, _, port = settings.listen_address.rpartition(":")
     with _reserve(host, int(port)) as reserved:
         address = f"{host}:{reserved.getsockname()[1]}"
@@ -46,9 +47,9 @@ def supervise(settings: Settings) -> None:
         log.info("supervising", extra={"fields": {"address": address, "workers": settings.workers}})
         while not stop.wait(0.05):
             for worker in workers:
-                status = worker.process.poll()
-                if status is not None:
-                    fields = {"worker": worker.number, "pid": worker.process.pid, "status": status}
+                exit_status = worker.process.poll()
+                if exit_status is not None:
+                    fields = {"worker": worker.number, "pid": worker.process.pid, "status": exit_status}
                     log.error("worker died", extra={"fields": fields})
                     time.sleep(RESTART_PAUSE_S)
                     worker.process = _start(settings, address, worker.number)
@@ -60,15 +61,15 @@ def supervise(settings: Settings) -> None:
 
 
 def _reserve(host: str, port: int) -> socket.socket:
-    """A bound socket that keeps the port for the workers without ever taking a connection itself."""
+    """Bind a socket that keeps the port for the workers. It never listens, so it takes no connection from them."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bare_host = host.strip("[]")
-    probe, reserved = socket.socket(family), socket.socket(family)
+    exclusive, reserved = socket.socket(family), socket.socket(family)
     try:
-        with probe:  # without SO_REUSEPORT: fails if another service is there, which the workers would share with
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((bare_host, port))
-            port = probe.getsockname()[1]
+        with exclusive:  # has no SO_REUSEPORT, so it fails if another service listens there, even one that shares ports
+            exclusive.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            exclusive.bind((bare_host, port))
+            port = exclusive.getsockname()[1]
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reserved.bind((bare_host, port))
     except OSError as error:
@@ -78,10 +79,11 @@ def _reserve(host: str, port: int) -> socket.socket:
 
 
 def _start(settings: Settings, address: str, number: int) -> subprocess.Popen[bytes]:
+    """Start worker `number`, counted from 0, on host:port."""
     environment = {**os.environ, "LISTEN_ADDRESS": address, "WORKERS": "1"}
-    if settings.metrics_address:  # each worker counts for itself, on a port of its own
+    if settings.metrics_address:  # each worker counts its own calls only, so it serves them on a port of its own
         host, _, port = settings.metrics_address.rpartition(":")
         environment["METRICS_ADDRESS"] = f"{host}:{int(port) + number}"
-    # the pipe is never written to: its end tells the worker that this process is gone
+    # Nothing is written to the pipe. It ends when this process does, which tells the worker to stop.
     command = [sys.executable, "-m", "recommender_service", WORKER_FLAG]
     return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)

@@ -1,4 +1,4 @@
-"""What TensorFlow Serving is started with, and a stand-in for machines where it cannot run: `python -m serving`."""
+"""TensorFlow Serving's configuration, and a stand-in for machines where it cannot run: `python -m serving`."""
 
 import os
 

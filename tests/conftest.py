@@ -1,4 +1,4 @@
-"""Servers that whole test modules share."""
+"""Fixtures: servers that many tests share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.releases import publish_checkerboard
 from tools.processes import model_server, recommender, wait_until_serving
 
-GIVEN_ADDRESS = os.environ.get("TF_SERVING_ADDRESS")  # a running TensorFlow Serving, whose user_embedding model has
-GIVEN_ARTIFACTS = os.environ.get("TF_SERVING_ARTIFACTS")  # the base path $TF_SERVING_ARTIFACTS/models/user_embedding
+# A TensorFlow Serving that is running already may stand in for ours. The base path of its model user_embedding must be
+# $TF_SERVING_ARTIFACTS/models/user_embedding.
+GIVEN_ADDRESS = os.environ.get("TF_SERVING_ADDRESS")
+GIVEN_ARTIFACTS = os.environ.get("TF_SERVING_ARTIFACTS")
 
 
 @pytest.fixture(scope="session")
 def checkerboard_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifacts folder of a published checkerboard."""
     if GIVEN_ADDRESS and not GIVEN_ARTIFACTS:
         pytest.exit("TF_SERVING_ADDRESS is set: expected TF_SERVING_ARTIFACTS too, the folder its models are under", 2)
     artifacts = Path(GIVEN_ARTIFACTS) if GIVEN_ARTIFACTS else tmp_path_factory.mktemp("checkerboard")
@@ -28,6 +31,7 @@ def checkerboard_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def model_server_address(checkerboard_artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a model server that serves the checkerboard."""
     if GIVEN_ADDRESS:
         yield GIVEN_ADDRESS
         return
@@ -39,6 +43,7 @@ def model_server_address(checkerboard_artifacts: Path, tmp_path_factory: pytest.
 def recommender_address(
     checkerboard_artifacts: Path, model_server_address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
+    """The address of a recommender that serves the checkerboard."""
     log = tmp_path_factory.mktemp("log") / "recommender.log"
     with recommender(checkerboard_artifacts, model_server_address, log) as (_, address):
         wait_until_serving(address)
@@ -47,5 +52,6 @@ def recommender_address(
 
 @pytest.fixture(scope="session")
 def stub(recommender_address: str) -> Iterator[RecommenderServiceStub]:
+    """A client of the recommender that serves the checkerboard."""
     with grpc.insecure_channel(recommender_address) as channel:
         yield RecommenderServiceStub(channel)

@@ -17,7 +17,8 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from trainer.release.catalogue import MODEL_NAME, models_folder, releases_folder
+from protos.release.v1.layout import MODEL_NAME
+from trainer.release.catalogue import models_folder, releases_folder
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60  # importing TensorFlow takes seconds, on a cold disk tens of them

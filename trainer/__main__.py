@@ -1,52 +1,39 @@
-"""Command line: `python -m trainer` trains and publishes a release; its other commands are in arguments.py."""
+"""Command line: `python -m trainer` trains and publishes a release; `python -m trainer --help` lists the commands."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import sys
-from dataclasses import asdict, fields, replace
-from pathlib import Path
-
-import pandas as pd
 
 from trainer.cli.arguments import parse_arguments
-from trainer.data.dataset import Dataset
-from trainer.data.interactions import default_positive_threshold, split_by_time
-from trainer.data.movielens import DownloadError, find_dataset
-from trainer.data.movies import movies_from_csv
-from trainer.data.ratings import CSV, read_ratings
+from trainer.cli.experiments import compare, evaluate, tune
+from trainer.cli.releases import releases, report
+from trainer.cli.train import train
+from trainer.data.movielens import DownloadError
 from trainer.data.records import DataError
-from trainer.data.sample import generate
-from trainer.model.hyperparameters import Hyperparameters
-from trainer.release.catalogue import prune, published_releases, roll_back
+from trainer.release.errors import ReleaseError
 
-# TensorFlow takes seconds to import, and wrong flags or bad data should not wait for it: what needs it comes late.
-
-log = logging.getLogger("trainer")
-
-REPORT_PACKAGES = ("optuna", "plotly", "sklearn")  # of the extra `report`, which an image that only trains lacks
+COMMANDS = {
+    "train": train,
+    "evaluate": evaluate,
+    "compare": compare,
+    "tune": tune,
+    "report": report,
+    "releases": releases,
+}
+REPORT_PACKAGES = ("optuna", "plotly", "sklearn")  # in the extra `report`, which an image that only trains lacks
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status: 1 for data that cannot be used, 2 for wrong flags."""
+    """Run a command and return the exit status, 1 if the data or the releases do not allow it.
+
+    Wrong flags end the process with status 2.
+    """
     arguments = parse_arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        if arguments.command == "evaluate":
-            _evaluate(arguments)
-        elif arguments.command == "compare":
-            _compare(arguments)
-        elif arguments.command == "tune":
-            _tune(arguments)
-        elif arguments.command == "report":
-            _report(arguments)
-        elif arguments.command == "releases":
-            return _releases(arguments)
-        else:
-            _train(arguments)
-    except (DataError, DownloadError) as error:
+        COMMANDS[arguments.command](arguments)
+    except (DataError, DownloadError, ReleaseError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
@@ -55,154 +42,6 @@ def main(argv: list[str]) -> int:
         print(f"error: {error.name} is not installed: pip install '.[report]'", file=sys.stderr)
         return 1
     return 0
-
-
-def _train(arguments: argparse.Namespace) -> None:
-    published = published_releases(arguments.artifacts) if arguments.if_none else []
-    if published:
-        log.info("release %d is published in %s already: nothing to do", published[-1].version, arguments.artifacts)
-        return
-    dataset = _dataset(arguments)
-    log.info(
-        "%s: %s ratings of %s movies by %s users",
-        dataset.name,
-        f"{len(dataset.ratings):,}",
-        f"{dataset.ratings['movie_id'].nunique():,}",
-        f"{dataset.ratings['user_id'].nunique():,}",
-    )
-    threshold = _threshold(arguments, dataset.ratings)
-
-    from trainer.training import train
-
-    train(dataset, threshold, _hyperparameters(arguments), arguments.artifacts, arguments.force)
-
-
-def _dataset(arguments: argparse.Namespace) -> Dataset:
-    try:
-        return find_dataset(arguments.dataset, arguments.data, arguments.cache, arguments.rating_scale)
-    except DownloadError as error:
-        if not arguments.sample_if_offline:
-            raise
-        log.warning("%s; going on with a GENERATED SAMPLE: good for trying the system, not for figures", error)
-        return generate()
-
-
-def _evaluate(arguments: argparse.Namespace) -> None:
-    train = read_ratings(arguments.train, CSV, arguments.rating_scale)
-    test = read_ratings(arguments.test, CSV, arguments.rating_scale)
-    if arguments.movies is not None:
-        listed = set(movies_from_csv(arguments.movies)["movie_id"])
-        for path, ratings in ((arguments.train, train), (arguments.test, test)):
-            missing = set(ratings["movie_id"]) - listed
-            if missing:
-                raise DataError(f"{path}: movie {min(missing)} is rated, but {arguments.movies} does not list it")
-    threshold = _threshold(arguments, train)
-
-    from trainer.cli.console import epochs_bar, print_report
-    from trainer.evaluation.evaluate import evaluate
-    from trainer.evaluation.task import task_of
-
-    settings = _hyperparameters(arguments)
-    task = task_of(train, test, threshold)
-    with epochs_bar(f"fit on {arguments.train}", settings.epochs) as on_epoch:
-        report = evaluate(task, settings, arguments.k, on_epoch)
-    print_report(report)
-    if arguments.json is not None:
-        figures = {
-            "positive_threshold": threshold,
-            "hyperparameters": {**asdict(settings), "temperature": report.embeddings.temperature},
-            "num_users": len(task.user_ids),
-            "num_unknown_users": report.num_unknown_users,
-            "num_positives": int(task.held_out.nnz),
-            "num_unknown_positives": task.num_unknown_positives,
-            "num_repeated": task.num_repeated,
-            "is_later": task.is_later,
-            "evaluations": [
-                {"ranking": name, "metrics": scores.means, "standard_errors": scores.standard_errors}
-                for name, scores in report.scores.items()
-            ],
-            "calibration": asdict(report.calibration),
-        }
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-
-
-def _compare(arguments: argparse.Namespace) -> None:
-    dataset = _dataset(arguments)
-    threshold = _threshold(arguments, dataset.ratings)
-
-    from trainer.cli.console import epochs_bar, print_comparison, print_similar_movies
-    from trainer.evaluation.baselines import baselines
-    from trainer.evaluation.comparison import compare, compare_similar_movies
-    from trainer.evaluation.evaluate import evaluate
-    from trainer.evaluation.task import task_of
-
-    train, test = split_by_time(dataset.ratings)
-    task, settings = task_of(train, test, threshold), _hyperparameters(arguments)
-    reports = []
-    for seed in range(settings.seed, settings.seed + arguments.seeds):
-        with epochs_bar(f"fit with seed {seed}", settings.epochs) as on_epoch:
-            reports.append(evaluate(task, replace(settings, seed=seed), arguments.k, on_epoch))
-    print_comparison(compare(reports), arguments.k)
-    for name, reason in baselines(task)[1].items():
-        print(f"left out: {name}: {reason}")
-    print_similar_movies(compare_similar_movies(reports[0], train, test, dataset.movies))
-
-
-def _tune(arguments: argparse.Namespace) -> None:
-    dataset = _dataset(arguments)
-    threshold = _threshold(arguments, dataset.ratings)
-
-    from trainer.evaluation.tuning import flags_of, tune
-
-    study, log_file = tune(dataset, threshold, _hyperparameters(arguments), arguments.seconds, arguments.study)
-    print(f"best of {len(study.trials)} trials, kept in {log_file}: recall@20 {study.best_value:.4f}, with")
-    print(f"python -m trainer {flags_of(study)}")
-
-
-def _report(arguments: argparse.Namespace) -> None:
-    dataset = _dataset(arguments)
-
-    from trainer.report.page import load, write_report
-
-    page = write_report(load(arguments.artifacts, arguments.release, dataset), arguments.artifacts)
-    print(f"wrote {page}: open it in a browser")
-
-
-def _hyperparameters(arguments: argparse.Namespace) -> Hyperparameters:
-    return Hyperparameters(**{field.name: getattr(arguments, field.name) for field in fields(Hyperparameters)})
-
-
-def _releases(arguments: argparse.Namespace) -> int:
-    artifacts: Path = arguments.artifacts
-    if arguments.action == "prune":
-        removed, in_use = prune(artifacts, arguments.keep)
-        print(f"removed: {', '.join(map(str, removed)) or 'nothing'}")
-        if in_use:
-            print(f"kept, because in use: {', '.join(map(str, in_use))}")
-    elif arguments.action == "rollback":
-        try:
-            withdrawn, newest = roll_back(artifacts)
-        except ValueError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-        print(f"withdrew {withdrawn}; the newest release is {newest}")
-    else:
-        print(f"{'release':<16}{'dataset':<20}{'recall@20':>10}{'ndcg@20':>10}{'MB':>8}  note")
-        for release in published_releases(artifacts):
-            dataset = release.manifest.dataset.name if release.manifest else "?"
-            figures = [release.metric(name) for name in ("recall@20", "ndcg@20")]
-            shown = "".join(f"{figure:>10.4f}" if figure is not None else f"{'-':>10}" for figure in figures)
-            note = "" if release.has_model else "without a model: not served"
-            print(f"{release.version:<16}{dataset:<20}{shown}{release.num_bytes / 1e6:>8.1f}  {note}".rstrip())
-    return 0
-
-
-def _threshold(arguments: argparse.Namespace, ratings: pd.DataFrame) -> float:
-    if arguments.positive_threshold is not None:
-        return float(arguments.positive_threshold)
-    threshold = default_positive_threshold(ratings, arguments.rating_scale.highest)
-    log.info("ratings of %g and more count as liked", threshold)
-    return threshold
 
 
 if __name__ == "__main__":

@@ -1,48 +1,61 @@
-"""The main job: evaluate the settings on a split, fit them on everything, publish the release."""
+"""The main job: evaluate the hyperparameters on a split, fit them on all ratings, publish the release."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
-from trainer.cli.console import epochs_bar, print_report
 from trainer.data.dataset import Dataset
 from trainer.data.interactions import interactions_of, split_by_time
-from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.evaluation.task import task_of
 from trainer.model.cosine_softmax import fit
 from trainer.model.hyperparameters import Hyperparameters
-from trainer.release.catalogue import Published, published_releases
-from trainer.release.gate import GateError, failures
-from trainer.release.publish import Fitted, publish
+from trainer.model.progress import epochs_bar
+from trainer.release.catalogue import PublishedRelease, published_releases
+from trainer.release.errors import GateError
+from trainer.release.fitted import Fitted
+from trainer.release.gate import failures
+from trainer.release.publish import publish
 
 log = logging.getLogger(__name__)
 
 
 def train(
-    dataset: Dataset, positive_threshold: float, settings: Hyperparameters, artifacts: Path, force: bool = False
+    dataset: Dataset,
+    positive_threshold: float,
+    hyperparameters: Hyperparameters,
+    artifacts: Path,
+    force: bool = False,
+    on_evaluated: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> Path:
-    """Returns the published release's folder.  Raises DataError if the ratings hold too little to learn from, and
-    GateError if the figures are too bad, unless forced: then the release's manifest says so."""
+    """Evaluate, fit and publish; return the published release's folder.
+
+    force: publish even if the figures are too bad; the release's manifest then says why it should not be there.
+    on_evaluated: called with the evaluation before the gate judges it.
+
+    Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
+    """
     task = task_of(*split_by_time(dataset.ratings), positive_threshold)
-    with epochs_bar("fit on each user's first 80 %", settings.epochs) as on_epoch:
-        report = evaluate(task, settings, on_epoch=on_epoch)
-    print_report(report)
-    problems = failures(report, _last_that_passed(artifacts, dataset))
+    with epochs_bar("fit on each user's first 80 %", hyperparameters.epochs) as on_epoch:
+        evaluation = evaluate(task, hyperparameters, on_epoch=on_epoch)
+    on_evaluated(evaluation)
+    problems = failures(evaluation, _last_that_passed(artifacts, dataset))
     if problems and not force:
         raise GateError(f"not published: {'; '.join(problems)} (--force publishes all the same)")
     for problem in problems:
         log.warning("publishing all the same: %s", problem)
     known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
-    with epochs_bar("fit on all ratings", settings.epochs) as on_epoch:
-        embeddings = fit(known, settings, on_epoch)
-    release = publish(Fitted(dataset, known, embeddings, settings, report, problems), artifacts)
+    with epochs_bar("fit on all ratings", hyperparameters.epochs) as on_epoch:
+        embeddings = fit(known, hyperparameters, on_epoch)
+    release = publish(Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems), artifacts)
     log.info("published release %s: %s", release.name, release)
     return release
 
 
-def _last_that_passed(artifacts: Path, dataset: Dataset) -> Published | None:
-    """The newest release that was not forced; None if there is none, or if it is of other data."""
+def _last_that_passed(artifacts: Path, dataset: Dataset) -> PublishedRelease | None:
+    """Return the newest release that was not forced; None if there is none, or if it has other data."""
     for release in reversed(published_releases(artifacts)):
         if release.manifest is not None and not release.manifest.forced_despite:
             return release if release.manifest.dataset.fingerprint == dataset.fingerprint else None

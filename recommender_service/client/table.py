@@ -1,4 +1,4 @@
-"""Text tables whose columns line up for accents and wide characters too."""
+"""Text tables for a terminal. Their columns line up in spite of accents and wide characters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TITLE_WIDTH = 60
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], right_aligned: Sequence[int] = ()) -> str:
-    """One line per row under the header; the columns named by position in `right_aligned` are numbers."""
+    """A header and one line per row.  right_aligned: positions of the columns that hold numbers."""
     widths = [max(display_width(row[column]) for row in (header, *rows)) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -25,7 +25,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], right_ali
 
 
 def display_width(text: str) -> int:
-    """Columns of a terminal that the text takes."""
+    """The number of columns that the text takes on a terminal."""
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text
@@ -33,7 +33,7 @@ def display_width(text: str) -> int:
 
 
 def shorten(text: str, width: int) -> str:
-    """The text, cut to `width` columns with an ellipsis."""
+    """The text, or its beginning and an ellipsis if it takes more than `width` columns."""
     if display_width(text) <= width:
         return text
     cut = text
@@ -43,7 +43,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def movie_table(movies: Iterable[api.ScoredMovie]) -> str:
-    """Rank, score, id, title and genres, one movie per line; and why, where reasons are given."""
+    """A ranked list, one movie per line, with a column for the reasons if there are any."""
     rows = [
         [
             str(rank),
@@ -60,3 +60,18 @@ def movie_table(movies: Iterable[api.ScoredMovie]) -> str:
     columns = 6 if any(row[5] for row in rows) else 5
     header = ["#", "score", "movie", "title", "genres", "because of"]
     return format_table(header[:columns], [row[:columns] for row in rows], right_aligned=(0, 1, 2))
+
+
+def title_table(movies: Iterable[api.Movie]) -> str:
+    """Movies without ranks and scores, one per line."""
+    rows = [[str(movie.movie_id), shorten(movie.title, TITLE_WIDTH), ", ".join(movie.genres)] for movie in movies]
+    return format_table(["movie", "title", "genres"], rows, right_aligned=(0,))
+
+
+def release_table(releases: Iterable[api.ReleaseStatus]) -> str:
+    """What became of each release, one per line."""
+    rows = []
+    for release in releases:
+        state = api.ReleaseState.Name(release.state).removeprefix("RELEASE_STATE_")
+        rows.append([str(release.release), state, release.reason])
+    return format_table(["release", "state", "reason"], rows)

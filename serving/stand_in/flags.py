@@ -1,4 +1,7 @@
-"""TensorFlow Serving's flags, by its names and defaults, as far as the stand-in honours or tolerates them."""
+"""The command line: TensorFlow Serving's flags, with its names and defaults.
+
+Some of them have no effect in the stand-in; it names those in the log.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-# Flags of TensorFlow Serving that change nothing a caller of the stand-in could see, or that it lacks.
+# Flags of TensorFlow Serving for features that the stand-in lacks, or that callers cannot see.
 WITHOUT_EFFECT = (
     "enable_per_model_batching_parameters",
     "enable_profiler",
@@ -43,7 +46,7 @@ SWITCHES = {
     "use_alts_credentials": False,
     "version": False,
 }
-EXIT_STATUS = 255  # what TensorFlow Serving's -1 becomes
+EXIT_STATUS = 255  # TensorFlow Serving returns -1, of which the shell sees 255
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,9 +56,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """(flags, what will be ignored and why).  Ends the process with one line and status 255 for a bad value.
+    """(flags, complaints).  A bad value ends the process with one line and status 255.
 
-    The real server goes on after naming an argument that it does not know, so this does.
+    complaints: one text for each argument that has no effect or is unknown. The real server goes on after those, too.
     """
     parser = _Parser(prog="python -m serving", allow_abbrev=False, description=__doc__)
     _add_flags(parser)
@@ -70,7 +73,7 @@ def parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
             complaints.append(f"without effect in this stand-in: --{name}")
         elif argument.startswith("--") and name in known and (equals or name in SWITCHES):
             understood.append(argument)
-        else:  # values go behind an equals sign: TensorFlow Serving does not know `--port 8500`
+        else:  # TensorFlow Serving knows `--port=8500`, but not `--port 8500`
             complaints.append(f"unknown argument: {argument}")
     flags = parser.parse_args(understood)
     if flags.use_alts_credentials:
@@ -88,11 +91,11 @@ def parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="interface to listen on; the real server always takes all of them")
+    add("--host", default="127.0.0.1", help="interface to listen on; the real server listens on all of them")
     port = _whole_number(0, 65535)
-    add("--port", type=port, default=8500, help="gRPC; 0 takes a free one (the real server: no gRPC at all)")
-    add("--grpc_socket_path", default="", help="a UNIX socket for gRPC besides")
-    add("--rest_api_port", type=port, default=0, help="REST and metrics; 0 for none")
+    add("--port", type=port, default=8500, help="gRPC port; 0 picks a free one (the real server: no gRPC)")
+    add("--grpc_socket_path", default="", help="a UNIX socket that serves gRPC too")
+    add("--rest_api_port", type=port, default=0, help="port of REST and metrics; 0 for none")
     add("--monitoring_config_file", default="", help="text proto MonitoringConfig; needs --rest_api_port")
     add("--ssl_config_file", default="", help="text proto SSLConfig: TLS for gRPC")
     add("--batching_parameters_file", default="", help="text proto BatchingParameters; needs --enable_batching")
@@ -101,13 +104,23 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     add("--model_config_file", default="", help="text proto ModelServerConfig; name and base path are then ignored")
     add("--model_config_file_poll_wait_seconds", type=_poll_wait, default=0.0, help="0 reads the file only once")
     add("--saved_model_tags", default="serve", help="comma-separated")
-    poll_help = "0 looks only once; may be a fraction here"
+    poll_help = "0 looks only once; may be a fraction, unlike the real server's"
     add("--file_system_poll_wait_seconds", type=_poll_wait, default=1.0, help=poll_help)
     add("--max_num_load_retries", type=_whole_number(0), default=5)
     add("--load_retry_interval_micros", type=int, default=60_000_000)
-    add("--num_request_iterations_for_warmup", type=int, default=0, help="used above 0")
+    add(
+        "--num_request_iterations_for_warmup",
+        type=int,
+        default=0,
+        help="runs of each warm-up request; 0 means one",
+    )
     threads = 4 * (os.cpu_count() or 1)
-    add("--grpc_max_threads", type=_whole_number(1), default=threads, help="calls beyond: RESOURCE_EXHAUSTED")
+    add(
+        "--grpc_max_threads",
+        type=_whole_number(1),
+        default=threads,
+        help="calls beyond get RESOURCE_EXHAUSTED",
+    )
     add("--grpc_channel_arguments", type=_channel_arguments, default=[], help="key=value, comma-separated")
     for name in ("session", "intra_op", "inter_op"):
         add(f"--tensorflow_{name}_parallelism", type=_whole_number(0), default=0, help="threads; 0 for automatic")
@@ -142,7 +155,7 @@ def _poll_wait(text: str) -> float:
 
 
 def _channel_arguments(text: str) -> list[tuple[str, int | str]]:
-    """As TensorFlow Serving reads them: whole numbers where they are, text otherwise."""
+    """The key=value pairs in a text. As in TensorFlow Serving, a value that is a whole number becomes an int."""
     pairs = [argument.partition("=") for argument in text.split(",") if argument]
     if not all(equals for _, equals, _ in pairs):
         raise argparse.ArgumentTypeError(f"expected key=value, comma-separated, got {text!r}")

@@ -1,4 +1,4 @@
-"""Builds, starts and stops the stand-in."""
+"""The stand-in as a whole: it is built, started and stopped here."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from tensorflow_serving.apis import (
     model_service_pb2,
-    model_service_pb2_grpc,
     prediction_service_pb2,
     prediction_service_pb2_grpc,
 )
 
-from serving.stand_in.batches import BatchThreads
+from serving.stand_in.batch_queues import BatchThreads
+from serving.stand_in.folder_watcher import FolderWatcher, LoadError
+from serving.stand_in.loaded_version import VersionOptions
 from serving.stand_in.loading import LoadOptions
-from serving.stand_in.monitoring import Metrics
+from serving.stand_in.metrics import Metrics
+from serving.stand_in.models import Models
 from serving.stand_in.reload import Reloader
 from serving.stand_in.rest import Rest, serve_rest
-from serving.stand_in.servable import ServableOptions
-from serving.stand_in.servicers import ModelServicer, PredictionServicer
+from serving.stand_in.servicers import ModelService, PredictionServicer, add_model_service
 from serving.stand_in.settings import Settings
-from serving.stand_in.versions import Versions
-from serving.stand_in.watcher import FolderWatcher, LoadError
 
 log = logging.getLogger(__name__)
 
 GRACE_S = 5.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# naming them by their descriptors also loads those, which reflection describes them from
+# The names are taken from the descriptors, because reflection finds only descriptors that have been imported.
 SERVICES = tuple(
     service.full_name
     for file in (prediction_service_pb2, model_service_pb2)
@@ -42,24 +41,24 @@ SERVICES = tuple(
 OPTIONS: dict[str, int | str] = {
     "grpc.max_receive_message_length": -1,
     "grpc.max_send_message_length": -1,
-    "grpc.so_reuseport": 0,  # a second server on the same port must fail, not take half of the calls
+    "grpc.so_reuseport": 0,  # without it, a second server on the same port would take half of the calls
 }
 
 
 class CannotListen(Exception):
-    """The address cannot be served on."""
+    """The server cannot listen on its address."""
 
 
 def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then lets calls under way finish.
+    """Serve until SIGTERM or SIGINT, then let running calls finish, for at most GRACE_S.
 
     Raises LoadError if a model cannot be loaded, CannotListen if a port is taken.
     """
     flags = settings.flags
-    versions = Versions(settings.models)
+    models = Models(settings.models)
     metrics = Metrics()
-    watcher = FolderWatcher(versions, flags.file_system_poll_wait_seconds, _load_options(settings, metrics))
-    # what the main thread waits for; of all queues and events only this one may be used in a signal handler
+    watcher = FolderWatcher(models, flags.file_system_poll_wait_seconds, _load_options(settings, metrics))
+    # The main thread waits for these. Of Python's queues and events, only SimpleQueue may be used in a signal handler.
     news: SimpleQueue[LoadError | signal.Signals | None] = SimpleQueue()
     for number in STOP_SIGNALS:
         signal.signal(number, lambda number, frame: news.put(signal.Signals(number)))
@@ -68,47 +67,48 @@ def serve(settings: Settings) -> None:
     if isinstance(outcome, LoadError):
         raise outcome
     if outcome is None:
-        reloader = Reloader(versions, watcher, flags.allow_version_labels_for_unavailable_models)
-        server = _start(settings, versions, metrics, reloader)
+        reloader = Reloader(settings.models, models, watcher, flags.allow_version_labels_for_unavailable_models)
+        server = _start(settings, models, metrics, reloader)
         if flags.model_config_file and flags.model_config_file_poll_wait_seconds:
             threading.Thread(target=reloader.follow_file, args=(flags,), name="config", daemon=True).start()
         if flags.rest_api_port:
             try:
-                serve_rest(flags.host, flags.rest_api_port, Rest(versions, metrics, settings.metrics_path))
+                serve_rest(flags.host, flags.rest_api_port, Rest(models, metrics, settings.metrics_path))
             except OSError as error:
                 raise CannotListen(f"cannot listen on {flags.host}:{flags.rest_api_port}: {error}") from error
         news.get()
-        log.info("stopping: calls under way may take %g s", GRACE_S)
         watcher.stop()
-        server.stop(GRACE_S).wait()
+        stopped = server.stop(GRACE_S)
+        log.info("stopping: running calls may take %g s", GRACE_S)
+        stopped.wait()
 
 
 def _load_options(settings: Settings, metrics: Metrics) -> LoadOptions:
     flags = settings.flags
-    servable = ServableOptions(
+    version = VersionOptions(
         as_content=flags.enable_serialization_as_tensor_content,
         tags=tuple(flags.saved_model_tags.split(",")),
         intra_op_threads=flags.tensorflow_intra_op_parallelism or flags.tensorflow_session_parallelism,
         inter_op_threads=flags.tensorflow_inter_op_parallelism or flags.tensorflow_session_parallelism,
-        batches=BatchThreads(settings.batching) if settings.batching is not None else None,
+        batches=BatchThreads(settings.batches) if settings.batches is not None else None,
     )
     return LoadOptions(
         max_num_retries=flags.max_num_load_retries,
         retry_interval_s=flags.load_retry_interval_micros / 1e6,
         warm_up=flags.enable_model_warmup,
         warm_up_iterations=max(flags.num_request_iterations_for_warmup, 1),
-        servable=servable,
+        version=version,
         on_warmed_up=metrics.warmed_up,
     )
 
 
-def _start(settings: Settings, versions: Versions, metrics: Metrics, reloader: Reloader) -> grpc.Server:
+def _start(settings: Settings, models: Models, metrics: Metrics, reloader: Reloader) -> grpc.Server:
     flags = settings.flags
     executor = futures.ThreadPoolExecutor(max_workers=flags.grpc_max_threads)
     options = list({**OPTIONS, **dict(flags.grpc_channel_arguments)}.items())
     server = grpc.server(executor, options=options, maximum_concurrent_rpcs=flags.grpc_max_threads)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionServicer(versions, metrics), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(versions, reloader), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionServicer(models, metrics), server)
+    add_model_service(ModelService(models, reloader), server)
     if flags.enable_grpc_healthcheck_service:
         health_pb2_grpc.add_HealthServicer_to_server(_health(), server)
     reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
@@ -121,7 +121,7 @@ def _start(settings: Settings, versions: Versions, metrics: Metrics, reloader: R
 
 
 def _listen(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
-    """The port."""
+    """Open the address and return its port.  Raises CannotListen."""
     try:
         if credentials is None:
             return server.add_insecure_port(address)

@@ -1,27 +1,31 @@
-"""TensorProto to numpy and back, by TensorFlow's rules.
+"""Conversion between TensorProto and numpy arrays, by TensorFlow's rules.
 
-`tf.make_ndarray` and `tf.make_tensor_proto` do the same at several times the cost, and are laxer than the real server.
+`tf.make_ndarray` and `tf.make_tensor_proto` are slower, and accept what the real server refuses.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from serving.stand_in.wire import packed, strings_from_content, strings_to_content
+from serving.stand_in.tensor_bytes import packed, strings_from_content, strings_to_content
 
-MAX_BYTES = 1 << 28  # that shorthand may stand for: a few bytes can claim any shape
+Arrays = Sequence[np.ndarray]
+Dtypes = Sequence[int]  # of tensorflow.DataType
+MAX_BYTES = 1 << 28  # the largest array that a shorthand may stand for, because a few bytes can claim any shape
 
 
 @dataclass(frozen=True)
 class _Form:
-    """How a dtype travels as typed values.
+    """How a TensorProto holds the elements of one dtype as typed values.
 
-    field: of TensorProto.  sent: dtype of its values, of which `bits` are kept.  array: what those bits are.
+    field: the field of TensorProto.  sent: the dtype of its values.  bits: the dtype whose bits are the element's.
+    array: the element's dtype.
     """
 
     field: str
@@ -55,19 +59,22 @@ _FORMS: dict[int, _Form] = dict(
         _form(types_pb2.DT_COMPLEX128, "dcomplex_val", bits=np.float64),
     )
 )
-# Field numbers of the typed values that are the array's own little-endian bytes on the wire.
+# Field numbers of the typed values whose bytes on the wire are the array's own, little-endian.
 _PACKED = {types_pb2.DT_FLOAT: 5, types_pb2.DT_DOUBLE: 6, types_pb2.DT_COMPLEX64: 9, types_pb2.DT_COMPLEX128: 12}
 
 
 def to_array(tensor: tensor_pb2.TensorProto) -> np.ndarray:
-    """The array a TensorProto stands for.  Raises ValueError if it stands for none."""
+    """The array that a TensorProto stands for.
+
+    Raises ValueError if the dtype is unknown, the shape is not fully known, or the content does not fit the shape.
+    """
     form = _FORMS.get(tensor.dtype)
     if form is None:
-        raise ValueError(f"dtype {tensor.dtype}")
+        raise ValueError(f"expected a dtype with a numpy form, got {tensor.dtype}")
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     size = math.prod(shape)
     if tensor.tensor_shape.unknown_rank or any(n < 0 for n in shape):
-        raise ValueError(f"shape {shape}")
+        raise ValueError(f"expected a shape that is fully known, got {shape}")
     if size == 0:
         return np.empty(shape, form.array)
     content = tensor.tensor_content
@@ -79,14 +86,14 @@ def to_array(tensor: tensor_pb2.TensorProto) -> np.ndarray:
     elif len(content) == size * form.array.itemsize:
         flat = np.frombuffer(content, form.array)
     else:
-        raise ValueError(f"{len(content)} bytes for {size} elements")
+        raise ValueError(f"expected {size * form.array.itemsize} bytes, of {size} elements, got {len(content)}")
     return flat.reshape(shape)
 
 
 def fill_tensor(tensor: tensor_pb2.TensorProto, array: np.ndarray, dtype: int, as_content: bool) -> None:
-    """Makes an empty TensorProto stand for the array: by typed values, or by raw bytes if `as_content`.
+    """Put the array into an empty TensorProto, as typed values, or as raw bytes if `as_content`.
 
-    In place, because copying a TensorProto costs as much as parsing it.
+    The TensorProto is filled in place, because copying one costs as much as parsing it.
     """
     form = _FORMS.get(dtype)
     if form is None:
@@ -99,23 +106,26 @@ def fill_tensor(tensor: tensor_pb2.TensorProto, array: np.ndarray, dtype: int, a
     if as_content:
         tensor.tensor_content = strings_to_content(array) if form.array.hasobject else array.tobytes()
     elif dtype in _PACKED:
-        if array.size:  # no values, no field
+        if array.size:  # a field without values is left out
             tensor.MergeFromString(packed(_PACKED[dtype], array.tobytes()))
     else:
         getattr(tensor, form.field).extend(array.ravel().view(form.bits).tolist())
 
 
 def type_name(dtype: int) -> str:
-    """TensorFlow's name in messages: int64, float, string."""
+    """The name of a dtype in TensorFlow's messages, such as int64, float or string."""
     return str(types_pb2.DataType.Name(dtype)).removeprefix("DT_").lower()
 
 
 def _expand(values: np.ndarray, size: int) -> np.ndarray:
-    """Shorthand: too few values repeat the last, none at all are zeros or empty strings, surplus ones are cut."""
+    """Exactly `size` values: surplus ones are cut, and missing ones repeat the last, or are zero if there is none.
+
+    Raises ValueError if the result would be too large.
+    """
     if len(values) >= size:
         return values[:size]
     if size * values.itemsize > MAX_BYTES:
-        raise ValueError(f"{len(values)} values for {size} elements")
+        raise ValueError(f"expected at most {MAX_BYTES} bytes, got a shape of {size} elements for {len(values)} values")
     if len(values):
         return np.concatenate([values, np.full(size - len(values), values[-1], values.dtype)])
     return np.full(size, b"", object) if values.dtype.hasobject else np.zeros(size, values.dtype)

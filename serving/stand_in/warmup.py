@@ -1,4 +1,7 @@
-"""Replays `assets.extra/tf_serving_warmup_requests`, so that the first caller does not pay for lazy initialisation."""
+"""Replaying the warm-up requests in a version's `assets.extra/tf_serving_warmup_requests`.
+
+TensorFlow initialises much at the first run of a graph; after a warm-up, the first caller does not wait for that.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.stand_in.servable import Servable
-from serving.stand_in.status import StatusError, invalid_argument
+from serving.stand_in.loaded_version import LoadedVersion
+from serving.stand_in.status import StatusError, invalid_argument, text_of
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +23,10 @@ MAX_RECORDS = 1000
 NOT_SERVED_HERE = ("classify_log", "regress_log", "multi_inference_log")
 
 
-def warm_up(servable: Servable, folder: Path, iterations: int) -> int:
-    """The number of records read, each replayed so many times; 0 without a file.
+def warm_up(version: LoadedVersion, folder: Path, iterations: int) -> int:
+    """Replay every record `iterations` times and return the number of records, 0 if there is no file.
 
-    Raises StatusError for a bad one, as the real server would.
+    Raises StatusError for a bad record or file, with the real server's code.
     """
     path = folder / FILE
     if not path.is_file():
@@ -31,7 +34,7 @@ def warm_up(servable: Servable, folder: Path, iterations: int) -> int:
     count = 0
     try:
         for record in tf.compat.v1.io.tf_record_iterator(str(path)):
-            _replay(servable, record, path, iterations)
+            _replay(version, record, path, iterations)
             count += 1
             if count > MAX_RECORDS:
                 raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
@@ -42,16 +45,16 @@ def warm_up(servable: Servable, folder: Path, iterations: int) -> int:
     return count
 
 
-def _replay(servable: Servable, record: bytes, path: Path, iterations: int) -> None:
+def _replay(version: LoadedVersion, record: bytes, path: Path, iterations: int) -> None:
     prediction = prediction_log_pb2.PredictionLog()
     try:
         prediction.ParseFromString(record)
     except DecodeError as error:
-        raise invalid_argument(f"Failed to parse warmup record: {record!r} from {path}") from error
+        raise invalid_argument(f"Failed to parse warmup record: {text_of(record)} from {path}") from error
     kind = prediction.WhichOneof("log_type")
     if kind == "predict_log":
         for _ in range(iterations):
-            servable.predict(prediction.predict_log.request)
+            version.predict(prediction.predict_log.request)
     elif kind in NOT_SERVED_HERE:
         log.warning("%s: skipped a warm-up record of kind %s, which only the real server can replay", path, kind)
     elif kind is not None:

@@ -1,4 +1,4 @@
-"""The table: request → status code, message pattern, response. It says what TensorFlow Serving 2.21 does."""
+"""The table: what TensorFlow Serving 2.21 answers to a request, as status code, message and response."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ UNKNOWN_OUTPUT = "output tensor alias not found in signature: zzz Outputs expect
 
 @dataclass(frozen=True)
 class Case:
-    """message: a pattern for all of it, the names of graph nodes left out.  response: None where there is none."""
+    """message: a pattern for the whole message without the names of graph nodes.  response: None for an error."""
 
     name: str
     request: Message
@@ -61,29 +61,32 @@ class Case:
 
 
 def ok(name: str, request: Message, response: Message) -> Case:
+    """A request that is answered with this response."""
     return Case(name, request, response=response)
 
 
 def error(name: str, request: Message, code: str, message: str) -> Case:
-    """message: the text itself."""
+    """A request that fails.  message: the whole message; it is no pattern."""
     return Case(name, request, code, re.escape(message))
 
 
 def bad(name: str, message: str, **arguments: Any) -> Case:
-    """A Predict that is INVALID_ARGUMENT; of one known id unless the arguments say otherwise."""
+    """A Predict that gets INVALID_ARGUMENT. Its input is one known id unless the arguments say otherwise."""
     return error(name, predict(**{"inputs": ids(3), **arguments}), "INVALID_ARGUMENT", message)
 
 
 def not_found(name: str, what: str, **arguments: Any) -> Case:
+    """A Predict whose version does not serve.  what: the version as the message names it."""
     request = predict(ids(3), **arguments)
     return error(name, request, "NOT_FOUND", f"Servable not found for request: {what}")
 
 
 def user_id(**content: Any) -> dict[str, tensor_pb2.TensorProto]:
+    """The input of the model `user`.  content: fields of its TensorProto, whose dtype is int64 unless they say so."""
     return {"user_id": tensor(**{"dtype": INT64, **content})}
 
 
-# 0, 1 and 2 in every dtype; some strings.
+# A numpy dtype's name → three values of it, as fields of a TensorProto: 0, 1 and 2, or some strings.
 TYPED: dict[str, dict[str, Any]] = {
     "float32": {"float_val": [0, 1, 2]},
     "float64": {"double_val": [0, 1, 2]},
@@ -101,7 +104,7 @@ TYPED: dict[str, dict[str, Any]] = {
 
 
 def both_encodings() -> Iterator[Case]:
-    """A value of every dtype, sent typed and sent raw; the answer is typed."""
+    """Values of every dtype, sent as typed values and as raw bytes; the response has typed values."""
     for name, values in TYPED.items():
         dtype = tf.as_dtype(name)
         raw = b"\0\1\4\xfftext" if name == "string" else np.arange(3).astype(dtype.as_numpy_dtype).tobytes()

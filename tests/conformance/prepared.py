@@ -1,4 +1,4 @@
-"""The folder that the servers under test serve, and what they are started with."""
+"""The folder that the servers under test serve, and the flags that they are started with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.saved_models import save_half_plus_two, save_lookup, save_typ
 
 METRICS = "/monitoring/prometheus/metrics"
 LABELS = 'version_labels { key: "stable" value: 1 } version_labels { key: "canary" value: 2 }'
-# Small enough that tests fill it, and slow enough that calls made together meet in a batch.
+# A batch is so small that tests can fill it, and waits so long that calls made together meet in it.
 BATCHING = """
 max_batch_size { value: 8 }
 batch_timeout_micros { value: 500000 }
@@ -20,7 +20,7 @@ allowed_batch_sizes: 8
 
 
 def prepare(folder: Path) -> None:
-    """Writes models/<name>/<version>, spare/<version> for tests to publish, and the configurations."""
+    """Write the models to models/<name>/<version>, versions to publish to spare/, and the configurations."""
     save_lookup(folder / "models" / "user" / "1")
     save_lookup(folder / "models" / "user" / "2", scale=10)
     save_types(folder / "models" / "types" / "7")
@@ -35,7 +35,10 @@ def prepare(folder: Path) -> None:
 
 
 def models_config(folder: Path, with_labels: bool = True) -> list[str]:
-    """A ModelConfig each.  A server may start with labels only by a flag, so they come by a reload."""
+    """The ModelConfig of each model of the table, as a text proto.
+
+    with_labels: False at start-up, where a server accepts labels only by a flag; a reload brings them later.
+    """
     labels = LABELS if with_labels else ""
     return [
         model_config("user", folder / "models" / "user", f"model_version_policy {{ all {{}} }} {labels}"),
@@ -45,11 +48,12 @@ def models_config(folder: Path, with_labels: bool = True) -> list[str]:
 
 
 def model_config(name: str, base_path: Path | str, rest: str = "") -> str:
+    """One ModelConfig as a text proto.  rest: its policy and labels."""
     return f'name: "{name}" base_path: "{base_path}" model_platform: "tensorflow" {rest}'
 
 
 def flags(folder: Path, batching: bool) -> list[str]:
-    """Beside the ports; TensorFlow Serving's and the stand-in's alike."""
+    """The flags, without ports, for TensorFlow Serving and for the stand-in."""
     common = [
         f"--model_config_file={folder / 'models.config'}",
         "--max_num_load_retries=0",

@@ -1,4 +1,4 @@
-"""Requests and answers of the table, in few words."""
+"""Short functions for the requests and responses in tests."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ Inputs = Mapping[str, tensor_pb2.TensorProto]
 
 
 def tensor(dtype: int, shape: Sequence[int], **values: Any) -> tensor_pb2.TensorProto:
+    """A TensorProto.  values: its other fields, such as int64_val."""
     proto = tensor_pb2.TensorProto(dtype=dtype, **values)
     proto.tensor_shape.SetInParent()
     for size in shape:
@@ -29,6 +30,7 @@ def tensor(dtype: int, shape: Sequence[int], **values: Any) -> tensor_pb2.Tensor
 
 
 def ids(*user_ids: int) -> Inputs:
+    """The inputs of the model `user` for these ids."""
     return {"user_id": tensor(INT64, [len(user_ids)], int64_val=user_ids)}
 
 
@@ -40,7 +42,7 @@ def predict(
     signature: str = "",
     outputs: Sequence[str] = (),
 ) -> predict_pb2.PredictRequest:
-    """model: None for no model_spec at all."""
+    """A PredictRequest.  model: None leaves the model_spec out."""
     request = predict_pb2.PredictRequest(output_filter=outputs)
     fill_spec(request, model, version, label)
     if signature:
@@ -53,6 +55,7 @@ def predict(
 def answer(
     outputs: Inputs, model: str = "user", version: int = 2, signature: str = "serving_default"
 ) -> predict_pb2.PredictResponse:
+    """A PredictResponse; its model_spec is that of the newest version of `user`, unless told otherwise."""
     response = predict_pb2.PredictResponse()
     for name, value in outputs.items():
         response.outputs[name].CopyFrom(value)
@@ -63,7 +66,7 @@ def answer(
 
 
 def embeddings(user_ids: np.ndarray | Sequence[int] | int, version: int = 2) -> predict_pb2.PredictResponse:
-    """What `user` answers: (id, -id), ten times that in version 2."""
+    """The response of the model `user` to these ids: (id, -id) in version 1, ten times that in version 2."""
     first = np.asarray(user_ids) * 10 ** (version - 1)
     values = np.stack([first, -first], axis=-1)
     embedding = tensor(FLOAT, values.shape, float_val=values.ravel().tolist())
@@ -73,12 +76,14 @@ def embeddings(user_ids: np.ndarray | Sequence[int] | int, version: int = 2) -> 
 def status(
     model: str | None, version: int | None = None, label: str = ""
 ) -> get_model_status_pb2.GetModelStatusRequest:
+    """A GetModelStatusRequest.  model: None leaves the model_spec out."""
     request = get_model_status_pb2.GetModelStatusRequest()
     fill_spec(request, model, version, label)
     return request
 
 
 def available(*versions: int) -> get_model_status_pb2.GetModelStatusResponse:
+    """A GetModelStatusResponse with these versions, all AVAILABLE."""
     response = get_model_status_pb2.GetModelStatusResponse()
     for version in versions:
         added = response.model_version_status.add(
@@ -91,12 +96,14 @@ def available(*versions: int) -> get_model_status_pb2.GetModelStatusResponse:
 def metadata(
     model: str | None, fields: Sequence[str] = ("signature_def",), version: int | None = None, label: str = ""
 ) -> get_model_metadata_pb2.GetModelMetadataRequest:
+    """A GetModelMetadataRequest.  model: None leaves the model_spec out."""
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=fields)
     fill_spec(request, model, version, label)
     return request
 
 
 def fill_spec(request: Any, model: str | None, version: int | None, label: str) -> None:
+    """Set what is given in the request's model_spec."""
     if model is not None:
         request.model_spec.SetInParent()
         request.model_spec.name = model

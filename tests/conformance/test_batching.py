@@ -1,4 +1,4 @@
-"""Server-side batching: what goes together, and what is wrong with one request goes for its neighbours too."""
+"""Server-side batching: which requests run together, and how an error in one of them fails the whole batch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tools.processes import wait_for
 
 
 def together(target: Target, *requests: Message) -> list[tuple[str, str, str]]:
-    """Their outcomes, of calls made at the same moment."""
+    """The outcomes of these requests, sent at the same moment."""
     calls = [target.method(request).future(request, timeout=20) for request in requests]
     return [outcome(call) for call in calls]
 
 
 def size_request(rows: int) -> predict_pb2.PredictRequest:
-    """Answers with the number of rows that ran together."""
+    """A request that is answered with the size of its batch."""
     return predict({"x": tensor(INT64, [rows], int64_val=[0])}, "types", signature="batch_size")
 
 
@@ -34,7 +34,8 @@ def wait_request(seconds: float) -> predict_pb2.PredictRequest:
     return predict({"seconds": tensor(DOUBLE, [8], double_val=[seconds])}, "wait")
 
 
-def test_requests_made_together_run_together_and_each_gets_its_own_answer(batching: Target) -> None:
+def test_requests_made_together_run_in_one_batch(batching: Target) -> None:
+    """Each request gets its own rows of the batch's answer."""
     outcomes = together(batching, *(size_request(1) for _ in range(8)))
     assert outcomes == [("OK", "", size_answer(1, together=8))] * 8
     outcomes = together(batching, *(predict(ids(user, user + 1)) for user in (1, 3, 5)))
@@ -43,10 +44,12 @@ def test_requests_made_together_run_together_and_each_gets_its_own_answer(batchi
 
 @pytest.mark.parametrize(("rows", "padded"), [(1, 2), (2, 2), (3, 8), (8, 8)])
 def test_a_batch_is_padded_to_the_next_allowed_size(batching: Target, rows: int, padded: int) -> None:
+    """The model sees the padded number of rows; the caller gets as many rows as it sent."""
     assert batching.outcome(size_request(rows)) == ("OK", "", size_answer(rows, padded))
 
 
-def test_other_outputs_and_other_versions_are_other_batches(batching: Target) -> None:
+def test_other_outputs_or_versions_are_other_batches(batching: Target) -> None:
+    """Requests for different outputs or versions run apart, and all succeed."""
     n_and_s: Any = {"n": tensor(INT32, [1], int_val=[1]), "s": tensor(7, [1], string_val=[b"a"])}
     both, text = predict(n_and_s, "types"), predict(n_and_s, "types", outputs=["text"])
     outcomes = together(batching, both, text, predict(ids(1), version=1), predict(ids(1), version=2))
@@ -68,15 +71,17 @@ def test_other_outputs_and_other_versions_are_other_batches(batching: Target) ->
         ),
         (predict({"user_id": tensor(INT32, [1])}), "Expects arg[0] to be int64 but int32 is provided"),
     ],
-    ids=["scalar", "larger than a batch", "inputs of different sizes", "wrong dtype alone"],
+    ids=["scalar", "larger than a batch", "inputs of different sizes", "wrong dtype"],
 )
 def test_a_request_that_cannot_be_batched_is_invalid(batching: Target, request_: Message, message: str) -> None:
+    """Such a request gets INVALID_ARGUMENT."""
     code, said, _ = batching.outcome(request_)
     assert code == "INVALID_ARGUMENT"
     assert said.startswith(message)
 
 
-def test_one_bad_id_fails_its_neighbours(batching: Target) -> None:
+def test_one_bad_id_fails_its_whole_batch(batching: Target) -> None:
+    """An id that the model refuses makes all requests of its batch fail with the same message."""
     outcomes = together(batching, predict(ids(1)), predict(ids(5000)), predict(ids(2)))
     assert len(set(outcomes)) == 1
     code, message, _ = outcomes[0]
@@ -85,6 +90,7 @@ def test_one_bad_id_fails_its_neighbours(batching: Target) -> None:
 
 
 def test_mixed_dtypes_fail_together(batching: Target) -> None:
+    """Requests with different dtypes in one batch all get INTERNAL."""
     outcomes = together(batching, predict(ids(1)), predict({"user_id": tensor(INT32, [1])}))
     assert [code for code, _, _ in outcomes] == ["INTERNAL"] * 2
     pattern = (
@@ -95,6 +101,7 @@ def test_mixed_dtypes_fail_together(batching: Target) -> None:
 
 
 def test_mixed_shapes_fail_together(batching: Target) -> None:
+    """Requests of different shapes in one batch all get FAILED_PRECONDITION."""
     outcomes = together(batching, predict(ids(1)), predict({"user_id": tensor(INT64, [1, 1])}))
     message = (
         "Tensors with name 'serving_default_user_id:0' from different tasks have different shapes and padding is "
@@ -104,16 +111,18 @@ def test_mixed_shapes_fail_together(batching: Target) -> None:
     assert outcomes == [("FAILED_PRECONDITION", message, "")] * 2
 
 
-def test_an_empty_request_runs_into_its_deadline_and_holds_nobody_up(batching: Target) -> None:
+def test_an_empty_request_runs_into_its_deadline(batching: Target) -> None:
+    """A request without rows waits in vain, and does not delay the next request."""
     assert batching.outcome(predict(ids()), timeout=0.8)[0] == "DEADLINE_EXCEEDED"
     assert batching.outcome(predict(ids(1))) == ("OK", "", str(embeddings([1])))
 
 
-def test_beyond_the_queue_requests_are_refused_at_once(batching: Target) -> None:
+def test_requests_beyond_the_queue_are_refused_at_once(batching: Target) -> None:
+    """If the queue is full, a request gets UNAVAILABLE; those in the queue are answered."""
     method = batching.method(wait_request(0))
     slow = method.future(wait_request(1.5), timeout=20)
-    a_batch = predict(ids(*range(8)))  # would run at once, were not the one thread taken
-    wait_for(lambda: batching.outcome(a_batch, timeout=0.3)[0] == "DEADLINE_EXCEEDED", "the one thread is taken")
+    a_batch = predict(ids(*range(8)))  # a full batch, which runs at once if the only thread is free
+    wait_for(lambda: batching.outcome(a_batch, timeout=0.3)[0] == "DEADLINE_EXCEEDED", "the only thread is busy")
     full = (
         "UNAVAILABLE",
         "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and "

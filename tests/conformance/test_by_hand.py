@@ -1,4 +1,4 @@
-"""The lines that serving/README.md gives for asking by hand."""
+"""The commands in serving/README.md for calling a server by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ COMMANDS = re.findall(r"^(?:grpcurl|curl) (?:.*\n    )*.*$", README.read_text(en
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_line_of_the_readme_works(target: Target, rest: str, folder: Path, command: str) -> None:
+def test_a_command_of_the_readme_works(target: Target, rest: str, folder: Path, command: str) -> None:
+    """The command ends with status 0 and prints what one would expect."""
     program = command.split()[0]
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not on the PATH")
@@ -28,5 +29,6 @@ def test_a_line_of_the_readme_works(target: Target, rest: str, folder: Path, com
     assert re.search("user_embedding|AVAILABLE|SERVING|predictions|outputs", run.stdout), run.stdout
 
 
-def test_the_readme_has_such_lines() -> None:
+def test_the_readme_has_such_commands() -> None:
+    """Fewer commands would mean that the pattern no longer finds them."""
     assert len(COMMANDS) >= 8

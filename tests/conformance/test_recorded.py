@@ -1,4 +1,4 @@
-"""Replays recorded calls of a real TensorFlow Serving; node names inside messages belong to the saved graph."""
+"""Recorded calls of a real TensorFlow Serving, made again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tests.conformance.target import Target, without_nodes
 
 
 @pytest.mark.skipif("TF_SERVING_GOLDEN" not in os.environ, reason="TF_SERVING_GOLDEN names no folder of recorded calls")
-def test_recorded_calls_are_answered_as_the_real_server_did(target: Target, folder: Path) -> None:
+def test_recorded_calls_are_answered_as_they_were(target: Target, folder: Path) -> None:
+    """Code, message and response of every call are those of the recording."""
     golden = Path(os.environ["TF_SERVING_GOLDEN"]).resolve()
     lookup, mixed = (model_config(name, golden / "models" / name) for name in ("lookup", "mixed"))
     all_versions = "model_version_policy { all {} }"
@@ -31,6 +32,7 @@ def test_recorded_calls_are_answered_as_the_real_server_did(target: Target, fold
 
 
 def _agrees(channel: grpc.Channel, case: dict[str, Any]) -> bool:
+    """Whether the server answers the recorded request as it was answered then."""
     try:
         call: Any = channel.unary_unary(case["method"])
         answer, code, message = call(base64.b64decode(case["request"]), timeout=20), "OK", ""
@@ -44,7 +46,7 @@ def _agrees(channel: grpc.Channel, case: dict[str, Any]) -> bool:
 
 
 def _parsed(case: dict[str, Any], content: bytes) -> str:
-    """Text form: map entries in order, NaN equal to itself."""
+    """The response as text, in which map entries are in order and NaN equals itself."""
     if case["method"].endswith("Predict"):
         return str(predict_pb2.PredictResponse.FromString(content))
     if case["method"].endswith("GetModelStatus"):

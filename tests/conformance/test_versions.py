@@ -1,4 +1,4 @@
-"""Versions come and go: no call fails in a change, and the folder decides."""
+"""Versions come and go as their folders do, and no call fails meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainer.model.user_tower import UserTower, save_user_tower
 
 @contextmanager
 def calling(call: Callable[[], int], callers: int = 4) -> Iterator[list[int]]:
-    """What the calls answer, made all the time meanwhile; each must succeed."""
+    """Make calls from some threads, all through the block; yields the list of answers.  Fails if a call fails."""
     answers: list[int] = []
     failures: list[Exception] = []
     stop = threading.Event()
@@ -46,6 +46,7 @@ def calling(call: Callable[[], int], callers: int = 4) -> Iterator[list[int]]:
 
 @pytest.mark.parametrize(("policy", "pinned"), [("", None), (KEEP_TWO, 1)], ids=["unpinned", "pinned, two kept"])
 def test_a_new_version_arrives_without_a_failed_call(moving: Moving, policy: str, pinned: int | None) -> None:
+    """Callers get the old version or the new one at any time; a pinned version answers on if it is kept."""
     moving.publish(1)
     moving.serve(policy)
     with calling(lambda: moving.predict(pinned)) as answers:
@@ -60,7 +61,8 @@ def test_a_new_version_arrives_without_a_failed_call(moving: Moving, policy: str
         assert gone[:2] == ("NOT_FOUND", f"Servable not found for request: Specific({moving.name}, 1)")
 
 
-def test_only_the_newest_two_are_kept_under_num_versions_2(moving: Moving) -> None:
+def test_num_versions_2_keeps_the_newest_two(moving: Moving) -> None:
+    """Version 1 goes when version 3 arrives."""
     for version in (1, 2):
         moving.publish(version)
     moving.serve(KEEP_TWO)
@@ -73,7 +75,8 @@ def test_only_the_newest_two_are_kept_under_num_versions_2(moving: Moving) -> No
     assert list(moving.statuses()) == [3, 2, 1]
 
 
-def test_a_deleted_version_goes_but_a_base_path_that_vanishes_unloads_nothing(moving: Moving) -> None:
+def test_deleting_a_version_brings_back_the_one_before(moving: Moving) -> None:
+    """A missing base path, however, unloads nothing."""
     for version in (1, 2):
         moving.publish(version)
     moving.serve()
@@ -87,7 +90,8 @@ def test_a_deleted_version_goes_but_a_base_path_that_vanishes_unloads_nothing(mo
     assert moving.predict() == 1
 
 
-def test_only_the_specified_versions_are_served_whatever_else_lies_there(moving: Moving) -> None:
+def test_only_the_specified_versions_are_served(moving: Moving) -> None:
+    """Other versions, files, and folders with other names are ignored; a name may have leading zeros."""
     for version in (1, 2, 3):
         moving.publish(version)
     (moving.base / "3").rename(moving.base / "0003")
@@ -99,8 +103,12 @@ def test_only_the_specified_versions_are_served_whatever_else_lies_there(moving:
     assert moving.predict() == 3
 
 
-def test_our_model_and_a_foreign_one_are_reloaded_under_load_without_an_error(moving: Moving, target: Target) -> None:
-    """Ours has int64 ids in and warm-up requests; the foreign one has floats of any rank and TensorFlow 1's names."""
+def test_our_model_and_a_foreign_one_reload_under_load(moving: Moving, target: Target) -> None:
+    """No call to either model fails while versions and configurations change.
+
+    Our model has int64 ids as inputs, and warm-up requests. The foreign one takes floats of any rank, and was written
+    by TensorFlow 1.
+    """
     foreign = Moving(target, moving.folder, f"{moving.name}-foreign")
     foreign.base.mkdir()
     for version in (1, 2):
@@ -136,7 +144,7 @@ def test_our_model_and_a_foreign_one_are_reloaded_under_load_without_an_error(mo
 
 
 def save_tower(moving: Moving, version: int) -> None:
-    """The trainer's own model, with its warm-up requests: user 1 at (1, 0), who likes movie 5, there too."""
+    """Publish a model of the trainer's: user 1 likes movie 5, and both have the embedding (1, 0)."""
     vector = np.array([[1, 0]], np.float32)
     tower = UserTower(np.array([1]), vector, np.array([5]), vector, temperature=0.1)
     staged = moving.base / f".staging-{version}"

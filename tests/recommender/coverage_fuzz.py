@@ -1,9 +1,9 @@
-"""Coverage-guided fuzzing of what reads a release and a request, with Atheris; the suite itself uses Hypothesis.
+"""Fuzzes the code that reads releases and requests, guided by coverage, with Atheris. The suite itself uses Hypothesis.
 
     pip install atheris
     python -m tests.recommender.coverage_fuzz movies|manifest|recommend|search RELEASE_FOLDER [-max_total_time=60]
 
-Ends with the input that broke something, if one does.  The releases folder's name must be the release's version.
+It ends with the input that broke something, if one does. The name of the folder must be the release's version.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import atheris
 from google.protobuf.message import DecodeError
 
 with atheris.instrument_imports(include=["recommender_service", "google.protobuf.json_format"]):
+    from protos.release.v1.layout import MANIFEST
     from recommender_service.errors import ServiceError
-    from recommender_service.recommendation import answer, understand
-    from recommender_service.release import Release, load_release
-    from recommender_service.release_files import MANIFEST, ReleaseError, read_manifest, read_movies
+    from recommender_service.recommendation import answer, resolve
+    from recommender_service.release import Release
+    from recommender_service.release_files import ReleaseError, read_manifest, read_movies
+    from recommender_service.release_loading import load_release
     from recommender_service.title_index import words_of
 
 from protos.recommender.v1 import recommender_pb2 as api
@@ -65,9 +67,10 @@ def _read_manifest(folder: Path, content: bytes) -> None:
 
 def _recommend(release: Release, content: bytes) -> None:
     with suppress(DecodeError, ServiceError):
-        wanted = understand(release, api.RecommendRequest.FromString(content))
-        embedding = None if wanted.user_id is None and not wanted.likes else release.mean_embedding(wanted.liked)
-        answer(release, wanted, embedding, degraded_answers=True)
+        request = resolve(release, api.RecommendRequest.FromString(content))
+        needs_embedding = request.user_id is not None or request.fold_in_key
+        embedding = release.mean_embedding(request.liked_rows) if needs_embedding else None
+        answer(release, request, embedding, degraded_answers=True)
 
 
 def _search(release: Release, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""BatchRecommend: many users in one call."""
+"""BatchRecommend through the wire, on the checkerboard."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, USER_WITHO
 from tools.processes import recommender, wait_until_serving
 
 
-def test_each_gets_what_recommend_would_answer_in_order(stub: RecommenderServiceStub) -> None:
+def test_a_batch_answers_as_recommend_would_in_order(stub: RecommenderServiceStub) -> None:
+    """Each result of a batch equals what Recommend answers to the same request."""
     requests = [
         RecommendRequest(user_id=ODD_USER, limit=3),
         RecommendRequest(user_id=UNKNOWN_USER),
@@ -37,7 +38,8 @@ def test_each_gets_what_recommend_would_answer_in_order(stub: RecommenderService
     assert [result.response.source for result in results] == sources
 
 
-def test_a_bad_entry_is_reported_in_its_place_and_spoils_nothing(stub: RecommenderServiceStub) -> None:
+def test_a_bad_request_fails_in_its_place_only(stub: RecommenderServiceStub) -> None:
+    """The results of wrong requests are errors with details, and the other requests are answered."""
     requests = [
         RecommendRequest(user_id=EVEN_USER, limit=1),
         RecommendRequest(user_id=-5),
@@ -53,6 +55,7 @@ def test_a_bad_entry_is_reported_in_its_place_and_spoils_nothing(stub: Recommend
 
 
 def test_an_empty_batch_has_no_results(stub: RecommenderServiceStub) -> None:
+    """A batch without requests is answered without results."""
     assert not stub.BatchRecommend(BatchRecommendRequest()).results
 
 
@@ -68,15 +71,17 @@ def test_an_empty_batch_has_no_results(stub: RecommenderServiceStub) -> None:
         ),
     ],
 )
-def test_a_batch_beyond_the_bounds_is_refused(
+def test_a_batch_that_is_too_large_is_refused(
     stub: RecommenderServiceStub, requests: list[RecommendRequest], problem: str
 ) -> None:
+    """Too many requests, or limits with too large a sum, are an error of the field `requests`."""
     failure = failure_of(lambda: stub.BatchRecommend(BatchRecommendRequest(requests=requests)))
     assert failure.code == "INVALID_ARGUMENT"
     assert failure.violations == {"requests": problem}
 
 
-def test_one_predict_fetches_all_users_of_a_batch_and_one_all_likes(tmp_path: Path) -> None:
+def test_a_batch_takes_two_predicts(tmp_path: Path) -> None:
+    """One Predict looks up all users of a batch, and one folds in all lists of liked movies."""
     release = tmp_path / "releases" / str(publish_checkerboard(tmp_path))
     with (
         faulty_model_server(release, tmp_path / "models.log") as (models, model_server_address, _),

@@ -1,4 +1,4 @@
-"""The command line for people."""
+"""The command-line client, run as a process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from tests.support.releases import EVEN_USER, TITLES, UNKNOWN_MOVIE, UNKNOWN_USE
 
 
 def client(address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the client to its end."""
     command = [sys.executable, "-m", "recommender_service.client", "--address", address, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=30)
 
 
 def test_recommend_prints_a_table_of_titles(recommender_address: str) -> None:
+    """The command `recommend` prints a heading, a header and a line for each movie."""
     run = client(recommender_address, "recommend", str(EVEN_USER), "-n", "2")
     assert run.returncode == 0
     heading, header, first, second = run.stdout.splitlines()
@@ -28,26 +30,30 @@ def test_recommend_prints_a_table_of_titles(recommender_address: str) -> None:
     assert TITLES[6] in second
 
 
-def test_an_unknown_user_is_told_that_these_are_popular_movies(recommender_address: str) -> None:
+def test_recommend_says_that_movies_are_popular_ones(recommender_address: str) -> None:
+    """For an unknown user the client says that the movies are popular ones and which ids are unknown."""
     run = client(recommender_address, "recommend", str(UNKNOWN_USER), "--exclude", "1", "777")
     assert "popular movies" in run.stdout
     assert "unknown to the release: 777" in run.stdout
 
 
 def test_similar_names_the_movie_it_was_asked_about(recommender_address: str) -> None:
+    """The command `similar` prints the title of the given movie above its neighbours."""
     run = client(recommender_address, "similar", "2", "-n", "3")
     assert run.stdout.startswith(f"like {TITLES[2]}, release ")
     assert len(run.stdout.splitlines()) == 5
 
 
-def test_movies_may_be_given_by_title_and_what_was_understood_is_told(recommender_address: str) -> None:
+def test_movies_may_be_given_by_title(recommender_address: str) -> None:
+    """A misspelt title stands for the movie it is found to be, which standard error names."""
     run = client(recommender_address, "similar", "amelei", "-n", "1", "--exclude", "movie 12", "2")
     assert run.stdout.startswith(f"like {TITLES[4]}, release ")
     assert f"'amelei': movie 4, {TITLES[4]}\n" in run.stderr
     assert "'movie 12': movie 12, Movie 12 (2002)\n" in run.stderr
 
 
-def test_somebody_new_is_served_from_their_likes_with_reasons(recommender_address: str) -> None:
+def test_recommend_for_liked_movies_shows_reasons(recommender_address: str) -> None:
+    """Without a user id, `--like` leads to recommendations, and `--explain` adds a column of reasons."""
     run = client(recommender_address, "recommend", "--like", "2", "4", "-n", "2", "--explain", "--to-year", "2000")
     heading, header, first, _ = run.stdout.splitlines()
     assert heading.startswith("somebody new: recommendations from the movies this user likes, release ")
@@ -55,18 +61,21 @@ def test_somebody_new_is_served_from_their_likes_with_reasons(recommender_addres
     assert TITLES[4] in first
 
 
-def test_filters_by_genre(recommender_address: str) -> None:
+def test_recommend_filters_by_genre(recommender_address: str) -> None:
+    """The options `--genre` and `--exclude-genre` restrict the list."""
     run = client(recommender_address, "recommend", str(EVEN_USER), "--genre", "comedy", "--exclude-genre", "Drama")
     assert len(run.stdout.splitlines()) == 3
     assert TITLES[4] in run.stdout
 
 
-def test_a_movie_without_likes_says_what_similarity_rests_on(recommender_address: str) -> None:
+def test_similar_says_if_only_genres_and_year_count(recommender_address: str) -> None:
+    """The heading says so if nobody has liked the given movie."""
     run = client(recommender_address, "similar", "nobody came", "-n", "1")
     assert run.stdout.startswith(f"like {TITLES[UNRATED_MOVIE]} by genres and year (nobody has liked it yet)")
 
 
-def test_search_lists_ids(recommender_address: str) -> None:
+def test_search_lists_ids_and_titles(recommender_address: str) -> None:
+    """The command `search` prints movie ids, or one sentence and status 1 if nothing is found."""
     run = client(recommender_address, "search", "fabuleux", "destin")
     assert run.stdout.splitlines()[1].split()[0] == "4"
     nothing = client(recommender_address, "search", "zzyzx")
@@ -76,13 +85,15 @@ def test_search_lists_ids(recommender_address: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [["recommend", "10"], ["similar", "2"], ["search", "movie"], ["status"]], ids=lambda a: a[0]
 )
-def test_json_is_the_answer_as_the_proto_has_it(recommender_address: str, arguments: list[str]) -> None:
+def test_json_has_the_field_names_of_the_proto(recommender_address: str, arguments: list[str]) -> None:
+    """With `--json` every command prints the response as JSON."""
     run = client(recommender_address, *arguments, "--json")
     assert run.returncode == 0
     assert int(json.loads(run.stdout)["release"]) > 2 * 10**13
 
 
-def test_status_tells_what_is_served_and_why(recommender_address: str) -> None:
+def test_status_shows_releases_and_the_model_server(recommender_address: str) -> None:
+    """The command `status` prints the active release, the model server and the state of each release."""
     run = client(recommender_address, "status")
     assert run.returncode == 0
     assert run.stdout.startswith("active release  2")
@@ -91,7 +102,8 @@ def test_status_tells_what_is_served_and_why(recommender_address: str) -> None:
     assert "ACTIVE" in run.stdout.splitlines()[-1]
 
 
-def test_health_is_an_exit_status(recommender_address: str) -> None:
+def test_health_exits_with_0_if_serving(recommender_address: str) -> None:
+    """The command `health` prints SERVING and exits with 0."""
     run = client(recommender_address, "health")
     assert (run.returncode, run.stdout) == (0, "SERVING\n")
 
@@ -105,6 +117,7 @@ def test_health_is_an_exit_status(recommender_address: str) -> None:
     ],
 )
 def test_errors_are_one_sentence_and_status_1(recommender_address: str, arguments: list[str], complaint: str) -> None:
+    """An error of a call is printed as one line, and the exit status is 1."""
     run = client(recommender_address, *arguments)
     assert run.returncode == 1
     assert run.stderr.startswith(complaint)
@@ -112,16 +125,19 @@ def test_errors_are_one_sentence_and_status_1(recommender_address: str, argument
 
 
 def test_no_server_is_one_sentence_and_status_3() -> None:
+    """If no recommender answers, the client says so in one line and exits with 3."""
     run = client("127.0.0.1:1", "recommend", "1")
     assert run.returncode == 3
     assert run.stderr.startswith("error: no recommender answers at 127.0.0.1:1")
 
 
 def test_wrong_usage_is_status_2(recommender_address: str) -> None:
+    """Wrong arguments end the client with status 2."""
     assert client(recommender_address, "recommend", "somebody").returncode == 2
 
 
 def test_columns_line_up_for_wide_and_combining_characters() -> None:
+    """The width of a table cell is counted in columns of the terminal, not in characters."""
     lines = format_table(["title", "n"], [["千と千尋", "1"], ["Ame\u0301lie", "2"], ["Heat", "3"]]).splitlines()
     assert {display_width(line) for line in lines[1:]} == {display_width("千と千尋") + 3}
     assert shorten("千と千尋の神隠し", 7) == "千と千…"

@@ -1,4 +1,4 @@
-"""Genres and years: which movies may be in an answer."""
+"""Filters by genre and year, on the checkerboard."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import pytest
 
 from protos.recommender.v1.recommender_pb2 import MovieFilter, RecommendRequest, SimilarMoviesRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, UNKNOWN_USER
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("movie_filter", "expected"),
     [
         (MovieFilter(), [4, 6, 10, 12, 11, 9, 7, 5, 1]),
         (MovieFilter(genres=["Comedy"]), [4, 11, 9, 7, 5, 1]),
@@ -24,20 +25,22 @@ from tests.support.releases import EVEN_USER, UNKNOWN_USER
         (MovieFilter(genres=["Western"]), []),
     ],
 )
-def test_what_qualifies_is_answered_nearest_first_to_the_last(
-    stub: RecommenderServiceStub, wanted: MovieFilter, expected: list[int]
+def test_a_filter_keeps_all_movies_that_qualify(
+    stub: RecommenderServiceStub, movie_filter: MovieFilter, expected: list[int]
 ) -> None:
-    response = stub.Recommend(RecommendRequest(user_id=EVEN_USER, filter=wanted, limit=500))
-    assert [scored.movie.movie_id for scored in response.movies] == expected
+    """The answer holds exactly the movies that pass the filter, nearest first."""
+    response = stub.Recommend(RecommendRequest(user_id=EVEN_USER, filter=movie_filter, limit=500))
+    assert movie_ids(response) == expected
 
 
 def test_popular_movies_are_filtered_too(stub: RecommenderServiceStub) -> None:
+    """The filter applies to the popular movies that an unknown user gets."""
     request = RecommendRequest(user_id=UNKNOWN_USER, filter=MovieFilter(genres=["Drama"], min_year=1995), limit=2)
-    assert [scored.movie.movie_id for scored in stub.Recommend(request).movies] == [5, 7]
+    assert movie_ids(stub.Recommend(request)) == [5, 7]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "field", "problem"),
+    ("movie_filter", "field", "problem"),
     [
         (
             MovieFilter(genres=["Drama", "Sci-Fi"]),
@@ -57,12 +60,13 @@ def test_popular_movies_are_filtered_too(stub: RecommenderServiceStub) -> None:
         ),
     ],
 )
-def test_bad_input_names_the_field_and_what_there_is(
-    stub: RecommenderServiceStub, wanted: MovieFilter, field: str, problem: str
+def test_a_wrong_filter_names_the_field(
+    stub: RecommenderServiceStub, movie_filter: MovieFilter, field: str, problem: str
 ) -> None:
+    """A wrong filter is INVALID_ARGUMENT, and the message lists the genres of the release."""
     for failure in (
-        failure_of(lambda: stub.Recommend(RecommendRequest(user_id=EVEN_USER, filter=wanted))),
-        failure_of(lambda: stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, filter=wanted))),
+        failure_of(lambda: stub.Recommend(RecommendRequest(user_id=EVEN_USER, filter=movie_filter))),
+        failure_of(lambda: stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, filter=movie_filter))),
     ):
         assert failure.code == "INVALID_ARGUMENT"
         assert failure.violations == {field: problem}

@@ -1,4 +1,4 @@
-"""Whatever is sent or lies in a release folder: no crash, no INTERNAL, a clear refusal."""
+"""Fuzz tests: neither a request nor a release folder can crash the service or make it answer INTERNAL."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from protos.recommender.v1.recommender_pb2 import (
     SimilarMoviesRequest,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from recommender_service.release import load_release
 from recommender_service.release_files import ReleaseError, read_movies
+from recommender_service.release_loading import load_release
 from tests.support.errors import failure_of
 from tests.support.soak import SOAK_SECONDS
 from tools.processes import health_status, recommender, wait_until_serving
@@ -35,7 +35,7 @@ EXPECTED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
 FILES = (
     "movies.csv embeddings.npy movies.ann user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy".split()
 )
-EXAMPLES = 60 + int(10 * SOAK_SECONDS)  # of each property
+EXAMPLES = 60 + int(10 * SOAK_SECONDS)  # for each test
 FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -43,7 +43,7 @@ FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[Hea
 def address(
     checkerboard_artifacts: Path, model_server_address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """Of a recommender for this module alone, which must not have grown by the end of it."""
+    """The address of a recommender for this module alone, whose memory must not have grown by the end of it."""
     log = tmp_path_factory.mktemp("fuzz") / "recommender.log"
     with recommender(checkerboard_artifacts, model_server_address, log) as (server, address):
         wait_until_serving(address)
@@ -63,6 +63,7 @@ def stub(address: str) -> Iterator[RecommenderServiceStub]:
 
 
 def code_of(call: Any, request: Any) -> str:
+    """Make the call and return the name of its status code."""
     try:
         call(request, timeout=10)
     except grpc.RpcError as error:
@@ -92,6 +93,7 @@ REQUESTS = st.builds(
 @FUZZ
 @given(request=REQUESTS)
 def test_any_recommend_request_is_answered_or_refused(stub: RecommenderServiceStub, request: RecommendRequest) -> None:
+    """Recommend answers OK or INVALID_ARGUMENT, whatever the request holds."""
     code = code_of(stub.Recommend, request)
     nobody = request.user_id < 0 or (request.user_id == 0 and not request.liked_movie_ids)
     if nobody or not 0 <= request.limit <= 500:
@@ -103,7 +105,10 @@ def test_any_recommend_request_is_answered_or_refused(stub: RecommenderServiceSt
 
 @FUZZ
 @given(requests=st.lists(REQUESTS, max_size=12))
-def test_any_batch_is_answered_entry_by_entry(stub: RecommenderServiceStub, requests: list[RecommendRequest]) -> None:
+def test_any_batch_has_a_result_for_each_request(
+    stub: RecommenderServiceStub, requests: list[RecommendRequest]
+) -> None:
+    """BatchRecommend gives each request an answer or INVALID_ARGUMENT."""
     results = stub.BatchRecommend(BatchRecommendRequest(requests=requests), timeout=10).results
     assert len(results) == len(requests)
     assert {result.error.code for result in results if result.HasField("error")} <= {3}  # INVALID_ARGUMENT
@@ -114,6 +119,7 @@ def test_any_batch_is_answered_entry_by_entry(stub: RecommenderServiceStub, requ
 def test_any_similar_movies_request_is_answered_or_refused(
     stub: RecommenderServiceStub, movie_id: int, limit: int, exclude: list[int], filter_: MovieFilter | None
 ) -> None:
+    """SimilarMovies answers OK, INVALID_ARGUMENT or NOT_FOUND, whatever the request holds."""
     request = SimilarMoviesRequest(movie_id=movie_id, limit=limit, exclude_movie_ids=exclude, filter=filter_)
     assert code_of(stub.SimilarMovies, request) in EXPECTED
 
@@ -121,15 +127,17 @@ def test_any_similar_movies_request_is_answered_or_refused(
 @FUZZ
 @given(query=st.text(max_size=210), limit=INT32)
 def test_any_search_is_answered_or_refused(stub: RecommenderServiceStub, query: str, limit: int) -> None:
+    """SearchMovies answers OK or INVALID_ARGUMENT, whatever the query is."""
     try:
         request = SearchMoviesRequest(query=query, limit=limit)
     except (ValueError, UnicodeEncodeError):
-        return  # a lone surrogate: protobuf does not send it
+        return  # protobuf does not send text with a lone surrogate
     assert code_of(stub.SearchMovies, request) in EXPECTED
 
 
 @pytest.mark.parametrize("method", ["Recommend", "BatchRecommend", "SimilarMovies", "SearchMovies", "GetServingStatus"])
 def test_any_bytes_are_answered_or_refused(address: str, method: str) -> None:
+    """Any bytes are answered or refused as the caller's fault, and the service stays SERVING."""
     with grpc.insecure_channel(address) as channel:
         call: Any = channel.unary_unary(f"/recommender.v1.RecommenderService/{method}")
 
@@ -143,6 +151,7 @@ def test_any_bytes_are_answered_or_refused(address: str, method: str) -> None:
 
 
 def test_a_request_beyond_a_mebibyte_is_refused(address: str) -> None:
+    """A request above one mebibyte is RESOURCE_EXHAUSTED, and the service stays SERVING."""
     with grpc.insecure_channel(address) as channel:
         call: Any = channel.unary_unary("/recommender.v1.RecommenderService/Recommend")
         failure = failure_of(lambda: call(b"\x00" * ((1 << 20) + 1), timeout=10))
@@ -157,9 +166,8 @@ def release(checkerboard_artifacts: Path) -> Path:
 
 @FUZZ
 @given(name=st.sampled_from(FILES), data=st.data())
-def test_a_file_of_any_bytes_with_a_matching_checksum_is_read_or_refused(
-    release: Path, tmp_path: Path, name: str, data: st.DataObject
-) -> None:
+def test_a_damaged_file_is_read_or_refused(release: Path, tmp_path: Path, name: str, data: st.DataObject) -> None:
+    """A damaged file whose checksum matches is read, or refused with a ReleaseError."""
     copy = _copy(release, tmp_path)
     content = bytearray((copy / name).read_bytes())
     if data.draw(st.booleans(), label="cut"):
@@ -184,6 +192,7 @@ JSON: st.SearchStrategy[Any] = SCALARS | st.builds(list) | st.builds(dict)
 def test_a_manifest_with_any_value_is_read_or_refused(
     release: Path, tmp_path: Path, data: st.DataObject, value: Any
 ) -> None:
+    """A manifest with any value in any field is read, or refused with a ReleaseError."""
     copy = _copy(release, tmp_path)
     manifest = json.loads((copy / "manifest.json").read_text())
     target: Any = manifest
@@ -201,7 +210,8 @@ def test_a_manifest_with_any_value_is_read_or_refused(
 
 @FUZZ
 @given(content=st.binary(max_size=300))
-def test_a_manifest_of_any_bytes_is_read_or_refused(release: Path, tmp_path: Path, content: bytes) -> None:
+def test_a_manifest_of_any_bytes_is_refused(release: Path, tmp_path: Path, content: bytes) -> None:
+    """A manifest of arbitrary bytes is refused with a ReleaseError."""
     copy = _copy(release, tmp_path)
     (copy / "manifest.json").write_bytes(content)
     with pytest.raises(ReleaseError):
@@ -213,6 +223,7 @@ def test_a_manifest_of_any_bytes_is_read_or_refused(release: Path, tmp_path: Pat
     [("popularity", "-1"), ("popularity", "9" * 30), ("movie_id", "9" * 30), ("title", "x" * 200_000)],
 )
 def test_a_movie_table_with_values_out_of_bounds_is_refused(tmp_path: Path, column: str, value: str) -> None:
+    """A movie table with a value out of bounds is refused, and the message names the file."""
     columns = {"movie_id": "1", "title": "Heat (1995)", "year": "1995", "genres": "Crime", "popularity": "3"}
     table = tmp_path / "movies.csv"
     table.write_text(",".join(columns) + "\n" + ",".join({**columns, column: value}.values()) + "\n")
@@ -228,6 +239,7 @@ def _copy(release: Path, tmp_path: Path) -> Path:
 
 
 def _load_or_refuse(folder: Path) -> None:
+    """Load the release, which must either succeed or raise a ReleaseError that names the folder."""
     complaint = str(folder)
     try:
         load_release(folder)

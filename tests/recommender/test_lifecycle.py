@@ -1,4 +1,4 @@
-"""The recommender from start to stop: what it waits for, what it refuses, how it ends."""
+"""The life of a recommender: what it waits for, which releases it refuses, and how it ends."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import pytest
 
 from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
 from tools.processes import free_port, health_status, model_server, recommender, wait_for, wait_until_serving
@@ -25,14 +26,16 @@ from tools.processes import free_port, health_status, model_server, recommender,
 SERVICE = "recommender.v1.RecommenderService"
 
 
-def recommend(address: str, user_id: int = EVEN_USER, timeout: float | None = None) -> list[int]:
+def recommend(address: str, user_id: int = EVEN_USER) -> list[int]:
+    """The ids of the three movies that the user is recommended."""
     with grpc.insecure_channel(address) as channel:
         request = RecommendRequest(user_id=user_id, limit=3)
-        response = RecommenderServiceStub(channel).Recommend(request, timeout=timeout)
-        return [scored.movie.movie_id for scored in response.movies]
+        response = RecommenderServiceStub(channel).Recommend(request)
+        return movie_ids(response)
 
 
-def test_waits_for_a_release_then_for_the_model_server_whatever_the_order(tmp_path: Path) -> None:
+def test_waits_for_a_release_and_the_model_server(tmp_path: Path) -> None:
+    """The service is NOT_SERVING, and says why, until a release and a model server are there."""
     port = free_port()
     with recommender(tmp_path, f"127.0.0.1:{port}", tmp_path / "recommender.log") as (server, address):
         assert health_status(address) == health_status(address, SERVICE) == "NOT_SERVING"
@@ -55,6 +58,7 @@ def test_waits_for_a_release_then_for_the_model_server_whatever_the_order(tmp_pa
 
 
 def test_serves_the_newest_release_and_picks_up_a_newer_one(tmp_path: Path) -> None:
+    """The newest release is served, and a newer one replaces it without a restart."""
     publish_checkerboard(tmp_path)
     newest = publish_checkerboard(tmp_path, rotate_degrees=120)
     with (
@@ -67,7 +71,7 @@ def test_serves_the_newest_release_and_picks_up_a_newer_one(tmp_path: Path) -> N
         assert stub.Recommend(request).release == newest
         newer = publish_checkerboard(tmp_path, rotate_degrees=240)
         wait_for(lambda: stub.Recommend(request).release == newer, "the newer release is active")
-        assert [m.movie.movie_id for m in stub.Recommend(request).movies] == [4, 6, 10]
+        assert movie_ids(stub.Recommend(request)) == [4, 6, 10]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +87,10 @@ def test_serves_the_newest_release_and_picks_up_a_newer_one(tmp_path: Path) -> N
         ("another model", "is not the one of this release: user"),
     ],
 )
-def test_a_broken_release_is_refused_by_name_and_the_older_one_serves(
+def test_a_broken_release_is_refused_and_an_older_served(
     two_releases: tuple[Path, str], tmp_path: Path, damage: str, complaint: str
 ) -> None:
+    """A broken release is refused once in the log, by file and reason, and an older one is served."""
     artifacts, model_server_address = two_releases
     shutil.copytree(artifacts / "releases", tmp_path / "releases")
     good, bad = sorted(int(folder.name) for folder in (tmp_path / "releases").iterdir())
@@ -98,7 +103,7 @@ def test_a_broken_release_is_refused_by_name_and_the_older_one_serves(
         wait_until_serving(address)
         response = RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=EVEN_USER, limit=3))
         assert response.release == good
-        time.sleep(1.2)  # a second look must not repeat the complaint
+        time.sleep(1.2)  # the next look at the folder must not repeat the line in the log
         (refusal,) = server.events("release refused")
         assert refusal["release"] == bad
         assert complaint in str(refusal["reason"])
@@ -106,7 +111,7 @@ def test_a_broken_release_is_refused_by_name_and_the_older_one_serves(
 
 @pytest.fixture(scope="module")
 def two_releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """(artifacts with two releases, address of a model server that serves both)"""
+    """Yield (artifacts with two releases, address of a model server that serves both)."""
     artifacts = tmp_path_factory.mktemp("two")
     publish_checkerboard(artifacts)
     publish_checkerboard(artifacts, rotate_degrees=45)
@@ -115,6 +120,7 @@ def two_releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pat
 
 
 def _damage(release: Path, damage: str) -> None:
+    """Damage a release in one of the ways that the parameters above name."""
     manifest = release / "manifest.json"
     if damage == "flip":
         content = bytearray((release / "movies.ann").read_bytes())
@@ -143,6 +149,7 @@ def _damage(release: Path, damage: str) -> None:
 
 
 def test_sigterm_lets_calls_in_progress_finish_and_exits_with_0(tmp_path: Path) -> None:
+    """After SIGTERM a call in progress gets its answer, and the exit status is 0."""
     publish_checkerboard(tmp_path)
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
@@ -162,6 +169,7 @@ def test_sigterm_lets_calls_in_progress_finish_and_exits_with_0(tmp_path: Path) 
 
 
 def test_many_callers_at_once_get_their_own_answers(recommender_address: str) -> None:
+    """Concurrent calls for different users do not mix up their answers."""
     expected = {EVEN_USER: [4, 6, 10], ODD_USER: [3, 5, 7], UNKNOWN_USER: [1, 2, 8]}
     users = [list(expected)[i % 3] for i in range(150)]
     with ThreadPoolExecutor(16) as pool:
@@ -185,6 +193,7 @@ def test_many_callers_at_once_get_their_own_answers(recommender_address: str) ->
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_one_line(variable: str, value: str, expected: str) -> None:
+    """A wrong environment variable ends the start with one line that names it, and status 2."""
     run = subprocess.run(
         [sys.executable, "-m", "recommender_service"], env={"PATH": "", variable: value}, capture_output=True, text=True
     )
@@ -193,6 +202,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line(variable: str, value: str
 
 
 def test_metrics_can_be_scraped(checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path) -> None:
+    """The metrics count calls, answers and embeddings, and name the active release."""
     metrics = f"127.0.0.1:{free_port()}"
     log = tmp_path / "recommender.log"
     with recommender(checkerboard_artifacts, model_server_address, log, METRICS_ADDRESS=metrics) as (_, address):
@@ -210,6 +220,7 @@ def test_metrics_can_be_scraped(checkerboard_artifacts: Path, model_server_addre
 
 
 def test_a_taken_port_stops_the_start_with_one_line(recommender_address: str, tmp_path: Path) -> None:
+    """A port that is taken ends the start with one line and status 1."""
     run = subprocess.run(
         [sys.executable, "-m", "recommender_service"],
         env={"PATH": "", "LISTEN_ADDRESS": recommender_address},
@@ -223,6 +234,7 @@ def test_a_taken_port_stops_the_start_with_one_line(recommender_address: str, tm
 
 
 def test_the_service_imports_neither_tensorflow_nor_pandas() -> None:
+    """The service loads neither TensorFlow, pandas nor our other packages."""
     script = "import recommender_service.server, sys; print(sorted({m.partition('.')[0] for m in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert "'grpc'" in loaded

@@ -1,4 +1,4 @@
-"""Any answer against brute force over the release's own matrices: light and heavy users, likes, filters, long lists."""
+"""Compares answers to random requests with a brute-force search of the release's own matrices."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from protos.tfserving.v1 import predict_pb2 as pb
 from tests.support.releases import RANDOM_GENRES, TEMPERATURE, publish_random
 from tools.processes import model_server, recommender, wait_until_serving
 
-MEAN_RECALL = 0.95  # calibrated for 0.99, but what is drawn here favours few users and movies
+MEAN_RECALL = 0.95  # lower than the calibrated recall, because requests drawn at random are not the calibrated ones
 HEAVY_USER, NUM_MOVIES, NUM_WATCHED = 1, 3000, 2698
 
 
 @dataclass(frozen=True)
 class World:
-    """A served release and everything it was made of, read from its files."""
+    """A served release, and its contents as read from its files.
+
+    embeddings, similar_movies: float32, rows of movies.  user_ids, indptr, rows: what each user watched, as CSR.
+    """
 
     stub: RecommenderServiceStub
     model_server: grpc.Channel
@@ -39,13 +42,13 @@ class World:
     rows: np.ndarray
 
     def watched(self, user_id: int) -> np.ndarray:
-        """Movie ids."""
+        """Ids of the movies that a known user watched."""
         row = int(np.searchsorted(self.user_ids, user_id))
         rows: np.ndarray = self.rows[self.indptr[row] : self.indptr[row + 1]]
         return np.take(self.movie_ids, rows)
 
-    def user(self, user_id: int) -> np.ndarray:
-        """The embedding that the model server gives."""
+    def user_embedding(self, user_id: int) -> np.ndarray:
+        """The user's embedding, as the model server gives it."""
         spec = pb.ModelSpec(name="user_embedding", version=pb.Int64Value(value=self.version))
         shape = pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=1)])
         tensor = pb.TensorProto(dtype=pb.DATA_TYPE_INT64, tensor_shape=shape, int64_val=[user_id])
@@ -59,8 +62,11 @@ class World:
         return embedding
 
     def folded_in(self, movie_ids: np.ndarray) -> np.ndarray:
-        """Ten steps of projected gradient ascent on the likelihood of these movies, from their mean; fewer movies, a
-        flatter softmax."""
+        """The embedding of somebody who likes these movies, made by the formula of the model's fold-in.
+
+        It takes ten steps of projected gradient ascent on the likelihood of the movies, from their mean. The softmax is
+        the flatter the fewer movies there are.
+        """
         liked = self.embeddings[np.isin(self.movie_ids, movie_ids)]
         temperature = TEMPERATURE * (len(liked) / 50) ** 0.15 * (1 + (10 / len(liked)) ** 2)
         mean = liked.mean(axis=0)
@@ -72,16 +78,16 @@ class World:
             user = user / np.linalg.norm(user)
         return user
 
-    def qualifying(self, wanted: MovieFilter) -> np.ndarray:
-        """bool[num_movies]"""
-        any_of, none_of = set(wanted.genres), set(wanted.exclude_genres)
+    def qualifying(self, movie_filter: MovieFilter) -> np.ndarray:
+        """The movies that pass the filter, bool[num_movies]."""
+        any_of, none_of = set(movie_filter.genres), set(movie_filter.exclude_genres)
         by_genre = [(not any_of or bool(any_of & its)) and not none_of & its for its in self.genres]
-        ranged = bool(wanted.min_year or wanted.max_year)
-        by_year = (self.years >= wanted.min_year) & (self.years <= (wanted.max_year or 9999))
+        ranged = bool(movie_filter.min_year or movie_filter.max_year)
+        by_year = (self.years >= movie_filter.min_year) & (self.years <= (movie_filter.max_year or 9999))
         return np.array(by_genre) & (by_year & (self.years > 0) if ranged else True)
 
     def best(self, cosines: np.ndarray, excluded: np.ndarray, limit: int) -> list[int]:
-        """Movie ids by brute force."""
+        """Ids of the movies with the largest cosines, best first, without the excluded ones."""
         order = self.movie_ids[np.argsort(-cosines, kind="stable")]
         return [int(movie) for movie in order[~np.isin(order, excluded)][:limit]]
 
@@ -130,7 +136,8 @@ def _filter(filtered: tuple[list[str], list[str], int, int]) -> MovieFilter:
     return MovieFilter(genres=genres, exclude_genres=exclude_genres, min_year=min_year, max_year=max_year)
 
 
-def test_any_recommendation_agrees_with_brute_force(world: World) -> None:
+def test_any_recommendation_agrees_with_exact_search(world: World) -> None:
+    """For any user, likes, filter and limit, Recommend finds nearly all of the exact answer."""
     recalls = []
 
     @settings(max_examples=150, deadline=None)
@@ -153,7 +160,7 @@ def test_any_recommendation_agrees_with_brute_force(world: World) -> None:
         liked_ids, excluded_ids = world.movie_ids[liked], world.movie_ids[excluded]
         known = user_id in world.user_ids
         if not known and not liked:
-            return  # popular movies: see test_recommend.py
+            return  # such a user gets popular movies, which test_recommend.py covers
         request = RecommendRequest(
             user_id=user_id,
             limit=limit,
@@ -163,8 +170,8 @@ def test_any_recommendation_agrees_with_brute_force(world: World) -> None:
             filter=_filter(filtered),
         )
         response = world.stub.Recommend(request)
-        watched = world.watched(user_id) if known else np.empty(0, np.int64)  # everybody liked all they watched
-        user = world.folded_in(np.union1d(liked_ids, watched)) if liked else world.user(user_id)
+        watched = world.watched(user_id) if known else np.empty(0, np.int64)  # every user likes all movies they watched
+        user = world.folded_in(np.union1d(liked_ids, watched)) if liked else world.user_embedding(user_id)
         gone = np.concatenate([excluded_ids, liked_ids, watched if not include_watched else []])
         recalls.append(_recall(world, response.movies, world.embeddings @ user, gone, request.filter, limit))
 
@@ -172,7 +179,8 @@ def test_any_recommendation_agrees_with_brute_force(world: World) -> None:
     assert np.mean(recalls) >= MEAN_RECALL
 
 
-def test_any_similar_movies_agree_with_brute_force(world: World) -> None:
+def test_any_similar_movies_agree_with_exact_search(world: World) -> None:
+    """For any movie, filter and limit, SimilarMovies finds nearly all of the exact answer."""
     recalls = []
 
     @settings(max_examples=80, deadline=None)
@@ -197,11 +205,14 @@ def _recall(
     movies: Sequence[ScoredMovie],
     cosines: np.ndarray,
     gone: np.ndarray,
-    wanted: MovieFilter,
+    movie_filter: MovieFilter,
     limit: int,
 ) -> float:
-    """Checks what is certain: length, membership, order, scores. Returns the share of the exact answer."""
-    gone = np.union1d(gone, world.movie_ids[~world.qualifying(wanted)])
+    """Check length, members, order and scores of an answer, and return the share of the exact answer it holds.
+
+    gone: ids of movies that must not be in it.
+    """
+    gone = np.union1d(gone, world.movie_ids[~world.qualifying(movie_filter)])
     left = world.best(cosines, gone, NUM_MOVIES)
     answer, scores = _ids(movies), [movie.score for movie in movies]
     assert len(answer) == len(set(answer)) == min(limit, len(left))
@@ -210,17 +221,20 @@ def _recall(
     by_id = dict(zip(world.movie_ids.tolist(), cosines.tolist(), strict=True))
     assert scores == pytest.approx([by_id[movie] for movie in answer], abs=2e-5)
     expected = [by_id[movie] for movie in left[: len(answer)]]
-    if len(left) < 200:  # so few are scanned, which is exact
+    if len(left) < 200:  # so few movies are all scored, so the answer is exact
         assert scores == pytest.approx(expected, abs=2e-5)
     return float(np.mean(np.array(scores) >= expected[-1] - 2e-5)) if answer else 1.0
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(10, 10), (302, 302), (500, NUM_MOVIES - NUM_WATCHED)])
-def test_k_means_k_for_somebody_who_watched_nearly_everything(world: World, limit: int, expected: int) -> None:
+def test_a_user_who_watched_nearly_all_gets_full_lists(world: World, limit: int, expected: int) -> None:
+    """The list of somebody who watched nearly everything is as long as asked for, and exact."""
     watched = world.watched(HEAVY_USER)
     assert len(watched) == NUM_WATCHED
     answer = _ids(world.stub.Recommend(RecommendRequest(user_id=HEAVY_USER, limit=limit)).movies)
     assert len(answer) == len(set(answer)) == expected
     assert not set(answer) & set(watched.tolist())
-    cosines = world.embeddings @ world.user(HEAVY_USER)
-    assert answer == world.best(cosines, watched, limit)  # so few are left that the answer is exact
+    cosines = world.embeddings @ world.user_embedding(HEAVY_USER)
+    assert answer == world.best(
+        cosines, watched, limit
+    )  # so few movies are left that all are scored, so the answer is exact

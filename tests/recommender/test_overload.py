@@ -1,4 +1,4 @@
-"""More calls than can be answered: refused, not kept."""
+"""Overload: calls that cannot be answered soon are refused instead of kept waiting."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ import grpc
 
 from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, publish_checkerboard
 from tools.processes import health_status, model_server, recommender, wait_until_serving
 
 
 def recommend(stub: RecommenderServiceStub) -> list[int]:
-    return [scored.movie.movie_id for scored in stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3)).movies]
+    return movie_ids(stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3)))
 
 
-def test_calls_beyond_the_bound_are_refused_at_once(tmp_path: Path) -> None:
+def test_too_many_concurrent_calls_are_refused_at_once(tmp_path: Path) -> None:
+    """Calls beyond MAX_CONCURRENT_CALLS get RESOURCE_EXHAUSTED while the others wait."""
     publish_checkerboard(tmp_path)
     settings = {"MAX_CONCURRENT_CALLS": "2", "PREDICT_TIMEOUT_MS": "5000"}
     with (
@@ -39,13 +41,14 @@ def test_calls_beyond_the_bound_are_refused_at_once(tmp_path: Path) -> None:
         assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CONCURRENT_CALLS")
         for _ in range(20):
             failure_of(lambda: recommend(stub))
-        assert len(server.events("overload")) <= 2  # told once a second, not once a call
+        assert len(server.events("overload")) <= 2  # logged once a second, not for each call
         assert health_status(address) == "SERVING"
         models.send(signal.SIGCONT)
         assert [call.result(timeout=10) for call in slow] == [[4, 6, 10]] * 2
 
 
-def test_a_queue_longer_than_the_bound_is_refused_not_kept(tmp_path: Path) -> None:
+def test_too_many_queued_calls_are_cancelled(tmp_path: Path) -> None:
+    """Calls that queue beyond MAX_QUEUED_CALLS get CANCELLED, and the service recovers."""
     publish_checkerboard(tmp_path)
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (_, model_server_address),

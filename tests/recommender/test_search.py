@@ -1,4 +1,4 @@
-"""SearchMovies through the wire, and the title index on names that people get wrong."""
+"""SearchMovies through the wire, and the title index on titles as people misspell them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from recommender_service.title_index import TitleIndex
 from tests.support.errors import failure_of
 
-TITLES = {  # title → likes
+TITLES = {  # title → number of likes
     "Matrix, The (1999)": 278,
     "Matrix Reloaded, The (2003)": 90,
     "Animatrix, The (2003)": 10,
@@ -71,21 +71,25 @@ def index() -> TitleIndex:
     ],
 )
 def test_the_best_match_comes_first(index: TitleIndex, query: str, expected: str) -> None:
+    """A careless query finds the movie that its author means."""
     assert list(TITLES)[index.search(query, 5)[0]] == expected
 
 
-def test_what_is_near_no_title_finds_nothing(index: TitleIndex) -> None:
+def test_a_query_near_no_title_finds_nothing(index: TitleIndex) -> None:
+    """A query that resembles no title finds nothing, nor does any query without titles."""
     assert index.search("zzyzx qqq", 10) == []
     assert TitleIndex([], [], np.array([])).search("heat", 10) == []
 
 
-def test_no_more_than_asked_for_and_each_once(index: TitleIndex) -> None:
+def test_search_keeps_the_limit_and_repeats_nothing(index: TitleIndex) -> None:
+    """A search gives at most `limit` movies, each once."""
     found = index.search("the", 500)
     assert len(found) == len(set(found)) > 1
     assert index.search("the", 1) == found[:1]
 
 
-def test_the_service_finds_movies_nobody_rated_too(stub: RecommenderServiceStub) -> None:
+def test_search_finds_movies_that_nobody_rated(stub: RecommenderServiceStub) -> None:
+    """SearchMovies covers the whole catalogue and names the release."""
     response = stub.SearchMovies(SearchMoviesRequest(query="nobody came"))
     assert [movie.movie_id for movie in response.movies] == [99]
     assert list(response.movies[0].genres) == ["Western", "Romance"]
@@ -103,9 +107,10 @@ def test_the_service_finds_movies_nobody_rated_too(stub: RecommenderServiceStub)
         (SearchMoviesRequest(query="x", limit=501), "limit", "expected 1 to 500, or 0 for 10; got 501"),
     ],
 )
-def test_bad_input_names_the_field_and_the_bound(
+def test_a_bad_request_names_the_field_and_the_bound(
     stub: RecommenderServiceStub, request_: SearchMoviesRequest, field: str, problem: str
 ) -> None:
+    """A query without words or too long, or a limit out of bounds, is an error of that field."""
     failure = failure_of(lambda: stub.SearchMovies(request_))
     assert failure.code == "INVALID_ARGUMENT"
     assert failure.violations == {field: problem}

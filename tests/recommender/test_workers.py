@@ -1,4 +1,4 @@
-"""Several worker processes on one port."""
+"""Several worker processes that share one port."""
 
 from __future__ import annotations
 
@@ -9,20 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import grpc
 import pytest
 
-from protos.recommender.v1.recommender_pb2 import RecommendRequest
-from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.callers import Callers
-from tests.support.releases import EVEN_USER
 from tests.support.soak import SOAK_SECONDS
-from tools.processes import Server, served, wait_until_serving
+from tests.support.workers import Outcomes, is_alive, supervised, wait_for_active, workers_of
+from tools.processes import Server
 
 RETRY = {
     "methodConfig": [
@@ -40,65 +35,16 @@ RETRY = {
 }
 
 
-@contextmanager
-def supervised(artifacts: Path, model_server_address: str, log: Path) -> Iterator[tuple[Server, str]]:
-    """(supervisor, address) of two workers, both SERVING."""
-    environment = {
-        "WORKERS": "2",
-        "LISTEN_ADDRESS": "127.0.0.1:0",
-        "RELEASES_DIR": str(artifacts / "releases"),
-        "TF_SERVING_ADDRESS": model_server_address,
-    }
-    with served([sys.executable, "-m", "recommender_service"], log, environment) as server:
-        address = server.wait_for_line(r'"event": "supervising", "address": "([^"]+)"')[1]
-        wait_for_active(server, 2)
-        wait_until_serving(address)
-        yield server, address
-
-
-def wait_for_active(server: Server, count: int) -> None:
-    deadline = time.monotonic() + 30
-    while len(server.events("release active")) < count:
-        assert time.monotonic() < deadline, server.text()[-2000:]
-        time.sleep(0.05)
-
-
-def workers_of(server: Server) -> list[int]:
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
-    return [int(pid) for pid in children.split()]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.fixture
 def supervisor(checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path) -> Iterator[tuple[Server, str]]:
     with supervised(checkerboard_artifacts, model_server_address, tmp_path / "log") as running:
         yield running
 
 
-class Outcomes:
-    """What calls for one user came to."""
-
-    def __init__(self) -> None:
-        self.answers: Counter[tuple[int, ...]] = Counter()
-        self.problems: list[str] = []
-
-    def call(self, stub: RecommenderServiceStub) -> None:
-        try:
-            response = stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10, wait_for_ready=True)
-            self.answers[tuple(scored.movie.movie_id for scored in response.movies)] += 1
-        except grpc.RpcError as error:
-            self.problems.append(str(error))
-
-
-def test_a_killed_worker_costs_its_calls_in_flight_and_nothing_behind_a_retrying_client(
+def test_a_killed_worker_costs_only_its_calls_in_flight(
     supervisor: tuple[Server, str],
 ) -> None:
+    """A killed worker is replaced; a client that retries sees no failure, others lose one call each."""
     server, address = supervisor
     retrying, plain = Outcomes(), Outcomes()
     callers = [
@@ -120,12 +66,13 @@ def test_a_killed_worker_costs_its_calls_in_flight_and_nothing_behind_a_retrying
         "without retries"
     )
     assert retrying.problems == []
-    assert len(plain.problems) <= 2 * kills  # one call of each in flight
+    assert len(plain.problems) <= 2 * kills  # each of the two callers has one call in flight
     assert set(retrying.answers) | set(plain.answers) == {(4, 6, 10)}
     assert len(server.events("worker died")) == kills
 
 
 def test_sigterm_stops_every_worker_and_exits_with_0(supervisor: tuple[Server, str]) -> None:
+    """SIGTERM to the supervisor stops all workers, and it exits with 0."""
     server, _ = supervisor
     workers = workers_of(server)
     assert len(workers) == 2
@@ -134,6 +81,7 @@ def test_sigterm_stops_every_worker_and_exits_with_0(supervisor: tuple[Server, s
 
 
 def test_workers_end_when_their_supervisor_is_killed(supervisor: tuple[Server, str]) -> None:
+    """Workers do not outlive a supervisor that is killed."""
     server, _ = supervisor
     workers = workers_of(server)
     server.stop(signal.SIGKILL)
@@ -144,6 +92,7 @@ def test_workers_end_when_their_supervisor_is_killed(supervisor: tuple[Server, s
 
 
 def test_a_taken_port_stops_the_start_with_one_line(recommender_address: str) -> None:
+    """The supervisor does not share a port with another service: it exits with 1."""
     run = subprocess.run(
         [sys.executable, "-m", "recommender_service"],
         env={"PATH": "", "WORKERS": "2", "LISTEN_ADDRESS": recommender_address},

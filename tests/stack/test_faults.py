@@ -1,4 +1,4 @@
-"""What a caller sees when something fails; each test is a row of the README's table "what fails → what you see"."""
+"""What a caller sees when something fails. Each test is a row of the table in docs/failures.md."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from protos.recommender.v1.recommender_pb2 import (
     SimilarMoviesRequest,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.faulty_model_server import faulty_model_server
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
@@ -45,7 +46,7 @@ RECOVERY_S = 2.0
 
 @dataclass(frozen=True)
 class Stack:
-    """A served checkerboard."""
+    """A recommender and a model server that serve the checkerboard."""
 
     stub: RecommenderServiceStub
     address: str
@@ -62,7 +63,7 @@ class Stack:
 
 @contextmanager
 def stack(artifacts: Path, **settings: str) -> Iterator[Stack]:
-    """The first answer to EVEN_USER is in the cache."""
+    """Yield a served checkerboard that holds the embedding of EVEN_USER in its cache."""
     with (
         model_server(artifacts, artifacts / "model_server.log") as (models, model_server_address),
         recommender(artifacts, model_server_address, artifacts / "recommender.log", **settings) as (_, address),
@@ -74,26 +75,23 @@ def stack(artifacts: Path, **settings: str) -> Iterator[Stack]:
         yield running
 
 
-def ids(response: RecommendResponse) -> list[int]:
-    return [scored.movie.movie_id for scored in response.movies]
-
-
 def check_degraded(running: Stack, reason: str) -> None:
-    """Everybody is answered, each as well as possible, and the answers say how."""
+    """Check that everybody is answered as well as possible, and that degraded answers say why they are."""
     cached, uncached, unknown = map(running.recommend, (EVEN_USER, ODD_USER, UNKNOWN_USER))
-    assert (ids(cached), cached.source, cached.degraded_reason) == ([4, 6, 10], SOURCE_PERSONALIZED, "")
-    assert (ids(uncached), uncached.source) == ([3, 5, 7], SOURCE_FOLDED_IN)
+    assert (movie_ids(cached), cached.source, cached.degraded_reason) == ([4, 6, 10], SOURCE_PERSONALIZED, "")
+    assert (movie_ids(uncached), uncached.source) == ([3, 5, 7], SOURCE_FOLDED_IN)
     assert reason in uncached.degraded_reason
     assert (unknown.source, unknown.degraded_reason) == (SOURCE_POPULAR, "")
     new = running.stub.Recommend(RecommendRequest(liked_movie_ids=[1, 3], limit=3), timeout=10)
-    assert (ids(new), new.source) == ([5, 7, 9], SOURCE_FOLDED_IN)
+    assert (movie_ids(new), new.source) == ([5, 7, 9], SOURCE_FOLDED_IN)
     assert reason in new.degraded_reason
     similar = running.stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, limit=2), timeout=10)
-    assert [scored.movie.movie_id for scored in similar.movies] == [8, 10]
+    assert movie_ids(similar) == [8, 10]
     assert health_status(running.address) == "SERVING"
 
 
 def test_model_server_killed_then_back(tmp_path: Path) -> None:
+    """While the model server is dead all calls are answered; soon after it is back, personally."""
     publish_checkerboard(tmp_path)
     with stack(tmp_path) as running:
         running.models.stop(signal.SIGKILL)
@@ -108,7 +106,8 @@ def test_model_server_killed_then_back(tmp_path: Path) -> None:
             )
 
 
-def test_model_server_restarted_without_any_model_then_given_one(tmp_path: Path) -> None:
+def test_model_server_restarted_without_a_model(tmp_path: Path) -> None:
+    """A model server without a model counts as down until it is given one."""
     publish_checkerboard(tmp_path)
     models, moved = tmp_path / "models" / "user_embedding", tmp_path / "moved-away"
     with stack(tmp_path) as running:
@@ -131,6 +130,7 @@ def test_model_server_restarted_without_any_model_then_given_one(tmp_path: Path)
 
 
 def test_model_server_hangs_then_goes_on(tmp_path: Path) -> None:
+    """While the model server hangs all calls are answered within the timeout."""
     publish_checkerboard(tmp_path)
     with stack(tmp_path, PREDICT_TIMEOUT_MS="300") as running:
         running.models.send(signal.SIGSTOP)
@@ -147,23 +147,26 @@ def test_model_server_hangs_then_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_short_deadline_is_kept_while_the_model_server_hangs(tmp_path: Path) -> None:
+    """A call with a short deadline gets a degraded answer in time."""
     publish_checkerboard(tmp_path)
     with stack(tmp_path, PREDICT_TIMEOUT_MS="5000") as running:
         running.models.send(signal.SIGSTOP)
         response = running.recommend(ODD_USER, timeout=0.2)
-        assert (ids(response), response.source) == ([3, 5, 7], SOURCE_FOLDED_IN)
+        assert (movie_ids(response), response.source) == ([3, 5, 7], SOURCE_FOLDED_IN)
 
 
-def test_unavailable_instead_of_degraded_answers_where_the_operator_chose_that(tmp_path: Path) -> None:
+def test_without_degraded_answers_calls_are_unavailable(tmp_path: Path) -> None:
+    """With DEGRADED_ANSWERS=false an embedding that cannot be had is UNAVAILABLE."""
     publish_checkerboard(tmp_path)
     with stack(tmp_path, DEGRADED_ANSWERS="false") as running:
         running.models.stop(signal.SIGKILL)
         failure = failure_of(lambda: running.recommend(ODD_USER))
         assert (failure.code, failure.reason) == ("UNAVAILABLE", "MODEL_SERVER_UNAVAILABLE")
-        assert ids(running.recommend(EVEN_USER)) == [4, 6, 10]
+        assert movie_ids(running.recommend(EVEN_USER)) == [4, 6, 10]
 
 
 def test_model_server_restarted_with_only_an_old_version(tmp_path: Path) -> None:
+    """The service goes back to the release whose version the model server offers."""
     old = publish_checkerboard(tmp_path)
     new = publish_checkerboard(tmp_path, rotate_degrees=120)
     with stack(tmp_path) as running:
@@ -174,7 +177,7 @@ def test_model_server_restarted_with_only_an_old_version(tmp_path: Path) -> None
         with model_server(tmp_path, tmp_path / "again.log", port=port):
             wait_for(lambda: running.status().release == old, "the service goes back to the release both sides have")
             response = running.recommend(ODD_USER)
-            assert (response.release, ids(response), response.source) == (old, [3, 5, 7], SOURCE_PERSONALIZED)
+            assert (response.release, movie_ids(response), response.source) == (old, [3, 5, 7], SOURCE_PERSONALIZED)
             states = {status.release: status.state for status in running.status().releases}
             assert states == {new: RELEASE_STATE_WAITING, old: RELEASE_STATE_ACTIVE}
             shutil.move(tmp_path / "moved-away", tmp_path / "models" / "user_embedding" / str(new))
@@ -189,9 +192,11 @@ def test_model_server_restarted_with_only_an_old_version(tmp_path: Path) -> None
         ("dtype", "expected float32[1, 2], got dtype 9"),
         ("nan", "expected finite embeddings, got NaN or infinity"),
         ("slow", "did not answer within 0.5 s"),
+        ("garbage", "expected a PredictResponse, got bytes that are none"),
     ],
 )
 def test_model_server_answers_wrongly(tmp_path: Path, fault: str, complaint: str) -> None:
+    """A wrong answer of the model server leads to degraded answers that say what was wrong."""
     release = tmp_path / "releases" / str(publish_checkerboard(tmp_path))
     with (
         faulty_model_server(release, tmp_path / "faulty.log") as (models, model_server_address, fault_file),
@@ -200,7 +205,7 @@ def test_model_server_answers_wrongly(tmp_path: Path, fault: str, complaint: str
     ):
         wait_until_serving(address)
         running = Stack(RecommenderServiceStub(channel), address, model_server_address, models, tmp_path)
-        assert ids(running.recommend(EVEN_USER)) == [4, 6, 10]
+        assert movie_ids(running.recommend(EVEN_USER)) == [4, 6, 10]
         fault_file.write_text(fault)
         check_degraded(running, complaint)
         fault_file.unlink()
@@ -209,15 +214,17 @@ def test_model_server_answers_wrongly(tmp_path: Path, fault: str, complaint: str
 
 
 def test_the_releases_folder_is_emptied_under_a_running_service(tmp_path: Path) -> None:
+    """The active release serves on after its files were deleted."""
     release = publish_checkerboard(tmp_path)
     with stack(tmp_path) as running:
         shutil.rmtree(tmp_path / "releases")
         time.sleep(1.5)
         response = running.recommend(ODD_USER)
-        assert (response.release, ids(response)) == (release, [3, 5, 7])
+        assert (response.release, movie_ids(response)) == (release, [3, 5, 7])
 
 
 def test_the_status_answers_before_any_release_is_active(tmp_path: Path) -> None:
+    """GetServingStatus says what the service waits for."""
     with (
         recommender(tmp_path, "127.0.0.1:1", tmp_path / "recommender.log") as (_, address),
         grpc.insecure_channel(address) as channel,

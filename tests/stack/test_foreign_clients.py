@@ -1,4 +1,4 @@
-"""Clients in other languages, by reflection and by the shipped descriptor set."""
+"""Clients in other languages, which learn the API by reflection or from the descriptor set."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def grpcurl(*arguments: str) -> subprocess.CompletedProcess[str]:
 @needs_grpcurl
 @pytest.mark.parametrize("descriptors", [[], ["-protoset", str(DESCRIPTORS)]], ids=["reflection", "descriptor set"])
 def test_grpcurl_gets_titles(recommender_address: str, descriptors: list[str]) -> None:
+    """grpcurl calls Recommend by reflection and by the descriptor set."""
     request = json.dumps({"user_id": EVEN_USER, "limit": 2})
     run = grpcurl(*descriptors, "-d", request, recommender_address, f"{SERVICE}/Recommend")
     assert run.returncode == 0, run.stderr
@@ -41,6 +42,7 @@ def test_grpcurl_gets_titles(recommender_address: str, descriptors: list[str]) -
 
 @needs_grpcurl
 def test_grpcurl_shows_which_field_was_wrong(recommender_address: str) -> None:
+    """grpcurl decodes the error details, which name the field."""
     run = grpcurl("-d", '{"movie_id": 2, "limit": 501}', recommender_address, f"{SERVICE}/SimilarMovies")
     assert run.returncode != 0
     assert "InvalidArgument" in run.stderr
@@ -62,6 +64,7 @@ def buf_curl(address: str, method: str, request: str, *schema: str) -> subproces
 @needs_buf
 @pytest.mark.parametrize("schema", [["--reflect"], ["--schema", str(DESCRIPTORS)]], ids=["reflection", "descriptors"])
 def test_buf_curl_finds_a_title(recommender_address: str, schema: list[str]) -> None:
+    """buf curl calls SearchMovies by reflection and by the descriptor set."""
     run = buf_curl(recommender_address, "SearchMovies", '{"query": "amelie"}', *schema)
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["movies"][0]["title"] == TITLES[4]
@@ -69,6 +72,7 @@ def test_buf_curl_finds_a_title(recommender_address: str, schema: list[str]) -> 
 
 @needs_buf
 def test_buf_curl_shows_the_code_and_the_reason(recommender_address: str) -> None:
+    """buf curl shows the status code and the message of an error."""
     run = buf_curl(recommender_address, "SimilarMovies", '{"movie_id": 12345}', "--schema", str(DESCRIPTORS))
     assert run.returncode != 0
     assert json.loads(run.stderr)["code"] == "not_found"
@@ -85,6 +89,7 @@ NODE_MODULES = next(
     reason="node, or @grpc/grpc-js and @grpc/proto-loader in NODE_PATH, are missing (npm install @grpc/grpc-js …)",
 )
 def test_grpc_js_gets_an_answer_and_an_error_with_details(recommender_address: str) -> None:
+    """A Node client gets an answer, and an error with its details."""
     script = Path(__file__).parents[1] / "support" / "client.js"
     command = ["node", str(script), str(DESCRIPTORS), recommender_address, str(EVEN_USER)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=30)
@@ -98,12 +103,14 @@ def test_grpc_js_gets_an_answer_and_an_error_with_details(recommender_address: s
 
 
 def test_reflection_lists_the_services(recommender_address: str) -> None:
+    """Reflection lists our service and the health service."""
     with grpc.insecure_channel(recommender_address) as channel:
         services = ProtoReflectionDescriptorDatabase(channel).get_services()
     assert {SERVICE, "grpc.health.v1.Health"} <= set(services)
 
 
 def test_the_descriptor_set_holds_the_service_and_all_it_needs() -> None:
+    """The descriptor set holds our service and every file that it imports."""
     files = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTORS.read_bytes()).file
     names = {file.name for file in files}
     assert any(service.name == "RecommenderService" for file in files for service in file.service)

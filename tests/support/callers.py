@@ -11,7 +11,7 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 
 class Callers:
-    """Each thread has a connection of its own and one call in flight."""
+    """Threads that call without pause. Each has a connection of its own and one call in flight."""
 
     def __init__(
         self,
@@ -20,7 +20,7 @@ class Callers:
         call: Callable[[RecommenderServiceStub], None],
         options: Sequence[tuple[str, object]] = (),
     ) -> None:
-        """Starts them.  call: is made over and over.  options: of the channels."""
+        """Start `count` threads.  call: what each of them does over and over.  options: of their channels."""
         self.stopping = threading.Event()
         self._address = address
         self._call = call
@@ -30,7 +30,7 @@ class Callers:
             thread.start()
 
     def stop(self) -> None:
-        """Returns once the calls in flight have ended."""
+        """Stop the threads, and return once the calls in flight have ended."""
         self.stopping.set()
         for thread in self._threads:
             thread.join()

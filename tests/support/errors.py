@@ -12,7 +12,10 @@ from grpc_status import rpc_status
 
 @dataclass(frozen=True)
 class Failure:
-    """Status code's name, message, and the details of `google.rpc.Status`; empty where there are none."""
+    """A failed call: its status and the details of its `google.rpc.Status`, empty if there are none.
+
+    code: the name of the status code.  violations: the problem with each field of the request, by field.
+    """
 
     code: str
     message: str
@@ -23,7 +26,7 @@ class Failure:
 
 
 def failure_of(call: Callable[[], object]) -> Failure:
-    """Makes the call, which must fail."""
+    """Make a call that must fail, and return its failure. Raises AssertionError if it succeeds."""
     try:
         answer = call()
     except grpc.RpcError as error:

@@ -1,8 +1,9 @@
 """A model server that answers wrongly on purpose: `… tests.support.faulty_model_server RELEASE_FOLDER FAULT_FILE`.
 
-It offers the release's version and knows the probes' users and their embeddings; others get the first probe's.
-It logs each Predict. What it does wrong is read from FAULT_FILE at each: nothing, "version", "width", "nan", "dtype"
-or "slow".
+It offers the release's version. Users of the manifest's probes get their embeddings, all others that of the first
+probe. It logs each Predict. Before each call it reads from FAULT_FILE what to do wrong: "version", "width", "nan",
+"dtype", "slow", or "garbage", which answers every call with bytes that are no message. It does nothing wrong if there
+is no such file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -23,11 +25,12 @@ from protos.tfserving.v1 import predict_pb2 as pb
 from tools.processes import Server, served
 
 SLOW_S = 3.0
+GARBAGE = b"\xff\xff"
 
 
 @contextmanager
 def faulty_model_server(release: Path, log: Path) -> Iterator[tuple[Server, str, Path]]:
-    """(server, address, the file to write its fault into) of a model server that answers wrongly on purpose."""
+    """Yield (server, address, fault file) of a model server that does wrong what the fault file says."""
     fault = log.with_suffix(".fault")
     command = [sys.executable, "-m", __name__, str(release), str(fault)]
     with served(command, log, {}) as server:
@@ -35,15 +38,15 @@ def faulty_model_server(release: Path, log: Path) -> Iterator[tuple[Server, str,
 
 
 class Faulty:
-    """The two RPCs that a recommender calls."""
+    """The two RPCs of a model server that a recommender calls."""
 
     def __init__(self, manifest: manifest_pb2.Manifest, fault_file: Path) -> None:
         self._manifest = manifest
         self._fault_file = fault_file
         self._embeddings = {probe.user_id: list(probe.embedding) for probe in manifest.probes}
 
-    def predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
-        fault = self._fault_file.read_text() if self._fault_file.exists() else ""
+    def predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> bytes:
+        fault = self._fault()
         if fault == "slow":
             time.sleep(SLOW_S)
         ((name, tensor),) = request.inputs.items()
@@ -62,30 +65,28 @@ class Faulty:
         )
         version = self._manifest.version - (fault == "version")
         spec = pb.ModelSpec(name=self._manifest.model_name, version=pb.Int64Value(value=version))
-        return pb.PredictResponse(outputs={"user_embedding": answer}, model_spec=spec)
+        response = pb.PredictResponse(outputs={"user_embedding": answer}, model_spec=spec)
+        return GARBAGE if fault == "garbage" else response.SerializeToString()
 
-    def get_model_status(
-        self, request: pb.GetModelStatusRequest, context: grpc.ServicerContext
-    ) -> pb.GetModelStatusResponse:
+    def get_model_status(self, request: pb.GetModelStatusRequest, context: grpc.ServicerContext) -> bytes:
         available = pb.ModelVersionStatus(version=self._manifest.version, state=pb.ModelVersionStatus.STATE_AVAILABLE)
-        return pb.GetModelStatusResponse(model_version_status=[available])
+        response = pb.GetModelStatusResponse(model_version_status=[available])
+        return GARBAGE if self._fault() == "garbage" else response.SerializeToString()
+
+    def _fault(self) -> str:
+        return self._fault_file.read_text() if self._fault_file.exists() else ""
 
 
 def main(release: Path, fault_file: Path) -> None:
+    """Serve on a free port, which is printed, until killed."""
     manifest = json_format.Parse((release / "manifest.json").read_text(), manifest_pb2.Manifest())
     faulty = Faulty(manifest, fault_file)
     server = grpc.server(futures.ThreadPoolExecutor(16))
-    for service, method, behaviour, request, response in (
-        ("PredictionService", "Predict", faulty.predict, pb.PredictRequest, pb.PredictResponse),
-        (
-            "ModelService",
-            "GetModelStatus",
-            faulty.get_model_status,
-            pb.GetModelStatusRequest,
-            pb.GetModelStatusResponse,
-        ),
+    for service, method, behaviour, request in (
+        ("PredictionService", "Predict", faulty.predict, pb.PredictRequest),
+        ("ModelService", "GetModelStatus", faulty.get_model_status, pb.GetModelStatusRequest),
     ):
-        handler = grpc.unary_unary_rpc_method_handler(behaviour, request.FromString, response.SerializeToString)
+        handler: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(behaviour, request.FromString)
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", {method: handler}),)
         )

@@ -1,6 +1,7 @@
-"""Publishes in child processes and kills each after another delay: `… tests.support.publish_and_die ARTIFACTS DELAY …`.
+"""Publishes in child processes that are killed: `… tests.support.publish_and_die ARTIFACTS DELAY_S …`.
 
-Forking after the imports, which take seconds, lets a delay fall into any step of publishing itself.
+There is a child for each delay. The children are forked after the imports, which take seconds, so that a short delay
+can end in any step of publishing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tests.support.releases import publish_checkerboard
 
 
 def main(artifacts: Path, delays_s: list[float]) -> None:
+    """Print for each delay whether the child was killed or had published before."""
     for delay_s in delays_s:
         child = os.fork()
         if child == 0:

@@ -1,4 +1,4 @@
-"""Releases with hand-made embeddings, written by the real writer, so that the right answers are known."""
+"""Releases with hand-made embeddings, for which the right answers are known. The trainer's own code writes them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from trainer.data.dataset import Dataset
 from trainer.data.interactions import interactions_of
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.hyperparameters import Hyperparameters
-from trainer.release.publish import Fitted, publish
+from trainer.release.fitted import Fitted
+from trainer.release.publish import publish
 
 RANDOM_GENRES = ["Action", "Comedy", "Drama", "Horror", "Musical", "War"]
 LIKED, DISLIKED = 5.0, 1.0
 POSITIVE_THRESHOLD, TEMPERATURE = 3.5, 0.12
 
-# Checkerboard: even users sit at 0°, odd ones at 90°. Movie 2 lies at 2°, movie 4 at 4°, movie 1 at 89°, movie 3 at 87°
+# On the checkerboard, embeddings are points on a circle: even users at 0°, odd users at 90°, movie 2 at 2°, movie 4 at
+# 4° and so on, movie 1 at 89°, movie 3 at 87° and so on.
 EVEN_USER, ODD_USER, USER_WITHOUT_LIKES, UNKNOWN_USER = 10, 11, 30, 12345
 UNLIKED_MOVIE, UNRATED_MOVIE, UNKNOWN_MOVIE = 98, 99, 12345
 TITLES = {
@@ -30,8 +32,11 @@ GENRES = {2: "Western", 4: "Romance|Comedy", 6: "Animation", UNRATED_MOVIE: "Wes
 
 
 def publish_checkerboard(artifacts: Path, rotate_degrees: float = 0.0, stretch: float = 1.0) -> int:
-    """Twelve movies, even and odd; returns the version. Rotating changes the space, not the answers; stretching sets
-    movies apart by so many times their degrees, which the scores show."""
+    """Publish the checkerboard: even users like even movies. Returns the version.
+
+    rotate_degrees: turns all embeddings, which does not change the answers.
+    stretch: factor of the degrees between users and movies, which changes the scores only.
+    """
     rated = [(EVEN_USER, 2, LIKED), (EVEN_USER, 8, LIKED), (EVEN_USER, 3, DISLIKED), (ODD_USER, 1, LIKED)]
     rated += [(20, movie, LIKED) for movie in (2, 4, 6, 8, 10, 12)] + [
         (21, movie, LIKED) for movie in (1, 3, 5, 7, 9, 11)
@@ -56,7 +61,10 @@ def publish_checkerboard(artifacts: Path, rotate_degrees: float = 0.0, stretch: 
 
 
 def publish_random(artifacts: Path, num_movies: int = 3000, dim: int = 16, heavy: int = 2698, seed: int = 0) -> int:
-    """Random unit vectors in clusters; user 1 has watched `heavy` movies, users 2 to 60 some. Returns the version."""
+    """Publish random movies of 40 clusters and 60 users, who like all they watched. Returns the version.
+
+    heavy: how many movies user 1 has watched; user 2 has watched the others.
+    """
     rng = np.random.default_rng(seed)
     movie_ids = np.sort(rng.choice(10 * num_movies, num_movies, replace=False)) + 1
     rated = [(1, movie, LIKED) for movie in rng.permutation(movie_ids)[:heavy]]

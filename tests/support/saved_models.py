@@ -1,4 +1,4 @@
-"""Small SavedModels with answers that are plain to see."""
+"""Small SavedModels whose answers a reader can check by eye."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from tensorflow_serving.apis import prediction_log_pb2
 from trainer.model.tensorflow_quietly import tf
 
 NUM_USERS = 10
-# Of quantised numbers TensorFlow has no identity in a SavedModel's signature.
+# Quantised dtypes are missing: TensorFlow cannot save a signature with them.
 DTYPES = """float32 float64 float16 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64
     bool string complex64 complex128""".split()
 
 
 def save_lookup(folder: Path, scale: float = 1.0) -> None:
-    """user_id int64[B] → user_embedding float32[B, 2]: (id, -id) times the scale; ids of 10 and above fail."""
+    """Save a model: user_id int64[B] → user_embedding float32[B, 2], which is (id, -id) × scale.
+
+    Ids of 10 and above, and negative ones, make the call fail.
+    """
     table = np.stack([np.arange(NUM_USERS), -np.arange(NUM_USERS)], axis=1).astype(np.float32) * scale
     module: Any = tf.Module()
     module.table = tf.Variable(table, trainable=False)
@@ -31,7 +34,12 @@ def save_lookup(folder: Path, scale: float = 1.0) -> None:
 
 
 def save_types(folder: Path) -> None:
-    """Signatures of several inputs and outputs, of any rank, of every dtype (the same value back), and of a batch."""
+    """Save a model with these signatures:
+
+    serving_default: n int32[B], s string[B] → text string[B] (s followed by n), positive bool[B] (n > 0).
+    half: x float64 of any shape → y = x / 2.  batch_size: x int64[B] → size int64[B], which is B everywhere.
+    same_<dtype>: x of that dtype and any shape → same = x.
+    """
     module: Any = tf.Module()
 
     @tf.function(
@@ -61,7 +69,7 @@ def save_types(folder: Path) -> None:
 
 
 def save_wait(folder: Path) -> None:
-    """seconds float64 of any shape → waited, of that shape: answers when the longest has passed."""
+    """Save a model that takes time: seconds float64 of any shape → waited, of that shape. It waits for the longest."""
 
     def wait(seconds: Any) -> Any:
         start = tf.timestamp()
@@ -75,7 +83,7 @@ def save_wait(folder: Path) -> None:
 
 
 def save_half_plus_two(folder: Path) -> None:
-    """x float32[...] → y = x / 2 + 2, written as TensorFlow 1 did: no function, other names in the graph."""
+    """Save a model as TensorFlow 1 did, without functions: x float32 of any shape → y = x / 2 + 2."""
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         x = v1.placeholder(tf.float32, name="x")
@@ -86,7 +94,7 @@ def save_half_plus_two(folder: Path) -> None:
 
 
 def write_warmup(folder: Path, *records: bytes) -> None:
-    """Puts the records where TensorFlow Serving looks for warm-up requests."""
+    """Write the records to the file in which TensorFlow Serving looks for warm-up requests."""
     path = folder / "assets.extra" / "tf_serving_warmup_requests"
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -95,7 +103,7 @@ def write_warmup(folder: Path, *records: bytes) -> None:
 
 
 def warmup_record(user_id: int, model: str = "user") -> bytes:
-    """A Predict of one id."""
+    """A warm-up record with a Predict for one id."""
     log = prediction_log_pb2.PredictionLog()
     request = log.predict_log.request
     request.model_spec.name = model

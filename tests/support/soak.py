@@ -1,4 +1,4 @@
-"""How long the long runs take: `make soak` sets SOAK_SECONDS; without it they are short."""
+"""The duration of long tests. `make soak` sets SOAK_SECONDS; without it they are short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small data sets in which even users like even movies."""
+"""Small data sets in which even users like even movies and odd users like odd ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SMALL = Hyperparameters(embedding_dim=16, epochs=15, batch_size=32)
 
 
 def tastes(users: int = 40, movies: int = 30, each: int = 12, low: float = 1, high: float = 5) -> pd.DataFrame:
-    """Everybody likes movies of their own parity and dislikes the others."""
+    """Ratings of random movies by each user: `high` for movies of the user's own parity, `low` for the others."""
     rng = np.random.default_rng(0)
     rows = []
     for user in range(1, users + 1):
@@ -22,7 +22,7 @@ def tastes(users: int = 40, movies: int = 30, each: int = 12, low: float = 1, hi
 
 
 def dataset_of(ratings: pd.DataFrame) -> Dataset:
-    """With a movie for every one that is rated."""
+    """A data set of these ratings and of the movies that they name."""
     ratings = ratings.astype({"user_id": "int64", "movie_id": "int64", "rating": "float32", "timestamp": "int64"})
     movie_ids = np.unique(ratings["movie_id"])
     movies = pd.DataFrame({"movie_id": movie_ids, "title": [f"Movie {m}" for m in movie_ids], "year": 0, "genres": ""})

@@ -1,4 +1,4 @@
-"""Baselines and the measures of similar movies, on data whose right answers are plain."""
+"""Baselines and similarity metrics, on data in which even users like even movies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def task() -> Task:
     return task_of(*split_by_time(dataset_of(tastes(users=120, movies=120, each=40)).ratings), 3.5)
 
 
-def test_models_that_learn_beat_popularity_and_differences_are_paired(task: Task) -> None:
+def test_models_that_learn_beat_popularity(task: Task) -> None:
+    """Every model that learns has a higher recall than popularity, and their differences are paired by user."""
     entries = {
         entry.name: entry for entry in compare([evaluate(task, replace(SMALL, seed=seed), k=5) for seed in range(2)])
     }
@@ -35,13 +36,15 @@ def test_models_that_learn_beat_popularity_and_differences_are_paired(task: Task
     assert 0 < error < -mean
 
 
-def test_item_knn_stays_within_the_users_taste(task: Task) -> None:
+def test_item_knn_recommends_movies_of_the_users_parity(task: Task) -> None:
+    """Nearly all its recommendations to even users are even movies, and to odd users odd movies."""
     ranked = item_knn(task, 10)
     movies = task.known.movie_ids[ranked]
     assert ((movies % 2) == (task.user_ids % 2)[:, None]).mean() > 0.95
 
 
-def test_ease_has_no_movie_vouch_for_itself(task: Task) -> None:
+def test_ease_gives_a_movie_no_weight_for_itself(task: Task) -> None:
+    """The diagonal of the weights of EASE is zero."""
     assert not np.diag(ease_weights(task.known.positives)).any()
 
 
@@ -57,11 +60,13 @@ def test_ease_has_no_movie_vouch_for_itself(task: Task) -> None:
         ("1984 (1984)", ""),
     ],
 )
-def test_franchises_are_told_by_title(title: str, name: str) -> None:
+def test_franchises_are_recognised_by_title(title: str, name: str) -> None:
+    """Titles of one franchise have the same name after year, article, number and subtitle are removed."""
     assert franchise_of(title) == name
 
 
-def test_measures_of_similarity_tell_good_vectors_from_bad(task: Task) -> None:
+def test_similarity_metrics_tell_good_vectors_from_bad(task: Task) -> None:
+    """Vectors by parity beat vectors by number, and vectors by franchise beat random ones."""
     dataset = dataset_of(tastes(users=120, movies=120, each=40))
     train, test = split_by_time(dataset.ratings)
     trained = task.known.movie_ids[: task.known.num_trained_movies]
@@ -79,11 +84,12 @@ def test_measures_of_similarity_tell_good_vectors_from_bad(task: Task) -> None:
     assert set(figures) == {"item-kNN (cosine)", "EASE", "learned embeddings", "similar_movies.npy"}
 
 
-def test_genres_and_years_bring_movies_together_that_nobody_rated() -> None:
+def test_unrated_movies_are_alike_by_genre_and_year() -> None:
+    """Movies without an embedding get a vector from genre and year, and zeros if both are unknown."""
     years, genres = [0, 0, 1999, 1999, 1950, 0], ["", "", "War", "War", "Drama", ""]
     table = dataset_of(tastes()).movies.head(6).assign(year=years, genres=genres)
     vectors = similar_movie_vectors(np.eye(2, 8, dtype=np.float32), table)
     assert np.linalg.norm(vectors[:5], axis=1) == pytest.approx([1, 1, 1, 1, 1], abs=1e-5)
-    assert not vectors[5].any()  # nothing is known of it
+    assert not vectors[5].any()  # neither genre nor year is known
     assert vectors[2] @ vectors[3] == pytest.approx(1, abs=1e-5)
     assert vectors[2] @ vectors[4] < 0.1

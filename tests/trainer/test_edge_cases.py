@@ -1,4 +1,4 @@
-"""What real data has: a whole training run for each, from ratings to a release that loads."""
+"""Unusual data sets that occur in practice: each goes through a whole training run to a release that loads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender_service.release import load_release
+from recommender_service.release_loading import load_release
 from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.data.interactions import default_positive_threshold
 from trainer.data.records import DataError
@@ -36,20 +36,22 @@ CASES: dict[str, tuple[Callable[[], pd.DataFrame], float]] = {
 
 
 @pytest.mark.parametrize("case", list(CASES))
-def test_a_release_comes_of_it(case: str, tmp_path: Path) -> None:
+def test_training_publishes_a_release(case: str, tmp_path: Path) -> None:
+    """The release loads in the service, has every user and movie, and its figures are numbers between 0 and 1."""
     make, highest = CASES[case]
     dataset = dataset_of(make())
     threshold = default_positive_threshold(dataset.ratings, highest)
-    # so little data may say nothing for the model: what is tested here is that training and serving cope
+    # The figures of so little data may fail the gate; this test is about training and serving such data at all.
     release = load_release(train(dataset, threshold, SMALL, tmp_path, force=True))
     assert release.manifest.num_users == dataset.ratings["user_id"].nunique()
     assert release.manifest.num_movies == len(dataset.movies)
-    assert np.isfinite(release.embeddings.vectors).all()
+    assert np.isfinite(release.movie_embeddings.vectors).all()
     for evaluation in release.manifest.evaluations:
         assert all(0 <= value <= 1 for value in evaluation.metrics.values())
 
 
-def test_nothing_to_evaluate_on_is_an_error_that_says_so(tmp_path: Path) -> None:
+def test_data_without_a_test_part_are_refused(tmp_path: Path) -> None:
+    """If no user has a second rating to hold out, training ends with an error and publishes nothing."""
     singles = pd.DataFrame({"user_id": range(1, 30), "movie_id": range(1, 30), "rating": 5.0, "timestamp": 0})
     with pytest.raises(DataError, match="the test part holds no new rating of at least"):
         train(dataset_of(singles), 3.5, SMALL, tmp_path)

@@ -1,4 +1,4 @@
-"""Releases are published whole or not at all, by any number of trainers, and removed only when nobody uses them."""
+"""Releases are published whole or not at all, by any number of trainers, and are removed only if not in use."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender_service.release import load_release
 from recommender_service.release_files import complete_versions
+from recommender_service.release_loading import load_release
 from tests.support.releases import publish_checkerboard
 from tools.processes import model_server, recommender, wait_until_serving
 from trainer.release.catalogue import published_releases
@@ -29,7 +29,7 @@ def versions(artifacts: Path) -> list[int]:
 
 
 def check_whole(artifacts: Path) -> None:
-    """Every visible release verifies, and every visible model has all its files."""
+    """Check that every published release loads and that every published model has all its files."""
     for version in versions(artifacts):
         load_release(artifacts / "releases" / str(version))
     for model in (artifacts / "models" / "user_embedding").glob("[0-9]*"):
@@ -37,7 +37,8 @@ def check_whole(artifacts: Path) -> None:
         assert {"saved_model.pb", "variables.index", "tf_serving_warmup_requests"} <= files
 
 
-def test_a_trainer_killed_at_any_moment_leaves_the_old_state_or_the_new(tmp_path: Path) -> None:
+def test_a_killed_trainer_leaves_only_whole_releases(tmp_path: Path) -> None:
+    """Killed at any moment, a trainer leaves the old releases or the old and the new, and `prune` removes the rest."""
     publish_checkerboard(tmp_path)
     (before,) = versions(tmp_path)
     delays = [str(0.08 * step) for step in range(1, 17)]
@@ -58,7 +59,8 @@ def test_a_trainer_killed_at_any_moment_leaves_the_old_state_or_the_new(tmp_path
     assert versions(tmp_path)[-1] == newest
 
 
-def test_two_trainers_in_the_same_second_publish_two_releases(tmp_path: Path) -> None:
+def test_two_trainers_in_one_second_publish_two_releases(tmp_path: Path) -> None:
+    """Two trainers that publish at once get two versions."""
     command = [sys.executable, "-c", SCRIPT + "publish_checkerboard(Path(sys.argv[1]))", str(tmp_path)]
     with ThreadPoolExecutor() as pool:
         runs = list(pool.map(lambda _: subprocess.run(command, capture_output=True, timeout=100), range(2)))
@@ -68,16 +70,18 @@ def test_two_trainers_in_the_same_second_publish_two_releases(tmp_path: Path) ->
 
 
 def test_versions_ascend_when_the_clock_goes_backwards(tmp_path: Path) -> None:
+    """After a version from the future, the next version is one more."""
     from_the_future = 29991231235959
     (tmp_path / "models" / "user_embedding" / str(from_the_future)).mkdir(parents=True)
     assert publish_checkerboard(tmp_path) == from_the_future + 1
 
 
-def test_a_full_disk_leaves_nothing_behind_and_says_so(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_nothing_and_is_reported(tmp_path: Path) -> None:
+    """If a file cannot be written, the trainer fails with the reason and the folders are as before."""
     publish_checkerboard(tmp_path)
     before = versions(tmp_path)
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); import signal; "
-    limit += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "  # writes past the limit then fail as on a full disk
+    limit += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "  # such writes then fail as on a full disk
     command = [sys.executable, "-c", SCRIPT + limit + "publish_checkerboard(Path(sys.argv[1]))", str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert run.returncode != 0
@@ -89,13 +93,15 @@ def test_a_full_disk_leaves_nothing_behind_and_says_so(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def four_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with four releases."""
     artifacts = tmp_path_factory.mktemp("four")
     for _ in range(4):
         publish_checkerboard(artifacts)
     return artifacts
 
 
-def test_releases_are_listed_with_their_data_and_size(four_releases: Path) -> None:
+def test_releases_are_listed_with_data_and_size(four_releases: Path) -> None:
+    """`releases list` prints a line per release, oldest first, with the name of its data set."""
     run = releases("list", "--artifacts", str(four_releases))
     header, *lines = run.stdout.splitlines()
     assert header.split() == ["release", "dataset", "recall@20", "ndcg@20", "MB", "note"]
@@ -103,10 +109,11 @@ def test_releases_are_listed_with_their_data_and_size(four_releases: Path) -> No
     assert all("hand-made" in line for line in lines)
 
 
-def test_prune_and_rollback_never_touch_what_is_in_use(four_releases: Path) -> None:
+def test_prune_and_rollback_spare_releases_in_use(four_releases: Path) -> None:
+    """`prune` keeps the release that a service is serving; `rollback` needs an older release to go back to."""
     oldest, _, third, newest = versions(four_releases)
     with model_server(four_releases, four_releases / "model_server.log") as (_, address):
-        # this service sees the oldest release only, as one that was rolled back to it would
+        # This service sees only the third release, as if the newest had been withdrawn.
         view = four_releases / "view"
         (view / "releases").mkdir(parents=True)
         (view / "releases" / str(third)).symlink_to(four_releases / "releases" / str(third))
@@ -123,4 +130,4 @@ def test_prune_and_rollback_never_touch_what_is_in_use(four_releases: Path) -> N
         run = releases("rollback", "--artifacts", str(four_releases))
         assert run.returncode == 1
         assert "expected an older release" in run.stderr
-        assert publish_checkerboard(four_releases) > newest  # a number is never used twice
+        assert publish_checkerboard(four_releases) > newest  # a version is never used twice

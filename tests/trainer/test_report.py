@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,18 +10,42 @@ from google.protobuf import json_format
 
 from protos.release.v1 import manifest_pb2
 from tests.support.tastes import SMALL, dataset_of, tastes
+from trainer.data.dataset import Dataset
 from trainer.data.records import DataError
+from trainer.model.hyperparameters import default_temperature
 from trainer.model.tensorflow_quietly import tf
-from trainer.report.page import load, write_report
+from trainer.report.measure import measure
+from trainer.report.page import write_report
+from trainer.report.release import load
 from trainer.training import train
 
 
-def test_a_page_that_stands_alone_and_logs_for_tensorboard(tmp_path: Path) -> None:
+def manifest_of(release: Path) -> manifest_pb2.Manifest:
+    return json_format.Parse((release / "manifest.json").read_text(), manifest_pb2.Manifest())
+
+
+def metrics_of(manifest: manifest_pb2.Manifest) -> dict[str, float]:
+    """Return the metrics of the ranking through the index."""
+    return dict(next(e for e in manifest.evaluations if e.ranking == "index").metrics)
+
+
+def events_of(logs: Path) -> dict[str, list[float]]:
+    """Return the scalars in TensorBoard's only file of events, by tag."""
+    (events,) = logs.glob("events.out.tfevents.*")
+    values: dict[str, list[float]] = {}
+    for event in tf.compat.v1.train.summary_iterator(str(events)):
+        for value in event.summary.value:
+            values.setdefault(value.tag, []).append(value.simple_value)
+    return values
+
+
+def test_a_report_is_one_page_and_logs_for_tensorboard(tmp_path: Path) -> None:
+    """The page needs no other file and escapes titles; the logs have the losses, the metrics and the embeddings."""
     dataset = dataset_of(tastes(users=60, movies=60, each=25))
     dataset.movies["genres"] = ["War|Drama" if movie % 2 else "" for movie in dataset.movies["movie_id"]]
     dataset.movies["title"] = [f"<i>Movie</i> {movie}" for movie in dataset.movies["movie_id"]]
     release = train(dataset, 3.5, SMALL, tmp_path, force=True)
-    manifest = json_format.Parse((release / "manifest.json").read_text(), manifest_pb2.Manifest())
+    manifest = manifest_of(release)
     page = write_report(load(tmp_path, None, dataset), tmp_path)
     assert page == tmp_path / manifest.report
     text = page.read_text()
@@ -33,23 +58,31 @@ def test_a_page_that_stands_alone_and_logs_for_tensorboard(tmp_path: Path) -> No
     assert len((logs / "embeddings.tsv").read_text().splitlines()) == manifest.num_trained_movies
     assert len((logs / "metadata.tsv").read_text().splitlines()) == manifest.num_trained_movies + 1
     assert 'tensor_path: "embeddings.tsv"' in (logs / "projector_config.pbtxt").read_text()
-    write_report(load(tmp_path, None, dataset), tmp_path)  # again, in place of the first
-    (events,) = logs.glob("events.out.tfevents.*")
-    values: dict[str, list[float]] = {}
-    for event in tf.compat.v1.train.summary_iterator(str(events)):
-        for value in event.summary.value:
-            values.setdefault(value.tag, []).append(value.simple_value)
+    write_report(load(tmp_path, None, dataset), tmp_path)  # the second report takes the place of the first
+    values = events_of(logs)
     assert len(values["loss per liked movie"]) == SMALL.epochs
     assert values["loss per liked movie"][-1] < values["loss per liked movie"][0]
-    measured = next(e for e in manifest.evaluations if e.ranking == "index").metrics
-    assert values["recall_at_20"] == pytest.approx([measured["recall@20"]])
+    assert values["recall_at_20"] == pytest.approx([metrics_of(manifest)["recall@20"]])
+
+
+@pytest.mark.parametrize("temperature", [None, 0.2])
+def test_a_report_has_the_figures_of_the_release(temperature: float | None, tmp_path: Path) -> None:
+    """The repeated evaluation reaches the manifest's metrics, whether the temperature was chosen or the default."""
+    dataset = dataset_of(tastes(users=120, movies=2000, each=60))
+    train(dataset, 3.5, replace(SMALL, temperature=temperature), tmp_path, force=True)
+    release = load(tmp_path, None, dataset)
+    fitted = release.manifest.hyperparameters.temperature
+    assert fitted == pytest.approx(temperature or default_temperature(release.manifest.num_trained_movies))
+    assert release.hyperparameters == replace(SMALL, temperature=temperature)
+    assert measure(release).metrics == pytest.approx(metrics_of(release.manifest))
 
 
 def test_a_release_of_other_data_or_none_is_an_error(tmp_path: Path) -> None:
+    """A report needs a release, and the data set that the release was made of."""
     dataset = dataset_of(tastes())
     with pytest.raises(DataError, match="expected release of any version, found none"):
         load(tmp_path, None, dataset)
     train(dataset, 3.5, SMALL, tmp_path, force=True)
-    other = type(dataset)(dataset.name, dataset.ratings, dataset.movies, fingerprint="f" * 64)
+    other = Dataset(dataset.name, dataset.ratings, dataset.movies, fingerprint="f" * 64)
     with pytest.raises(DataError, match="was trained on hand-made with fingerprint 000000000000"):
         load(tmp_path, None, other)

@@ -1,4 +1,4 @@
-"""The trainer from the command line, on a checkerboard whose right answer is plain: even users like even movies."""
+"""The trainer from the command line, on a checkerboard: even users like even movies, odd users like odd movies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def trainer(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def checkerboard(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every user rates 16 movies: those of their own parity 5 stars, the others 1."""
+    """A data set in which every user rates 16 movies: those of their own parity with 5 stars, the others with 1."""
     folder = tmp_path_factory.mktemp("checkerboard")
     rng = np.random.default_rng(0)
     lines = ["userId,movieId,rating,timestamp"]
@@ -42,6 +42,7 @@ def checkerboard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def published(checkerboard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifacts folder after one training run on the checkerboard."""
     artifacts = tmp_path_factory.mktemp("artifacts")
     run = trainer("--data", str(checkerboard), "--artifacts", str(artifacts), *SMALL)
     assert run.returncode == 0, run.stderr
@@ -50,11 +51,13 @@ def published(checkerboard: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def only_release(artifacts: Path) -> tuple[Path, manifest_pb2.Manifest]:
+    """Return the folder and the manifest of the one release."""
     (folder,) = (artifacts / "releases").iterdir()
     return folder, json_format.Parse((folder / "manifest.json").read_text(), manifest_pb2.Manifest())
 
 
 def test_publishes_a_model_and_a_release_of_one_version(published: Path) -> None:
+    """Training publishes both under one version, and the manifest counts what was rated and lists every file."""
     folder, manifest = only_release(published)
     (model,) = (published / "models" / "user_embedding").iterdir()
     assert folder.name == model.name == str(manifest.version)
@@ -72,7 +75,8 @@ def test_publishes_a_model_and_a_release_of_one_version(published: Path) -> None
     )
 
 
-def test_movies_of_the_own_parity_are_nearest(published: Path) -> None:
+def test_movies_of_the_users_parity_are_nearest(published: Path) -> None:
+    """The ten movies nearest to a user in the index are all of the user's parity."""
     folder, manifest = only_release(published)
     index = AnnoyIndex(manifest.embedding_dim, "angular")
     index.load(str(folder / "movies.ann"))
@@ -83,6 +87,7 @@ def test_movies_of_the_own_parity_are_nearest(published: Path) -> None:
 
 
 def test_the_saved_model_answers_users_and_liked_movies(published: Path) -> None:
+    """The SavedModel returns the probes of the manifest for users, and folds in liked movies as the trainer does."""
     tf = pytest.importorskip("trainer.model.tensorflow_quietly").tf
     _, manifest = only_release(published)
     (folder,) = (published / "models" / "user_embedding").iterdir()
@@ -106,6 +111,7 @@ def test_the_saved_model_answers_users_and_liked_movies(published: Path) -> None
 
 
 def test_the_same_seed_gives_the_same_release(checkerboard: Path, published: Path, tmp_path: Path) -> None:
+    """Two runs on the same data with the same seed write the same bytes."""
     assert trainer("--data", str(checkerboard), "--artifacts", str(tmp_path), *SMALL).returncode == 0
     first, second = only_release(published)[0], only_release(tmp_path)[0]
     for name in ("embeddings.npy", "movies.ann", "movies.csv", "watched_rows.npy"):
@@ -113,6 +119,8 @@ def test_the_same_seed_gives_the_same_release(checkerboard: Path, published: Pat
 
 
 def test_evaluates_a_given_split_with_sparse_ids(tmp_path: Path) -> None:
+    """`evaluate` scores two given files, whose ids may be large, and counts users that the training part lacks."""
+
     def write(name: str, rows: list[str]) -> str:
         (tmp_path / name).write_text("userId,movieId,rating\n" + "\n".join(rows) + "\n")
         return str(tmp_path / name)
@@ -138,15 +146,16 @@ def test_evaluates_a_given_split_with_sparse_ids(tmp_path: Path) -> None:
         *SMALL,
     )
     assert run.returncode == 0, run.stderr
-    report = json.loads(figures.read_text())
-    assert report["num_users"] == 21
-    assert report["num_unknown_users"] == 1
-    exact = next(e for e in report["evaluations"] if e["ranking"] == "exact")
+    evaluation = json.loads(figures.read_text())
+    assert evaluation["num_users"] == 21
+    assert evaluation["num_unknown_users"] == 1
+    exact = next(e for e in evaluation["evaluations"] if e["ranking"] == "exact")
     assert set(exact["metrics"]) == {"recall@3", "ndcg@3", "hit_rate@10", "coverage@10"}
     assert "recall@3" in run.stdout
 
 
-def test_bad_data_write_nothing_and_name_the_line(checkerboard: Path, tmp_path: Path) -> None:
+def test_bad_data_are_refused_with_their_line(checkerboard: Path, tmp_path: Path) -> None:
+    """A malformed rating ends the run with its file, line and column, and nothing is published."""
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "movies.csv").write_text((checkerboard / "movies.csv").read_text())
@@ -158,7 +167,8 @@ def test_bad_data_write_nothing_and_name_the_line(checkerboard: Path, tmp_path: 
     assert not (tmp_path / "artifacts").exists()
 
 
-def test_ratings_that_nobody_likes_are_refused(checkerboard: Path, tmp_path: Path) -> None:
+def test_data_without_likes_are_refused(checkerboard: Path, tmp_path: Path) -> None:
+    """If no rating reaches the positive threshold, the run ends with an error and nothing is published."""
     run = trainer("--data", str(checkerboard), "--artifacts", str(tmp_path / "artifacts"), "--positive-threshold=6")
     assert run.returncode == 1
     assert "error: expected some rating of at least 6, got none" in run.stderr
@@ -166,6 +176,7 @@ def test_ratings_that_nobody_likes_are_refused(checkerboard: Path, tmp_path: Pat
 
 
 def test_wrong_flags_end_with_usage(tmp_path: Path) -> None:
+    """A wrong flag ends the run with status 2 and says what was expected."""
     run = trainer("--epochs=0")
     assert run.returncode == 2
     assert "--epochs: expected a positive whole number, got 0" in run.stderr

@@ -1,4 +1,4 @@
-"""The search for hyperparameters."""
+"""The search for hyperparameters with `tune`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.evaluation.tuning import TUNED, flags_of, tune
 
 
-def test_it_starts_with_the_defaults_ends_in_time_and_goes_on_where_it_left_off(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tuning_starts_with_the_defaults_and_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first trial has the defaults, the search ends in time, and a second search adds to the same trials."""
     dataset = dataset_of(tastes(users=30, movies=60, each=30))
     study, log = tune(dataset, 3.5, SMALL, seconds=0.01, folder=tmp_path)
     assert len(study.trials) == 1

@@ -1,4 +1,4 @@
-"""What a release warms its model server up with is what real users will ask."""
+"""The warm-up requests of a release resemble the requests of real users."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from trainer.model.tensorflow_quietly import tf
 LIKED = {(2, 8), (1,), (2, 4, 6, 8, 10, 12), (1, 3, 5, 7, 9, 11)}  # by the checkerboard's users
 
 
-def test_look_ups_are_of_users_and_fold_ins_of_what_they_like(tmp_path: Path) -> None:
+def test_warmup_asks_for_users_and_for_what_they_like(tmp_path: Path) -> None:
+    """Look-ups ask for users of the release, in three batch sizes; fold-ins ask for what such users like."""
     version = publish_checkerboard(tmp_path)
     path = tmp_path / "models" / "user_embedding" / str(version) / "assets.extra" / "tf_serving_warmup_requests"
     asked: dict[str, list[list[list[int]]]] = {"serving_default": [], "fold_in": []}

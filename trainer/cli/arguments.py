@@ -9,60 +9,91 @@ from trainer.data.movielens import CACHE, DEFAULT_DATASET, PUBLISHED
 from trainer.data.ratings import FIVE_STARS, RatingScale
 from trainer.model.hyperparameters import Hyperparameters
 
-COMMANDS = ("train", "evaluate", "compare", "tune", "report", "releases")
+ARTIFACTS = Path("artifacts")
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """Without a command, `train` is meant. Exits with 2 and a usage line if a flag is wrong."""
+    """Parse the flags; without a command, it is `train`. Exits with status 2 and a usage line if a flag is wrong."""
     parser = argparse.ArgumentParser(prog="python -m trainer", description="Trains movie recommendations.")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="evaluate, fit on all ratings, publish a release (the default)"))
     _add_evaluate(commands.add_parser("evaluate", help="fit on one file of ratings, score against another"))
-    _add_compare(commands.add_parser("compare", help="score the model and baselines on one split of a data set"))
+    _add_compare(commands.add_parser("compare", help="score the model and the baselines on one split of a data set"))
     _add_tune(commands.add_parser("tune", help="search hyperparameters on an inner split, for a given time"))
     _add_report(commands.add_parser("report", help="write an HTML page about a release"))
-    _add_releases(commands.add_parser("releases", help="list, prune or roll back what is published"))
-    if not argv or argv[0] not in (*COMMANDS, "-h", "--help"):
+    _add_releases(commands.add_parser("releases", help="list, prune or roll back the published releases"))
+    if not argv or argv[0] not in (*commands.choices, "-h", "--help"):
         argv = ["train", *argv]
     return parser.parse_args(argv)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
-    parser.add_argument(
-        "--artifacts", type=Path, default=Path("artifacts"), help="where releases are published (default: artifacts)"
-    )
+    _add_artifacts(parser)
     parser.add_argument(
         "--force",
         action="store_true",
         help="publish even if the figures are worse than those of popular movies, of the previous release, or of exact "
-        "search; the release's manifest records it",
+        "search; the release's manifest then says so",
     )
-    parser.add_argument("--if-none", action="store_true", help="do nothing if a release is published there already")
-    _add_common(parser)
+    parser.add_argument("--if-none", action="store_true", help="do nothing if a release is already published there")
+    _add_rating_scale(parser)
+    _add_model(parser)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--train", type=Path, required=True, metavar="T.csv", help="ratings to fit on")
+    parser.add_argument("--test", type=Path, required=True, metavar="E.csv", help="ratings to score against")
+    parser.add_argument("--movies", type=Path, metavar="M.csv", help="a list of movies that must have every rated one")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    _add_k(parser)
+    _add_rating_scale(parser)
+    _add_model(parser)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
-    parser.add_argument("--seeds", type=_positive_int, default=3, help="runs of the model (default: %(default)s)")
-    parser.add_argument("-k", type=_positive_int, default=20, help="length of the scored lists (default: %(default)s)")
-    _add_common(parser)
+    parser.add_argument(
+        "--seeds", type=_positive_int, default=3, help="how many seeds the model is fitted with (default: %(default)s)"
+    )
+    _add_k(parser)
+    _add_rating_scale(parser)
+    _add_model(parser)
 
 
 def _add_tune(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
-    parser.add_argument("--seconds", type=_positive_float, default=600.0, help="how long (default: %(default)g)")
     parser.add_argument(
-        "--study", type=Path, default=Path("artifacts/tuning"), help="where trials are kept, to go on (%(default)s)"
+        "--seconds", type=_positive_float, default=600.0, help="how long to search (default: %(default)g)"
     )
-    _add_common(parser)
+    parser.add_argument(
+        "--study",
+        type=Path,
+        default=ARTIFACTS / "tuning",
+        help="folder that keeps the trials, for a later search to continue from (default: %(default)s)",
+    )
+    _add_rating_scale(parser)
+    _add_model(parser)
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
-    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
-    parser.add_argument("--release", type=_positive_int, help="its version (default: the newest)")
-    parser.add_argument("--rating-scale", type=_rating_scale, default=FIVE_STARS, help=argparse.SUPPRESS)
+    _add_artifacts(parser)
+    parser.add_argument("--release", type=_positive_int, help="the release's version (default: the newest)")
+    _add_rating_scale(parser)
+
+
+def _add_releases(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(action="list", artifacts=ARTIFACTS)
+    actions = parser.add_subparsers(dest="action")
+    listing = actions.add_parser("list", help="versions, data, metrics and sizes, oldest first (the default)")
+    prune = actions.add_parser("prune", help="remove old releases with their models, but none that is in use")
+    prune.add_argument(
+        "--keep", type=_positive_int, default=2, help="how many of the newest to keep (default: %(default)s)"
+    )
+    rollback = actions.add_parser("rollback", help="withdraw the newest release, so that the one before it is served")
+    for action in (listing, prune, rollback):
+        _add_artifacts(action)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -76,37 +107,25 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder with ratings.csv + movies.csv, *.dat, or u.data + u.item"
     )
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept (default: %(default)s)")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder that keeps downloads (default: %(default)s)")
     parser.add_argument(
         "--sample-if-offline",
         action="store_true",
-        help="go on with a small generated sample if the data set cannot be downloaded",
+        help="use a small generated sample if the data set cannot be downloaded",
     )
 
 
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--train", type=Path, required=True, metavar="T.csv", help="ratings to fit on")
-    parser.add_argument("--test", type=Path, required=True, metavar="E.csv", help="ratings to score against")
-    parser.add_argument("--movies", type=Path, metavar="M.csv", help="checked to list every rated movie")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+def _add_artifacts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--artifacts", type=Path, default=ARTIFACTS, help="folder of releases and models (default: %(default)s)"
+    )
+
+
+def _add_k(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", type=_positive_int, default=20, help="length of the scored lists (default: %(default)s)")
-    _add_common(parser)
 
 
-def _add_releases(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(action="list", artifacts=Path("artifacts"))
-    actions = parser.add_subparsers(dest="action")
-    listing = actions.add_parser("list", help="versions, data, metrics and sizes, oldest first (the default)")
-    prune = actions.add_parser("prune", help="remove old releases with their models, never one in use")
-    prune.add_argument(
-        "--keep", type=_positive_int, default=2, help="how many of the newest stay (default: %(default)s)"
-    )
-    rollback = actions.add_parser("rollback", help="withdraw the newest release: the one before it is served again")
-    for action in (listing, prune, rollback):
-        action.add_argument("--artifacts", type=Path, default=Path("artifacts"))
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_rating_scale(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rating-scale",
         type=_rating_scale,
@@ -114,12 +133,15 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar="LOW:HIGH",
         help="lowest and highest rating allowed (default: 0.5:5)",
     )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--positive-threshold",
         type=float,
         metavar="RATING",
-        help="ratings from here on count as liked (default: 0.7 of the scale, 3.5 of 5; everything if no rating lies "
-        "in the scale's lower half, for such a file was filtered to what people liked)",
+        help="lowest rating that counts as liked (default: 0.7 of the scale, which is 3.5 of 5; the lowest rating, if "
+        "none lies in the lower half of the scale, because such a file has only ratings of what people liked)",
     )
     model = parser.add_argument_group("model")
     defaults = Hyperparameters()
@@ -130,14 +152,13 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--temperature",
         type=_positive_float,
-        default=defaults.temperature,
-        help="of the softmax (default: by the number of movies, 0.12 for 7,000)",
+        help="what cosines are divided by before the softmax (default: the fewer movies there are, the higher)",
     )
     model.add_argument(
         "--watched-weight",
         type=_not_negative,
         default=defaults.watched_weight,
-        help="of a movie watched but not liked, against 1 for a liked one (default: %(default)s)",
+        help="how much a movie counts that was watched but not liked; a liked one counts 1 (default: %(default)s)",
     )
     model.add_argument(
         "--recency",

@@ -1,1 +1,1 @@
-"""How good the answers are: splits, metrics, baselines, comparisons, and the search for settings."""
+"""How good the answers are: metrics, baselines, comparisons, and the search for hyperparameters."""

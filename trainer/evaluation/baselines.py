@@ -1,4 +1,4 @@
-"""What our model is compared with. Each takes a task and k and returns int32[num_users, k] rows, best first."""
+"""The baselines. Each takes a task and k and returns int32[num_users, k] rows, best first."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from trainer.index.ranking import scored_ranking
 
 Baseline = Callable[[Task, int], np.ndarray]
 
-MAX_DENSE_MOVIES = 20_000  # movies × movies in float64 take 3.2 GB
+MAX_DENSE_MOVIES = 20_000  # a matrix of movies × movies in float64 then takes 3.2 GB
 EASE_REGULARIZATION = 200.0
 ALS_FACTORS, ALS_CONFIDENCE, ALS_REGULARIZATION = 128, 5.0, 30.0
-NOTEBOOK_DIM, NOTEBOOK_EPOCHS, NOTEBOOK_BATCH = 64, 5, 64
+TUTORIAL_DIM, TUTORIAL_EPOCHS, TUTORIAL_BATCH = 64, 5, 64
 
 
 def baselines(task: Task) -> tuple[dict[str, Baseline], dict[str, str]]:
-    """(name → baseline, name → why it is left out)"""
+    """Return the baselines by name, and the reason for each that is left out, by name."""
     found: dict[str, Baseline] = {"popularity": lambda task, k: task.popularity_ranking(k)}
     left_out = {}
     if task.known.num_trained_movies <= MAX_DENSE_MOVIES:
@@ -37,17 +37,17 @@ def baselines(task: Task) -> tuple[dict[str, Baseline], dict[str, str]]:
 
 
 def item_knn(task: Task, k: int) -> np.ndarray:
-    """Sum of cosines of the columns of the user's positives."""
+    """Score each movie by the sum of its cosines to the user's positives; movies are columns of the positives."""
     return _by_item_weights(task, cosine_similarities(task.known.positives), k)
 
 
 def ease(task: Task, k: int) -> np.ndarray:
-    """Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data": closed form."""
+    """Rank by EASE, in closed form (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data")."""
     return _by_item_weights(task, ease_weights(task.known.positives), k)
 
 
 def implicit_als(task: Task, k: int) -> np.ndarray:
-    """Hu, Koren, Volinsky 2008, as in the `implicit` package; exact search over its dot products."""
+    """Rank by ALS for implicit feedback from the package `implicit`, with exact search (Hu, Koren, Volinsky 2008)."""
     from implicit.als import AlternatingLeastSquares
 
     model = AlternatingLeastSquares(
@@ -59,28 +59,28 @@ def implicit_als(task: Task, k: int) -> np.ndarray:
 
 
 def dot_product(task: Task, k: int) -> np.ndarray:
-    """The customary tutorial model: a dot product clipped to [0, 5], trained on squared error; d = 64, five epochs.
+    """Rank by the model of a well-known tutorial: a dot product clipped to [0, 5] and trained on squared error.
 
-    With dense ids and exact search, which is kinder to it than the tutorial's angular index over every id.
+    Here it has dense rows and exact search, which gives better figures than the tutorial's angular index over every id.
     """
     from trainer.model.tensorflow_quietly import keras, tf
 
     keras.utils.set_random_seed(0)
     watched = task.known.watched_trained.tocoo()
     user, movie = keras.Input((), dtype="int32"), keras.Input((), dtype="int32")
-    user_table = keras.layers.Embedding(watched.shape[0], NOTEBOOK_DIM)
-    movie_table = keras.layers.Embedding(watched.shape[1], NOTEBOOK_DIM)
+    user_table = keras.layers.Embedding(watched.shape[0], TUTORIAL_DIM)
+    movie_table = keras.layers.Embedding(watched.shape[1], TUTORIAL_DIM)
     dot = keras.layers.Dot(axes=1)([user_table(user), movie_table(movie)])
     model = keras.Model([user, movie], keras.layers.Lambda(lambda x: tf.clip_by_value(x, 0.0, 5.0))(dot))
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="mse")
     inputs = [watched.row.astype(np.int32), watched.col.astype(np.int32)]
-    model.fit(inputs, task.known.stars_of_trained, batch_size=NOTEBOOK_BATCH, epochs=NOTEBOOK_EPOCHS, verbose=0)
+    model.fit(inputs, task.known.stars_of_trained, batch_size=TUTORIAL_BATCH, epochs=TUTORIAL_EPOCHS, verbose=0)
     users, movies = task.of_users(user_table.get_weights()[0]), movie_table.get_weights()[0]
     return scored_ranking(lambda rows: users[rows] @ movies.T, task.watched, k)
 
 
 def cosine_similarities(positives: sparse.csr_matrix) -> np.ndarray:
-    """float32[num_movies, num_movies] with zeros on the diagonal."""
+    """Return float32[num_movies, num_movies]: cosines between columns of the positives, with a diagonal of zeros."""
     counts = (positives.T @ positives).toarray()
     norms = np.sqrt(np.diag(counts))
     similarities: np.ndarray = counts / np.maximum(norms[:, None] * norms, 1e-9)
@@ -89,7 +89,7 @@ def cosine_similarities(positives: sparse.csr_matrix) -> np.ndarray:
 
 
 def ease_weights(positives: sparse.csr_matrix) -> np.ndarray:
-    """float32[num_movies, num_movies] with zeros on the diagonal."""
+    """Return float32[num_movies, num_movies]: the weights of EASE, with a diagonal of zeros."""
     gram = (positives.T @ positives).toarray().astype(np.float64)
     gram[np.diag_indices_from(gram)] += EASE_REGULARIZATION
     inverse = np.linalg.inv(gram)
@@ -99,6 +99,7 @@ def ease_weights(positives: sparse.csr_matrix) -> np.ndarray:
 
 
 def _by_item_weights(task: Task, weights: np.ndarray, k: int) -> np.ndarray:
-    nobody = sparse.csr_matrix((1, task.known.num_trained_movies), dtype=np.float32)
-    likes = sparse.csr_matrix(sparse.vstack([task.known.positives, nobody]))[task.user_rows]
-    return scored_ranking(lambda rows: np.asarray(likes[rows] @ weights), task.watched, k)
+    """Rank by the sum of the weights of the user's positives.  weights: float32[num_movies, num_movies]."""
+    unknown = sparse.csr_matrix((1, task.known.num_trained_movies), dtype=np.float32)  # the row −1, of unknown users
+    positives = sparse.csr_matrix(sparse.vstack([task.known.positives, unknown]))[task.user_rows]
+    return scored_ranking(lambda rows: np.asarray(positives[rows] @ weights), task.watched, k)

@@ -1,4 +1,4 @@
-"""Our model against baselines, on the same split: the table a sceptic asks for."""
+"""Compares our model with baselines on the same split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from trainer.data.interactions import rows_of
 from trainer.evaluation.baselines import baselines, cosine_similarities, ease_weights
-from trainer.evaluation.evaluate import Report
+from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.metrics import standard_error
 from trainer.evaluation.similarity_metrics import franchise_hit_rate, pm_hit_rate
 from trainer.evaluation.task import HIT_RATE_K, Scores
@@ -23,44 +23,47 @@ OURS = "this model, through the index"
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the table.  seconds: to fit and rank, once."""
+    """One line of the comparison.  seconds: how long fitting and ranking took, once."""
 
     name: str
     scores: Scores
     seconds: float
 
 
-def compare(reports: Sequence[Report]) -> Iterator[Entry]:
-    """Baselines first, one by one, for they take a while; then ours, each user's values averaged over the reports.
+def compare(evaluations: Sequence[Evaluation]) -> Iterator[Entry]:
+    """Yield an entry per baseline as soon as it is scored, then our model's, averaged user by user over the seeds.
 
-    reports: of one task and k, with different seeds.
+    evaluations: of one task and k, with different seeds.
     """
-    task, k = reports[0].task, reports[0].k
+    task, k = evaluations[0].task, evaluations[0].k
     for name, rank in baselines(task)[0].items():
         start = time.perf_counter()
         ranked = rank(task, max(k, HIT_RATE_K))
         yield Entry(name, task.scores(ranked, k), time.perf_counter() - start)
-    seconds = float(np.mean([report.seconds for report in reports]))
+    seconds = float(np.mean([evaluation.seconds for evaluation in evaluations]))
     for ranking, name in (("exact", "this model, exact search"), ("index", OURS)):
-        of_seeds = [report.scores[ranking] for report in reports]
+        of_seeds = [evaluation.scores[ranking] for evaluation in evaluations]
         per_user = {metric: np.mean([s.per_user[metric] for s in of_seeds], axis=0) for metric in of_seeds[0].per_user}
         yield Entry(name, Scores(per_user, float(np.mean([s.coverage for s in of_seeds]))), seconds)
 
 
 def paired_difference(entry: Entry, ours: Entry, metric: str) -> tuple[float, float]:
-    """(mean over users of theirs − ours, its standard error)"""
+    """Return the mean over users of the entry's value minus ours, and the standard error of that mean."""
     differences = entry.scores.per_user[metric] - ours.scores.per_user[metric]
     return float(differences.mean()), standard_error(differences)
 
 
 def compare_similar_movies(
-    report: Report, train: pd.DataFrame, test: pd.DataFrame, movies: pd.DataFrame
+    evaluation: Evaluation, train: pd.DataFrame, test: pd.DataFrame, movies: pd.DataFrame
 ) -> dict[str, tuple[float, float]]:
-    """name → (pm_hit_rate@10, franchise@10).  train, test: all ratings of the report's task.  movies: all movies."""
-    task, known = report.task, report.task.known
+    """Return (pm_hit_rate@10, franchise@10) for each source of movie vectors, by its name.
+
+    train, test: all ratings of the evaluation's task.  movies: all movies, as in `Dataset.movies`.
+    """
+    task, known = evaluation.task, evaluation.task.known
     trained = known.movie_ids[: known.num_trained_movies]
     table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), trained)]
-    learned = report.embeddings.movies
+    learned = evaluation.embeddings.movies
     candidates = {"learned embeddings": learned, "similar_movies.npy": similar_movie_vectors(learned, table)}
     if "EASE" in baselines(task)[0]:
         weights = ease_weights(known.positives)

@@ -11,17 +11,22 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from trainer.evaluation.task import HIT_RATE_K, Scores, Task
-from trainer.index.annoy_index import Calibration, build_index, calibrate_recommend, index_ranking
+from trainer.index.annoy_index import build_index, index_ranking
+from trainer.index.calibration import Calibration, calibrate_recommend
 from trainer.index.ranking import exact_ranking
 from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
 
 
 @dataclass(frozen=True)
-class Report:
-    """scores: of "popularity", "exact" (the model, exact search) and "index" (the model through Annoy, as served).
-    num_unknown_users: users without a positive in the training part; they get the popular movies.
-    seconds: to fit and rank."""
+class Evaluation:
+    """What one fit reaches on a task.
+
+    scores: by ranking: "popularity", "exact" (the model, exact search), "index" (the model through Annoy, as served).
+    num_unknown_users: users without a positive in the training part; they get the popularity ranking.
+    calibration: of the index over the movies that were fitted on the training part.
+    seconds: how long fitting and ranking took.
+    """
 
     task: Task
     k: int
@@ -34,13 +39,13 @@ class Report:
 
 def evaluate(
     task: Task,
-    settings: Hyperparameters,
+    hyperparameters: Hyperparameters,
     k: int = 20,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
-) -> Report:
-    """Where the test part is not later than the training part, all of a user's history counts alike."""
+) -> Evaluation:
+    """Fit on the task's training part and score the rankings of length k.  on_epoch: as for `fit`."""
     start = time.perf_counter()
-    embeddings = _fit(task, settings, on_epoch)
+    embeddings = _fit(task, hyperparameters, on_epoch)
     users, longest = task.of_users(embeddings.users), max(k, HIT_RATE_K)
     popular = task.popularity_ranking(longest)
     exact = exact_ranking(users, embeddings.movies, task.watched, longest)
@@ -48,7 +53,7 @@ def evaluate(
         index = build_index(embeddings.movies, Path(scratch) / "movies.ann")
         calibration = calibrate_recommend(index, embeddings, task.known)
         found, _ = index_ranking(index, embeddings.movies, users, task.watched, longest, calibration.chosen.search_k)
-    return Report(
+    return Evaluation(
         task=task,
         k=k,
         scores={
@@ -63,24 +68,27 @@ def evaluate(
     )
 
 
-def settings_for(task: Task, settings: Hyperparameters) -> Hyperparameters:
-    """Without recency where the test part is not later than the training part."""
-    return settings if task.is_later else replace(settings, recency=0.0)
+def hyperparameters_for(task: Task, hyperparameters: Hyperparameters) -> Hyperparameters:
+    """Return the hyperparameters for this task: without recency if its test part is not later than its training part.
+
+    If the parts were split at random, a user's latest training ratings say no more about the test part than the others.
+    """
+    return hyperparameters if task.is_later else replace(hyperparameters, recency=0.0)
 
 
-def exact_scores(task: Task, settings: Hyperparameters, k: int) -> Scores:
-    """What `evaluate` calls "exact", without the index."""
-    embeddings = _fit(task, settings, lambda epoch, loss: None)
+def exact_scores(task: Task, hyperparameters: Hyperparameters, k: int) -> Scores:
+    """Return the scores that `evaluate` calls "exact", without building an index."""
+    embeddings = _fit(task, hyperparameters, lambda epoch, loss: None)
     users, longest = task.of_users(embeddings.users), max(k, HIT_RATE_K)
     exact = exact_ranking(users, embeddings.movies, task.watched, longest)
     return task.scores(_popular_if_unknown(users, exact, task.popularity_ranking(longest)), k)
 
 
-def _fit(task: Task, settings: Hyperparameters, on_epoch: Callable[[int, float], None]) -> Embeddings:
-    return fit(task.known, settings_for(task, settings), on_epoch)
+def _fit(task: Task, hyperparameters: Hyperparameters, on_epoch: Callable[[int, float], None]) -> Embeddings:
+    return fit(task.known, hyperparameters_for(task, hyperparameters), on_epoch)
 
 
 def _popular_if_unknown(users: np.ndarray, ranked: np.ndarray, popular: np.ndarray) -> np.ndarray:
-    """int32[num_users, k]: as the service answers users without a taste, whose rows in `users` are zeros."""
-    has_taste: np.ndarray = np.any(users, axis=1)
-    return np.where(has_taste[:, None], ranked, popular)
+    """Return int32[num_users, k]: `ranked`, but `popular` for users whose embedding is zero, as the service answers."""
+    has_embedding: np.ndarray = np.any(users, axis=1)
+    return np.where(has_embedding[:, None], ranked, popular)

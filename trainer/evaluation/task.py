@@ -1,4 +1,4 @@
-"""What is evaluated: a training part, and what its users liked in a test part."""
+"""The task of an evaluation: a training part, and what users liked in a test part."""
 
 from __future__ import annotations
 
@@ -18,31 +18,39 @@ HIT_RATE_K = 10
 
 @dataclass(frozen=True)
 class Scores:
-    """per_user: metric name → float64[num_users].  coverage: share of the catalogue offered to anybody."""
+    """The metrics of one ranking.
+
+    per_user: float64[num_users] by the metric's name.
+    coverage: share of the catalogue that is in at least one user's first HIT_RATE_K.
+    """
 
     per_user: dict[str, np.ndarray]
     coverage: float
 
     @property
     def means(self) -> dict[str, float]:
-        """Name, such as "recall@20" or "coverage@10", to value."""
+        """Each metric's mean over users, and the coverage, by name, such as "recall@20" or "coverage@10"."""
         named = {name: float(values.mean()) for name, values in self.per_user.items()}
         return {**named, f"coverage@{HIT_RATE_K}": self.coverage}
 
     @property
     def standard_errors(self) -> dict[str, float]:
-        """Of the means over users; 0 for a single user."""
+        """Standard error of each metric's mean over users (0 if there is one user)."""
         return {name: standard_error(values) for name, values in self.per_user.items()}
 
 
 @dataclass(frozen=True)
 class Task:
-    """known: the training part.  user_ids: int64[num_users], those with held-out positives.
-    user_rows: int64[num_users], theirs in `known`, −1 for users that the training part lacks.
-    watched: CSR float32[num_users, num_trained_movies], which are no candidates.
-    held_out: CSR float32[num_users, num_movies + movies that only the test part has], what they liked.
-    num_repeated: test ratings whose pair is in the training part too, left out.
-    is_later: whether most users' test ratings are later than their training ones, as in the life of a service.
+    """What to learn from, whom to rank for, and what counts as a hit.
+
+    known: the training part.
+    user_ids: int64[num_users], the users with held-out positives.
+    user_rows: int64[num_users], their rows in `known`, −1 for users that the training part lacks.
+    watched: CSR float32[num_users, num_trained_movies], the movies that are not candidates.
+    held_out: CSR float32[num_users, n], the held-out positives; n counts the movies of `known` and, after them, those
+    that only the test part has.
+    num_repeated: test ratings that were left out because the training part has the same user and movie.
+    is_later: whether most users' test ratings are later than their training ratings, as in a running service.
     """
 
     known: Interactions
@@ -55,20 +63,20 @@ class Task:
 
     @property
     def num_unknown_positives(self) -> int:
-        """Held-out positives whose movie the training part lacks: never hit."""
+        """How many held-out positives are of movies that the training part lacks, so that no ranking can hit them."""
         return int((self.held_out.indices >= len(self.known.movie_ids)).sum())
 
     def of_users(self, table: np.ndarray) -> np.ndarray:
-        """[num_users, …] from a table with a row for each user of the training part; zeros for unknown users."""
+        """Return the users' rows of a table that has a row for each user of the training part; zeros for the others."""
         rows: np.ndarray = np.concatenate([table, np.zeros_like(table[:1])])[self.user_rows]
         return rows
 
     def popularity_ranking(self, k: int) -> np.ndarray:
-        """int32[num_users, k]: what everybody is offered of whom nothing is known."""
+        """Return int32[num_users, k]: the popularity ranking, for users without known likes."""
         return popularity_ranking(self.known.popularity[: self.known.num_trained_movies], self.watched, k)
 
     def scores(self, ranked: np.ndarray, k: int) -> Scores:
-        """ranked: int32[num_users, at least k and HIT_RATE_K]."""
+        """Score a ranking.  ranked: int32[num_users, n], where n is at least k and HIT_RATE_K."""
         first_k, first_few = ranked[:, :k], ranked[:, :HIT_RATE_K]
         per_user = {
             f"recall@{k}": recall_at_k(first_k, self.held_out),
@@ -79,7 +87,10 @@ class Task:
 
 
 def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float) -> Task:
-    """train, test: ratings as in `Dataset.ratings`.  Raises DataError if either part holds no positive."""
+    """Build the task from two parts of ratings.  train, test: as `Dataset.ratings`.
+
+    Raises DataError if either part holds no positive.
+    """
     known = interactions_of(train, positive_threshold)
     pairs = pd.MultiIndex.from_frame(train[["user_id", "movie_id"]])
     repeated = pd.MultiIndex.from_frame(test[["user_id", "movie_id"]]).isin(pairs)
@@ -91,12 +102,12 @@ def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float) 
     user_ids, users = np.unique(liked["user_id"].to_numpy(), return_inverse=True)
     movie_ids = np.concatenate([known.movie_ids, np.setdiff1d(liked["movie_id"], known.movie_ids)])
     user_rows = rows_of(known.user_ids, user_ids)
-    nobody = sparse.csr_matrix((1, known.num_trained_movies), dtype=np.float32)  # the row −1: has watched nothing
+    unknown = sparse.csr_matrix((1, known.num_trained_movies), dtype=np.float32)  # the row −1, of unknown users
     return Task(
         known=known,
         user_ids=user_ids,
         user_rows=user_rows,
-        watched=sparse.csr_matrix(sparse.vstack([known.watched_trained, nobody]))[user_rows],
+        watched=sparse.csr_matrix(sparse.vstack([known.watched_trained, unknown]))[user_rows],
         held_out=indicator(users, rows_of(movie_ids, liked["movie_id"].to_numpy()), (len(user_ids), len(movie_ids))),
         num_repeated=int(repeated.sum()),
         is_later=_is_later(train, test),
@@ -104,6 +115,7 @@ def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float) 
 
 
 def _is_later(train: pd.DataFrame, test: pd.DataFrame) -> bool:
+    """Return whether most users who are in both parts have no test rating before their last training rating."""
     last = train.groupby("user_id")["timestamp"].max()
     first = test.groupby("user_id")["timestamp"].min()
     both = first.index.intersection(last.index)

@@ -1,4 +1,4 @@
-"""Searches hyperparameters on an inner split of the training part, for as long as it is given; resumable."""
+"""Searches hyperparameters on an inner split of the training part for a given time; a later run continues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainer.data.dataset import Dataset
 from trainer.data.interactions import split_by_time
 from trainer.evaluation.evaluate import exact_scores
 from trainer.evaluation.task import Task, task_of
-from trainer.model.hyperparameters import Hyperparameters, default_temperature
+from trainer.model.hyperparameters import Hyperparameters
 
 K = 20
 TUNED = ("embedding_dim", "epochs", "learning_rate", "temperature", "watched_weight", "recency")
@@ -22,32 +22,34 @@ TUNED = ("embedding_dim", "epochs", "learning_rate", "temperature", "watched_wei
 def tune(
     dataset: Dataset, positive_threshold: float, defaults: Hyperparameters, seconds: float, folder: Path
 ) -> tuple[optuna.Study, Path]:
-    """(the study with all its trials, where it is kept).  The same data and threshold go on where they left off.
+    """Search for `seconds` and return the study with all its trials, and the file that keeps it.
 
-    The test part of the data's split takes no part: what is scored is the last fifth of what each user rated before it.
+    The search continues if the folder has a study of the same data and threshold. The test part of the data's split is
+    not used: trials are scored on the last fifth of each user's ratings in the training part.
     """
     train, _ = split_by_time(dataset.ratings)
     task = task_of(*split_by_time(train), positive_threshold)
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder / f"{dataset.fingerprint[:16]}-{positive_threshold:g}.log"
+    log_file = folder / f"{dataset.fingerprint[:16]}-{positive_threshold:g}.log"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         study_name="hyperparameters",
-        storage=optuna.storages.JournalStorage(JournalFileBackend(os.fspath(log))),
-        sampler=optuna.samplers.TPESampler(seed=len(_finished(log))),
+        storage=optuna.storages.JournalStorage(JournalFileBackend(os.fspath(log_file))),
+        # The seed is the length of the file, so that a continued search draws other trials.
+        sampler=optuna.samplers.TPESampler(seed=_num_lines(log_file)),
         direction="maximize",
         load_if_exists=True,
     )
-    if not study.trials:  # what there is to beat
+    if not study.trials:  # the first trial is the one to beat
         start = {name: value for name, value in asdict(defaults).items() if name in TUNED}
-        start["temperature"] = defaults.temperature or default_temperature(task.known.num_trained_movies)
+        start["temperature"] = defaults.temperature_for(task.known.num_trained_movies)
         study.enqueue_trial(start)
     study.optimize(lambda trial: _recall(task, _suggest(trial, defaults)), timeout=seconds, callbacks=[_show])
-    return study, log
+    return study, log_file
 
 
 def flags_of(study: optuna.Study) -> str:
-    """The best trial's settings as flags of the command line."""
+    """Return the best trial's hyperparameters as flags of the command line."""
     return " ".join(f"--{name.replace('_', '-')}={value:.3g}" for name, value in study.best_params.items())
 
 
@@ -63,15 +65,16 @@ def _suggest(trial: optuna.Trial, defaults: Hyperparameters) -> Hyperparameters:
     )
 
 
-def _recall(task: Task, settings: Hyperparameters) -> float:
-    return exact_scores(task, settings, K).means[f"recall@{K}"]
+def _recall(task: Task, hyperparameters: Hyperparameters) -> float:
+    return exact_scores(task, hyperparameters, K).means[f"recall@{K}"]
 
 
 def _show(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-    settings = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
+    """Print a line about a trial that has ended."""
+    chosen = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
     best = " ◀ best so far" if trial.number == study.best_trial.number else ""
-    print(f"{trial.number + 1:>4}  recall@{K} {trial.value:.4f}  {settings}{best}", flush=True)
+    print(f"{trial.number + 1:>4}  recall@{K} {trial.value:.4f}  {chosen}{best}", flush=True)
 
 
-def _finished(log: Path) -> list[str]:
-    return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+def _num_lines(log_file: Path) -> int:
+    return len(log_file.read_text(encoding="utf-8").splitlines()) if log_file.exists() else 0

@@ -1,1 +1,1 @@
-"""Nearest movies: exactly, or through Annoy."""
+"""The nearest movies, by an exact scan or through an Annoy index."""

@@ -1,9 +1,10 @@
 """Vectors whose cosine tells how alike two movies are: who likes them, their genres, their years.
 
-The learned embeddings share a direction, for everybody likes popular movies: without it (centred), a popular movie is
-no longer near to all others. Genres and years add what few ratings cannot tell, and give unrated movies a place.
+The learned embeddings share a direction, because everybody likes popular movies. Subtracting their mean removes it, so
+that a popular movie is no longer near to all others. Genres and years add what few ratings cannot tell, and give a
+vector to movies that nobody rated.
 
-`python -m trainer compare` shows what it is worth.
+`python -m trainer compare` measures these vectors against the learned embeddings alone.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from protos.release.v1.layout import GENRE_SEPARATOR
 from trainer.model.vectors import unit_rows
 
-GENRES_WEIGHT, YEAR_WEIGHT = 0.3, 0.2  # against 1 for what is learned
-FIRST_YEAR, LAST_YEAR, YEARS_BETWEEN = 1900, 2040, 5  # of the points that years are described by
-YEARS_ALIKE = 6.0  # width of a point's bell
+GENRES_WEIGHT, YEAR_WEIGHT = 0.3, 0.2  # the learned part has weight 1
+FIRST_YEAR, LAST_YEAR, YEARS_BETWEEN = 1900, 2040, 5  # the grid of points that describe a year
+BELL_WIDTH_YEARS = 6.0  # a point's value falls to 1/e at this distance from the movie's year
 
 
 def similar_movie_vectors(movies: np.ndarray, table: pd.DataFrame) -> np.ndarray:
-    """float32[len(table), s] of unit length; zeros for a movie of which nothing is known.
+    """Return float32[len(table), s] with unit rows; zeros for a movie without embedding, genre and year.
 
-    movies: float32[num_trained_movies, d], learned.  table: `year` (0 if unknown) and `genres` (joined by "|") of these
-    movies and then of others, which nobody liked.
+    movies: float32[num_trained_movies, d], the learned embeddings.
+    table: `year` (0 if unknown) and `genres` (joined by "|") of these movies, followed by those that nobody liked.
     """
     centred = unit_rows(movies - movies.mean(axis=0))
     learned = np.vstack([centred, np.zeros((len(table) - len(movies), movies.shape[1]))])
@@ -31,13 +33,14 @@ def similar_movie_vectors(movies: np.ndarray, table: pd.DataFrame) -> np.ndarray
 
 
 def _genres(listed: pd.Series) -> np.ndarray:
-    """float64[num_movies, num_genres] of unit length: 1 for a genre, weighted by its inverse document frequency."""
-    has = listed.str.get_dummies("|").to_numpy(np.float64)
+    """Return float64[num_movies, num_genres] with unit rows: each genre weighted by its inverse document frequency."""
+    # Where pyarrow is installed, pandas gives movies without genres a genre "" of their own.
+    has = listed.str.get_dummies(GENRE_SEPARATOR).drop(columns="", errors="ignore").to_numpy(np.float64)
     return unit_rows(has * np.log((1 + len(has)) / np.maximum(has.sum(axis=0), 1)))
 
 
 def _years(years: np.ndarray) -> np.ndarray:
-    """float64[num_movies, num_points] of unit length: the nearer two years, the larger the dot product."""
+    """Return float64[num_movies, num_points] with unit rows: the nearer two years, the larger their dot product."""
     points = np.arange(FIRST_YEAR, LAST_YEAR, YEARS_BETWEEN)
     clipped = np.clip(years, FIRST_YEAR, LAST_YEAR)[:, None]
-    return unit_rows(np.where(years[:, None] > 0, np.exp(-(((clipped - points) / YEARS_ALIKE) ** 2)), 0))
+    return unit_rows(np.where(years[:, None] > 0, np.exp(-(((clipped - points) / BELL_WIDTH_YEARS) ** 2)), 0))

@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from protos.release.v1.layout import FOLD_IN, FOLD_IN_PADDING, LOOK_UP, USER_EMBEDDING, Signature
 from trainer.model.fold_in import STEP_SIZE, STEPS, newcomer_factor
 from trainer.model.tensorflow_quietly import tf
 
-# What warm-up requests ask for is what a recommender sends: a lone request, a micro-batch, the most users in one.
-LOOK_UP_BATCHES = (1, 32, 256)
-LONE_FOLD_INS = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the shortest history to the longest, by quantiles of length
+# Warm-up requests resemble what a recommender sends: a single user, a micro-batch, and the largest batch.
+LOOK_UP_BATCHES = (1, 32, LOOK_UP.max_batch)
+SINGLE_FOLD_INS = (0.0, 0.25, 0.5, 0.75, 1.0)  # quantiles of the histories' lengths, one request for each
 FOLD_IN_BATCH = 32
 
 
 class UserTower(tf.Module):
-    """Ids are the ids of the ratings; the graph maps them to rows."""
+    """The graph that is served. It takes user ids and movie ids as in the ratings, and maps them to rows itself."""
 
     def __init__(
         self,
@@ -28,33 +29,36 @@ class UserTower(tf.Module):
         movies: np.ndarray,
         temperature: float,
     ) -> None:
-        """user_ids: int64[num_users], ascending.  users: float32[num_users, d].
-        movie_ids: int64[num_trained_movies], ascending.  movies: float32[num_trained_movies, d]."""
+        """Hold the tables that the signatures look rows up in.
+
+        user_ids: int64[num_users], ascending.  users: float32[num_users, d].
+        movie_ids: int64[num_trained_movies], ascending.  movies: float32[num_trained_movies, d].
+        """
         super().__init__()
-        # variables, not constants: a GraphDef holds no more than 2 GiB
+        # Variables, because constants would be part of the GraphDef, which holds at most 2 GiB.
         self._user_ids = tf.Variable(user_ids, trainable=False)
         self._users = tf.Variable(users, trainable=False)
         self._movie_ids = tf.Variable(movie_ids, trainable=False)
         self._movies = tf.Variable(movies, trainable=False)
         self._temperature = temperature
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="user_id")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name=LOOK_UP.input)])
     def look_up(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
-        """int64[B] → float32[B, d]; zeros for an id the model does not know.
+        """Return the embeddings float32[B, d] of users int64[B]; zeros for an unknown id.
 
-        Not an error, because under server batching that would fail the request's batch neighbours too.
+        An unknown id is no error, because a server that merges requests would fail the others in its batch too.
         """
-        return {"user_embedding": _look_up(self._user_ids, self._users, user_id)}
+        return {USER_EMBEDDING: _look_up(self._user_ids, self._users, user_id)}
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name="movie_id")])
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name=FOLD_IN.input)])
     def fold_in(self, movie_id: tf.Tensor) -> dict[str, tf.Tensor]:
-        """int64[B, L], padded with 0 → float32[B, d]: the embedding of somebody who likes these movies.
+        """Return the embedding float32[B, d] of somebody who likes these movies; zeros for a row without a known id.
 
-        The same as trainer.model.fold_in with newcomer_temperatures, all movies counting alike. Unknown ids count for
-        nothing; a row without a known id gets zeros.
+        It computes what trainer.model.fold_in does with newcomer_temperatures and equal weights. Unknown ids are
+        ignored.  movie_id: int64[B, L], rows filled up with FOLD_IN_PADDING.
         """
-        # Read once: a lookup in the variable itself makes TensorFlow copy all of it at every later read. Measured with
-        # 8,452 movies of 256 dimensions, that took three quarters of the time of a call.
+        # The variable is read once, because after a lookup in the variable itself TensorFlow copies all of it at every
+        # later read, which takes most of the time of a call.
         movies = tf.convert_to_tensor(self._movies)  # float32[num_movies, d]
         liked = _look_up(self._movie_ids, movies, movie_id)  # float32[B, L, d]
         known = tf.reduce_any(liked != 0.0, axis=2, keepdims=True)  # bool[B, L, 1]
@@ -63,22 +67,22 @@ class UserTower(tf.Module):
         user = tf.math.l2_normalize(mean, axis=1)
         temperature = self._temperature * newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
         for _ in range(STEPS):
-            # the large matrix first: for 32 users half the time of user × moviesᵀ
+            # movies × userᵀ is faster than user × moviesᵀ for a small batch.
             logits = tf.transpose(tf.matmul(movies, user / temperature, transpose_b=True))  # float32[B, num_movies]
             expected = tf.matmul(tf.nn.softmax(logits), movies)  # float32[B, d]
             user = tf.math.l2_normalize(user + STEP_SIZE * (mean - expected), axis=1)
-        return {"user_embedding": tf.where(count > 0.0, user, tf.zeros_like(user))}
+        return {USER_EMBEDDING: tf.where(count > 0.0, user, tf.zeros_like(user))}
 
 
 def save_user_tower(
     tower: UserTower, model_name: str, folder: Path, user_ids: np.ndarray, histories: Sequence[np.ndarray]
 ) -> None:
-    """Writes the SavedModel with its warm-up requests, and loads it back to run every one of them.
+    """Write the SavedModel with its warm-up requests, then load it and run every one of them.
 
-    user_ids: int64[num_users].  histories: what some of them like, ids of trained movies, at least one each.
-    The warm-up requests draw from both.
+    user_ids: int64[num_users], and histories: at least one array of ids of trained movies that a user likes. The
+    warm-up requests are drawn from both.
     """
-    signatures = {"serving_default": tower.look_up, "fold_in": tower.fold_in}
+    signatures = {LOOK_UP.name: tower.look_up, FOLD_IN.name: tower.fold_in}
     tf.saved_model.save(tower, str(folder), signatures=signatures)
     requests = _warmup_requests(model_name, user_ids, histories)
     warmup = folder / "assets.extra" / "tf_serving_warmup_requests"
@@ -87,7 +91,7 @@ def save_user_tower(
         for request in requests:
             log = prediction_log_pb2.PredictLog(request=request)
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
-    # A warm-up request that fails keeps the version out of the model server, so it must not be published.
+    # A model server does not serve a version whose warm-up fails, so such a version must not be published.
     loaded = tf.saved_model.load(str(folder))
     for request in requests:
         run = loaded.signatures[request.model_spec.signature_name]
@@ -95,7 +99,10 @@ def save_user_tower(
 
 
 def _look_up(ids: tf.Tensor, embeddings: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
-    """Rows of `embeddings` for ids of any shape, zeros where unknown.  ids: ascending."""
+    """Return the rows of `embeddings` of the wanted ids; zeros for an unknown id.
+
+    ids: int64[n], ascending.  embeddings: float32[n, d].  wanted: int64 of any shape; the result has one axis more.
+    """
     flat = tf.reshape(wanted, [-1])
     rows = tf.minimum(tf.searchsorted(ids, flat), tf.shape(ids)[0] - 1)
     known = tf.equal(tf.gather(ids, rows), flat)
@@ -107,21 +114,21 @@ def _warmup_requests(
     model_name: str, user_ids: np.ndarray, histories: Sequence[np.ndarray]
 ) -> list[predict_pb2.PredictRequest]:
     rng = np.random.default_rng(0)
-    requests = [_request(model_name, "serving_default", "user_id", rng.choice(user_ids, b)) for b in LOOK_UP_BATCHES]
+    requests = [_request(model_name, LOOK_UP, rng.choice(user_ids, b)) for b in LOOK_UP_BATCHES]
     by_length = sorted(histories, key=len)
-    batches = [[by_length[round(quantile * (len(by_length) - 1))]] for quantile in LONE_FOLD_INS]
+    batches = [[by_length[round(quantile * (len(by_length) - 1))]] for quantile in SINGLE_FOLD_INS]
     batches.append([histories[number] for number in rng.integers(len(histories), size=FOLD_IN_BATCH)])
     for batch in batches:
-        movie_ids = np.zeros((len(batch), max(map(len, batch))), np.int64)  # padded with 0
+        movie_ids = np.full((len(batch), max(map(len, batch))), FOLD_IN_PADDING, np.int64)
         for row, history in zip(movie_ids, batch, strict=True):
             row[: len(history)] = history
-        requests.append(_request(model_name, "fold_in", "movie_id", movie_ids))
+        requests.append(_request(model_name, FOLD_IN, movie_ids))
     return requests
 
 
-def _request(model_name: str, signature: str, input_name: str, ids: np.ndarray) -> predict_pb2.PredictRequest:
+def _request(model_name: str, signature: Signature, ids: np.ndarray) -> predict_pb2.PredictRequest:
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model_name
-    request.model_spec.signature_name = signature
-    request.inputs[input_name].CopyFrom(tf.make_tensor_proto(ids, tf.int64))
+    request.model_spec.signature_name = signature.name
+    request.inputs[signature.input].CopyFrom(tf.make_tensor_proto(ids, tf.int64))
     return request

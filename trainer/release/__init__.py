@@ -1,1 +1,1 @@
-"""Releases: whether to publish one, publishing it, and what is published."""
+"""Releases: the gate before one is published, publishing it, and the catalogue of published ones."""

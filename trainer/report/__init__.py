@@ -1,1 +1,1 @@
-"""The HTML page about a release."""
+"""The HTML page about a release, and its logs for TensorBoard."""

@@ -1,4 +1,4 @@
-"""The report's plots."""
+"""The report's figures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sklearn.manifold import TSNE
 from protos.release.v1 import manifest_pb2 as pb
 from trainer.evaluation.comparison import Entry
 
-MAP_MOVIES = 1500
+MAP_MOVIES = 1500  # more would be slow to lay out and to draw
 BLUE, ORANGE, GREY = "#3366aa", "#dd7722", "#bbbbbb"
 
 
 def ratings(table: pd.DataFrame) -> Figure:
-    """How many ratings of each value, per user and per movie."""
+    """Draw how many ratings there are of each value, per user and per movie."""
     figure = make_subplots(1, 3, subplot_titles=["ratings by value", "ratings per user", "ratings per movie"])
     values = table["rating"].value_counts().sort_index()
     figure.add_trace(Bar(x=values.index, y=values, marker_color=BLUE), 1, 1)
@@ -30,22 +30,22 @@ def ratings(table: pd.DataFrame) -> Figure:
 
 
 def losses(values: Sequence[float]) -> Figure:
-    """Mean loss per liked movie after each epoch."""
+    """Draw the mean loss per liked movie after each epoch."""
     figure = Figure(Scatter(x=np.arange(1, len(values) + 1), y=list(values), mode="lines", line_color=BLUE))
     figure.update_layout(title="training loss per liked movie", xaxis_title="epoch", yaxis_title="−log likelihood")
     return _tidy(figure, 320)
 
 
 def recall_by_epochs(recalls: Mapping[int, float], k: int) -> Figure:
-    """Of runs of so many epochs, each with its own decay of the learning rate."""
+    """Draw the recall by the epochs of a fit, each fit having its own decay of the learning rate."""
     epochs = sorted(recalls)
     figure = Figure(Scatter(x=epochs, y=[recalls[e] for e in epochs], mode="lines+markers", line_color=BLUE))
-    figure.update_layout(title=f"recall@{k} of runs of so many epochs", xaxis_title="epochs", yaxis_rangemode="tozero")
+    figure.update_layout(title=f"recall@{k} by the epochs of a fit", xaxis_title="epochs", yaxis_rangemode="tozero")
     return _tidy(figure, 320)
 
 
 def comparison(entries: Sequence[Entry], k: int) -> Figure:
-    """Means with standard errors."""
+    """Draw the means over users with their standard errors."""
     figure = make_subplots(1, 2, subplot_titles=[f"recall@{k}", f"ndcg@{k}"], shared_yaxes=True)
     names = [entry.name for entry in entries]
     for column, metric in ((1, f"recall@{k}"), (2, f"ndcg@{k}")):
@@ -58,7 +58,7 @@ def comparison(entries: Sequence[Entry], k: int) -> Figure:
 
 
 def index_curves(calibrations: Mapping[str, pb.Calibration]) -> Figure:
-    """Recall against microseconds, with the chosen effort marked."""
+    """Draw the recall against the time of a query, with a larger point at the chosen effort."""
     figure = Figure()
     for (name, calibration), color in zip(calibrations.items(), (BLUE, ORANGE), strict=True):
         points = list(calibration.curve)
@@ -77,31 +77,39 @@ def index_curves(calibrations: Mapping[str, pb.Calibration]) -> Figure:
     return _tidy(figure, 400, legend=True)
 
 
-def popularity_of(ranked: np.ndarray, likes: np.ndarray) -> Figure:
-    """ranked: int32[num_users, k], −1 for none.  likes: int64[num_trained_movies]."""
-    tenth = np.empty(len(likes), int)
-    tenth[np.argsort(-likes, kind="stable")] = np.arange(len(likes)) * 10 // max(len(likes), 1)
-    offered = np.bincount(tenth[ranked[ranked >= 0]], minlength=10)
-    liked = np.bincount(tenth, weights=likes, minlength=10)
+def recommended_by_popularity(ranked: np.ndarray, num_likes: np.ndarray) -> Figure:
+    """Draw the share of recommendations and of likes that falls on each tenth of the movies, most liked first.
+
+    ranked: int32[num_users, k], −1 for none.  num_likes: int64[num_trained_movies].
+    """
+    tenth = np.empty(len(num_likes), int)
+    tenth[np.argsort(-num_likes, kind="stable")] = np.arange(len(num_likes)) * 10 // max(len(num_likes), 1)
+    recommended = np.bincount(tenth[ranked[ranked >= 0]], minlength=10)
+    liked = np.bincount(tenth, weights=num_likes, minlength=10)
     labels = [f"{10 * n}–{10 * (n + 1)} %" for n in range(10)]
     figure = Figure(
         [
-            Bar(x=labels, y=offered / max(offered.sum(), 1), name="of what is recommended", marker_color=BLUE),
-            Bar(x=labels, y=liked / max(liked.sum(), 1), name="of what is liked", marker_color=GREY),
+            Bar(x=labels, y=recommended / max(recommended.sum(), 1), name="recommendations", marker_color=BLUE),
+            Bar(x=labels, y=liked / max(liked.sum(), 1), name="likes", marker_color=GREY),
         ]
     )
-    seen = len(np.unique(ranked[ranked >= 0])) / max(len(likes), 1)
+    coverage = len(np.unique(ranked[ranked >= 0])) / max(len(num_likes), 1)
     figure.update_layout(
-        title=f"{seen:.1%} of the movies are in somebody's first ten", xaxis_title="movies, most liked first"
+        title=f"{coverage:.1%} of the movies are in at least one user's first {ranked.shape[1]}",
+        xaxis_title="movies, most liked first",
     )
     figure.update_yaxes(tickformat=".0%")
     return _tidy(figure, 380, legend=True)
 
 
 def movie_map(vectors: np.ndarray, movies: pd.DataFrame) -> Figure:
-    """vectors: float32[num_movies, d] in the order of the table, which has title, genres and popularity."""
-    shown = np.argsort(-movies["popularity"].to_numpy(), kind="stable")[:MAP_MOVIES]
-    shown = shown[movies["popularity"].to_numpy()[shown] > 0]
+    """Draw the most liked movies on a plane, similar ones near each other.
+
+    vectors: float32[num_movies, d].  movies: title, genres and popularity (how many users liked the movie), by row.
+    """
+    num_likes = movies["popularity"].to_numpy()
+    shown = np.argsort(-num_likes, kind="stable")[:MAP_MOVIES]
+    shown = shown[num_likes[shown] > 0]
     perplexity = min(30.0, max(1.0, (len(shown) - 1) / 3))
     places = TSNE(perplexity=perplexity, random_state=0, init="pca").fit_transform(vectors[shown])
     table = movies.iloc[shown].assign(x=places[:, 0], y=places[:, 1])

@@ -1,5 +1,7 @@
-"""What `tensorboard --logdir reports/<version>-tensorboard` shows: losses and figures as scalars, the embeddings in its
-projector. TensorBoard itself is needed only to look at it."""
+"""Logs for `tensorboard --logdir reports/<version>-tensorboard`: losses, metrics, and the embeddings in its projector.
+
+They are written without TensorBoard, which is needed only to look at them.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,13 @@ from trainer.model.tensorflow_quietly import tf
 def write_tensorboard(
     folder: Path, losses: Sequence[float], metrics: Mapping[str, float], embeddings: np.ndarray, movies: pd.DataFrame
 ) -> None:
-    """losses: one per epoch.  metrics: after the last of them.  embeddings: float32[num_trained_movies, d].
-    movies: `title`, `genres` and `year`, in the rows of the embeddings."""
+    """Write the logs in place of those that are in the folder.
+
+    losses: one per epoch.  metrics: after the last epoch, by name.  embeddings: float32[num_trained_movies, d].
+    movies: title, genres and year of these movies, in row order.
+    """
     folder.mkdir(exist_ok=True)
-    for old in folder.glob("events.out.tfevents.*"):  # TensorBoard would show both
+    for old in folder.glob("events.out.tfevents.*"):  # TensorBoard would show the old events beside the new ones
         old.unlink()
     with tf.io.TFRecordWriter(str(folder / f"events.out.tfevents.{int(time.time())}")) as writer:
         writer.write(_event(file_version="brain.Event:2").SerializeToString())

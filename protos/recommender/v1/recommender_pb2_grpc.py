@@ -28,12 +28,15 @@ if _version_not_supported:
 class RecommenderServiceStub:
     """Movie recommendations from learned embeddings.
 
-    Every error carries a google.rpc.Status in the `grpc-status-details-bin` trailer: an ErrorInfo with a stable
-    `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
+    An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
+    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
+    field.
 
-    Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
-    the processor: back off and retry) or DEADLINE_EXCEEDED.
+    Any RPC may end with one of these statuses:
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
     """
 
     def __init__(self, channel):
@@ -72,24 +75,28 @@ class RecommenderServiceStub:
 class RecommenderServiceServicer:
     """Movie recommendations from learned embeddings.
 
-    Every error carries a google.rpc.Status in the `grpc-status-details-bin` trailer: an ErrorInfo with a stable
-    `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
+    An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
+    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
+    field.
 
-    Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
-    the processor: back off and retry) or DEADLINE_EXCEEDED.
+    Any RPC may end with one of these statuses:
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
     """
 
     def Recommend(self, request, context):
-        """The movies somebody is most likely to enjoy next, best first.
+        """Recommends the movies that somebody is most likely to enjoy next, best first.
 
-        A user the active release knows gets personal recommendations. Anybody who names movies they liked, known or new,
-        gets recommendations from those (together with what a known user liked before), without retraining. Any other user
-        gets the most popular movies. `source` says which. While the model server cannot be asked, taste is the mean of the
-        liked movies' embeddings, and `degraded_reason` says why.
+        A user whom the active release knows gets personal recommendations. Anybody who names liked movies, even if
+        the release does not know the user, gets recommendations from these movies and from those that a known user liked
+        before; no retraining is needed. Any other user gets the most popular movies. `source` says which of these an answer is. While
+        the model server cannot be asked, the mean of the liked movies' embeddings stands for the user's taste, and
+        `degraded_reason` says why.
 
-        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
-        UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
+        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.
+        UNAVAILABLE: the model server could not be asked, and the operator turned degraded answers off (reason
         MODEL_SERVER_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -97,19 +104,19 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchRecommend(self, request, context):
-        """Recommend for up to 100 users in one call, cheaper than a call for each.
+        """Answers up to 100 Recommend requests in one call, which costs less than a call for each.
 
-        INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. What is wrong with a
-        single request is reported in its place and does not spoil the others.
+        INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. An error of a single
+        request is its result and does not affect the others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SimilarMovies(self, request, context):
-        """The movies most like a given movie, most similar first; never the movie itself.
+        """Finds the movies most similar to a given movie, most similar first, without the movie itself.
 
-        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
+        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.
         NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -117,18 +124,19 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchMovies(self, request, context):
-        """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
-        missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+        """Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
+        typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
+        queries: "matrix the", "amelie", "star wars 1977".
 
-        INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
+        INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetServingStatus(self, request, context):
-        """What is being served and why: the active release, what became of the others, the model server. Answers always, also
-        when no release is active.
+        """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
+        answers even if no release is active.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,12 +181,15 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
 class RecommenderService:
     """Movie recommendations from learned embeddings.
 
-    Every error carries a google.rpc.Status in the `grpc-status-details-bin` trailer: an ErrorInfo with a stable
-    `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
+    An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
+    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
+    field.
 
-    Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
-    the processor: back off and retry) or DEADLINE_EXCEEDED.
+    Any RPC may end with one of these statuses:
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
     """
 
     @staticmethod

@@ -29,12 +29,15 @@ GRPC_VERSION: str
 class RecommenderServiceStub:
     """Movie recommendations from learned embeddings.
 
-    Every error carries a google.rpc.Status in the `grpc-status-details-bin` trailer: an ErrorInfo with a stable
-    `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
+    An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
+    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
+    field.
 
-    Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
-    the processor: back off and retry) or DEADLINE_EXCEEDED.
+    Any RPC may end with one of these statuses:
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
     """
 
     @_typing.overload
@@ -42,97 +45,107 @@ class RecommenderServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RecommenderServiceAsyncStub: ...
     Recommend: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]
-    """The movies somebody is most likely to enjoy next, best first.
+    """Recommends the movies that somebody is most likely to enjoy next, best first.
 
-    A user the active release knows gets personal recommendations. Anybody who names movies they liked, known or new,
-    gets recommendations from those (together with what a known user liked before), without retraining. Any other user
-    gets the most popular movies. `source` says which. While the model server cannot be asked, taste is the mean of the
-    liked movies' embeddings, and `degraded_reason` says why.
+    A user whom the active release knows gets personal recommendations. Anybody who names liked movies, even if
+    the release does not know the user, gets recommendations from these movies and from those that a known user liked
+    before; no retraining is needed. Any other user gets the most popular movies. `source` says which of these an answer is. While
+    the model server cannot be asked, the mean of the liked movies' embeddings stands for the user's taste, and
+    `degraded_reason` says why.
 
-    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
-    UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
+    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.
+    UNAVAILABLE: the model server could not be asked, and the operator turned degraded answers off (reason
     MODEL_SERVER_UNAVAILABLE).
     """
     BatchRecommend: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.BatchRecommendRequest, _recommender_pb2.BatchRecommendResponse]
-    """Recommend for up to 100 users in one call, cheaper than a call for each.
+    """Answers up to 100 Recommend requests in one call, which costs less than a call for each.
 
-    INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. What is wrong with a
-    single request is reported in its place and does not spoil the others.
+    INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. An error of a single
+    request is its result and does not affect the others.
     """
     SimilarMovies: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SimilarMoviesRequest, _recommender_pb2.SimilarMoviesResponse]
-    """The movies most like a given movie, most similar first; never the movie itself.
+    """Finds the movies most similar to a given movie, most similar first, without the movie itself.
 
-    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
+    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.
     NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
     """
     SearchMovies: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SearchMoviesRequest, _recommender_pb2.SearchMoviesResponse]
-    """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
-    missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+    """Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
+    typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
+    queries: "matrix the", "amelie", "star wars 1977".
 
-    INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
+    INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
     """
     GetServingStatus: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.GetServingStatusRequest, _recommender_pb2.GetServingStatusResponse]
-    """What is being served and why: the active release, what became of the others, the model server. Answers always, also
-    when no release is active.
+    """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
+    answers even if no release is active.
     """
 
 @_typing.type_check_only
 class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Movie recommendations from learned embeddings.
 
-    Every error carries a google.rpc.Status in the `grpc-status-details-bin` trailer: an ErrorInfo with a stable
-    `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
+    An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
+    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
+    field.
 
-    Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
-    the processor: back off and retry) or DEADLINE_EXCEEDED.
+    Any RPC may end with one of these statuses:
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Recommend: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]  # type: ignore[assignment]
-    """The movies somebody is most likely to enjoy next, best first.
+    """Recommends the movies that somebody is most likely to enjoy next, best first.
 
-    A user the active release knows gets personal recommendations. Anybody who names movies they liked, known or new,
-    gets recommendations from those (together with what a known user liked before), without retraining. Any other user
-    gets the most popular movies. `source` says which. While the model server cannot be asked, taste is the mean of the
-    liked movies' embeddings, and `degraded_reason` says why.
+    A user whom the active release knows gets personal recommendations. Anybody who names liked movies, even if
+    the release does not know the user, gets recommendations from these movies and from those that a known user liked
+    before; no retraining is needed. Any other user gets the most popular movies. `source` says which of these an answer is. While
+    the model server cannot be asked, the mean of the liked movies' embeddings stands for the user's taste, and
+    `degraded_reason` says why.
 
-    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
-    UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
+    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.
+    UNAVAILABLE: the model server could not be asked, and the operator turned degraded answers off (reason
     MODEL_SERVER_UNAVAILABLE).
     """
     BatchRecommend: _aio.UnaryUnaryMultiCallable[_recommender_pb2.BatchRecommendRequest, _recommender_pb2.BatchRecommendResponse]  # type: ignore[assignment]
-    """Recommend for up to 100 users in one call, cheaper than a call for each.
+    """Answers up to 100 Recommend requests in one call, which costs less than a call for each.
 
-    INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. What is wrong with a
-    single request is reported in its place and does not spoil the others.
+    INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. An error of a single
+    request is its result and does not affect the others.
     """
     SimilarMovies: _aio.UnaryUnaryMultiCallable[_recommender_pb2.SimilarMoviesRequest, _recommender_pb2.SimilarMoviesResponse]  # type: ignore[assignment]
-    """The movies most like a given movie, most similar first; never the movie itself.
+    """Finds the movies most similar to a given movie, most similar first, without the movie itself.
 
-    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
+    INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.
     NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
     """
     SearchMovies: _aio.UnaryUnaryMultiCallable[_recommender_pb2.SearchMoviesRequest, _recommender_pb2.SearchMoviesResponse]  # type: ignore[assignment]
-    """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
-    missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+    """Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
+    typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
+    queries: "matrix the", "amelie", "star wars 1977".
 
-    INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
+    INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
     """
     GetServingStatus: _aio.UnaryUnaryMultiCallable[_recommender_pb2.GetServingStatusRequest, _recommender_pb2.GetServingStatusResponse]  # type: ignore[assignment]
-    """What is being served and why: the active release, what became of the others, the model server. Answers always, also
-    when no release is active.
+    """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
+    answers even if no release is active.
     """
 
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Movie recommendations from learned embeddings.
 
-    Every error carries a google.rpc.Status in the `grpc-status-details-bin` trailer: an ErrorInfo with a stable
-    `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the field.
+    An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
+    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
+    field.
 
-    Any RPC may answer UNAVAILABLE (no release is active yet; the ErrorInfo reason is NO_ACTIVE_RELEASE),
-    RESOURCE_EXHAUSTED (too many calls wait for the model server: back off and retry), CANCELLED (too many calls wait for
-    the processor: back off and retry) or DEADLINE_EXCEEDED.
+    Any RPC may end with one of these statuses:
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
     """
 
     @_abc_1.abstractmethod
@@ -141,15 +154,16 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.RecommendRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.RecommendResponse, _abc.Awaitable[_recommender_pb2.RecommendResponse]]:
-        """The movies somebody is most likely to enjoy next, best first.
+        """Recommends the movies that somebody is most likely to enjoy next, best first.
 
-        A user the active release knows gets personal recommendations. Anybody who names movies they liked, known or new,
-        gets recommendations from those (together with what a known user liked before), without retraining. Any other user
-        gets the most popular movies. `source` says which. While the model server cannot be asked, taste is the mean of the
-        liked movies' embeddings, and `degraded_reason` says why.
+        A user whom the active release knows gets personal recommendations. Anybody who names liked movies, even if
+        the release does not know the user, gets recommendations from these movies and from those that a known user liked
+        before; no retraining is needed. Any other user gets the most popular movies. `source` says which of these an answer is. While
+        the model server cannot be asked, the mean of the liked movies' embeddings stands for the user's taste, and
+        `degraded_reason` says why.
 
-        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
-        UNAVAILABLE: the model server could not be asked, and the operator chose that over a degraded answer (reason
+        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.
+        UNAVAILABLE: the model server could not be asked, and the operator turned degraded answers off (reason
         MODEL_SERVER_UNAVAILABLE).
         """
 
@@ -159,10 +173,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.BatchRecommendRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.BatchRecommendResponse, _abc.Awaitable[_recommender_pb2.BatchRecommendResponse]]:
-        """Recommend for up to 100 users in one call, cheaper than a call for each.
+        """Answers up to 100 Recommend requests in one call, which costs less than a call for each.
 
-        INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. What is wrong with a
-        single request is reported in its place and does not spoil the others.
+        INVALID_ARGUMENT: there are more than 100 requests, or their limits sum to more than 10,000. An error of a single
+        request is its result and does not affect the others.
         """
 
     @_abc_1.abstractmethod
@@ -171,9 +185,9 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.SimilarMoviesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.SimilarMoviesResponse, _abc.Awaitable[_recommender_pb2.SimilarMoviesResponse]]:
-        """The movies most like a given movie, most similar first; never the movie itself.
+        """Finds the movies most similar to a given movie, most similar first, without the movie itself.
 
-        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre the release does not have.
+        INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.
         NOT_FOUND: the active release does not know `movie_id` (reason UNKNOWN_MOVIE).
         """
 
@@ -183,10 +197,11 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.SearchMoviesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.SearchMoviesResponse, _abc.Awaitable[_recommender_pb2.SearchMoviesResponse]]:
-        """Movies by title, best match first, the more popular one among equals. Forgives typos, accents, word order and
-        missing words; a year narrows the search down: "matrix the", "amelie", "star wars 1977".
+        """Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
+        typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
+        queries: "matrix the", "amelie", "star wars 1977".
 
-        INVALID_ARGUMENT: `query` holds no letter or digit, or is longer than 200 characters; `limit` is out of bounds.
+        INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
         """
 
     @_abc_1.abstractmethod
@@ -195,8 +210,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.GetServingStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.GetServingStatusResponse, _abc.Awaitable[_recommender_pb2.GetServingStatusResponse]]:
-        """What is being served and why: the active release, what became of the others, the model server. Answers always, also
-        when no release is active.
+        """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
+        answers even if no release is active.
         """
 
 def add_RecommenderServiceServicer_to_server(servicer: RecommenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -128,5 +128,5 @@ class StatusProto(_message.Message):
     ERROR_CODE_FIELD_NUMBER: _ClassVar[int]
     ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     error_code: int
-    error_message: str
-    def __init__(self, error_code: _Optional[int] = ..., error_message: _Optional[str] = ...) -> None: ...
+    error_message: bytes
+    def __init__(self, error_code: _Optional[int] = ..., error_message: _Optional[bytes] = ...) -> None: ...

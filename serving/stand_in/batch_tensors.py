@@ -1,4 +1,7 @@
-"""Several requests' inputs as one, and the outputs apart again; with TensorFlow Serving's messages."""
+"""Joining the inputs of several requests into one batch, and cutting the batch's outputs apart again.
+
+The messages are TensorFlow Serving's.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ import numpy as np
 from grpc import StatusCode
 
 from serving.stand_in.status import StatusError, invalid_argument
-from serving.stand_in.tensors import type_name
-
-Arrays = Sequence[np.ndarray]
-Dtypes = Sequence[int]
+from serving.stand_in.tensors import Arrays, Dtypes, type_name
 
 
 def rows_of(arrays: Arrays) -> int:
-    """The size of a request: of its inputs' first dimension.  Raises StatusError if there is none in common."""
+    """The number of rows of a request: the first dimension of its inputs.
+
+    Raises StatusError if there are no inputs, or if they do not have the same number of rows.
+    """
     if not arrays:
         raise invalid_argument("Batching Run() must have at least one input tensor")
     if not all(array.ndim for array in arrays):
@@ -25,13 +28,16 @@ def rows_of(arrays: Arrays) -> int:
     return len(arrays[0])
 
 
-def merge(names: Sequence[str], requests: Sequence[tuple[Arrays, Dtypes]], padding: int) -> tuple[Arrays, Dtypes]:
-    """The requests' inputs one after the other, then `padding` times a row that one of them sent; and their dtypes.
+def merge(
+    tensor_names: Sequence[str], requests: Sequence[tuple[Arrays, Dtypes]], padding: int
+) -> tuple[Arrays, Dtypes]:
+    """Join the requests' rows, input by input, and return the joined inputs and their dtypes.
 
-    names: of the inputs, for messages.  Raises StatusError if the requests do not fit together.
+    tensor_names: of the inputs, for messages.  padding: how many rows to add; they repeat one of the requests' rows.
+    Raises StatusError if the requests' shapes or dtypes differ.
     """
-    by_input = [[arrays[position] for arrays, _ in requests] for position in range(len(names))]
-    for name, arrays in zip(names, by_input, strict=True):
+    by_input = [[arrays[position] for arrays, _ in requests] for position in range(len(tensor_names))]
+    for name, arrays in zip(tensor_names, by_input, strict=True):
         if len({array.shape[1:] for array in arrays}) > 1:
             raise StatusError(
                 StatusCode.FAILED_PRECONDITION,
@@ -55,7 +61,10 @@ def merge(names: Sequence[str], requests: Sequence[tuple[Arrays, Dtypes]], paddi
 
 
 def split(outputs: Arrays, sizes: Sequence[int], padding: int) -> list[Arrays]:
-    """Every request's part of the outputs, in order, without the padding's.  Raises StatusError if they have none."""
+    """Cut a batch's outputs into one part per request, in order, and drop the padding.
+
+    sizes: rows of each request.  Raises StatusError if an output does not have as many rows as the batch.
+    """
     for output in outputs:
         if not output.ndim:
             raise StatusError(StatusCode.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions")

@@ -1,4 +1,4 @@
-"""Prometheus metrics under TensorFlow Serving's names, in its text form."""
+"""Prometheus metrics under TensorFlow Serving's names, in Prometheus' text form."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from contextlib import contextmanager
 from grpc import StatusCode
 
 from protos.tfserving.v1.monitoring_config_pb2 import MonitoringConfig
-from serving.stand_in.config import read_text_proto
 from serving.stand_in.status import StatusError
+from serving.stand_in.text_proto import read_text_proto
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 PREFIX = ":tensorflow:serving:"
-BUCKETS_US = [10 * 1.8**power for power in range(33)]  # as the real server's
+BUCKETS_US = [10 * 1.8**power for power in range(33)]  # the real server's
 
 Labels = tuple[tuple[str, str], ...]
 
 
 def metrics_path(flags: argparse.Namespace) -> str | None:
-    """Where metrics are to be had on the REST port; None if nowhere.  Raises ConfigError."""
+    """The path of the metrics on the REST port; None if they are off.  Raises ConfigError."""
     if not flags.monitoring_config_file:
         return None
     prometheus = read_text_proto(flags.monitoring_config_file, MonitoringConfig).prometheus_config
@@ -33,16 +33,17 @@ def metrics_path(flags: argparse.Namespace) -> str | None:
 
 
 class Metrics:
-    """Counts and latencies; any thread may add to them."""
+    """Counts of requests, and histograms of latencies. Any thread may add to them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._requests: dict[Labels, int] = defaultdict(int)
+        # Per histogram: a count for each bucket, a count for what is above them all, and the sum.
         self._latencies: dict[tuple[str, Labels], list[float]] = defaultdict(lambda: [0.0] * (len(BUCKETS_US) + 2))
 
     @contextmanager
     def request(self, model_name: str, api: str, entrypoint: str) -> Iterator[None]:
-        """Around a request that may raise StatusError."""
+        """Count the request that the block answers, and its latency if the block raises no StatusError."""
         start, code = time.perf_counter(), StatusCode.OK
         try:
             yield
@@ -58,13 +59,13 @@ class Metrics:
                     self._observe("request_latency", labels, microseconds)
 
     def warmed_up(self, model_path: str, code: StatusCode, microseconds: float) -> None:
-        """A version's warm-up has ended."""
+        """Count the warm-up of a version."""
         with self._lock:
             labels = (("model_path", model_path), ("status", code.name))
             self._observe("model_warmup_latency", labels, microseconds)
 
     def text(self) -> str:
-        """What Prometheus scrapes."""
+        """The page that Prometheus reads."""
         with self._lock:
             requests = dict(self._requests)
             latencies = {key: list(values) for key, values in self._latencies.items()}
@@ -72,13 +73,12 @@ class Metrics:
         lines += [_sample("request_count", dict(labels), count) for labels, count in sorted(requests.items())]
         for name in sorted({name for name, _ in latencies}):
             lines.append(f"# TYPE {PREFIX}{name} histogram")
-            for (of, labels), values in sorted(latencies.items()):
-                if of == name:
+            for (histogram, labels), values in sorted(latencies.items()):
+                if histogram == name:
                     lines += _histogram(name, dict(labels), values)
         return "\n".join(lines) + "\n"
 
     def _observe(self, name: str, labels: Labels, microseconds: float) -> None:
-        """The values of a histogram: a count for each bucket, for what is beyond, and the sum."""
         values = self._latencies[name, labels]
         values[bisect.bisect_left(BUCKETS_US, microseconds)] += 1
         values[-1] += microseconds

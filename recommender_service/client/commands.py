@@ -1,0 +1,137 @@
+"""The commands of the client. Each calls one RPC, prints the answer and returns the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from protos.recommender.v1 import recommender_pb2 as api
+from protos.recommender.v1 import recommender_pb2_grpc
+from recommender_service.client.table import movie_table, release_table, title_table
+
+TIMEOUT_S = 10
+OK, FAILED = 0, 1
+SOURCES = {
+    api.SOURCE_PERSONALIZED: "personal recommendations",
+    api.SOURCE_FOLDED_IN: "recommendations from the movies this user likes",
+    api.SOURCE_POPULAR: "popular movies (nothing is known of this user's taste)",
+}
+SIMILARITY_SOURCES = {
+    api.SIMILARITY_SOURCE_EMBEDDINGS: "",
+    api.SIMILARITY_SOURCE_GENRES_AND_YEAR: " by genres and year (nobody has liked it yet)",
+}
+
+
+class NoSuchTitle(Exception):
+    """No title is near the one that was given. The message names it."""
+
+
+def recommend(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
+    stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
+    request = api.RecommendRequest(
+        user_id=arguments.user_id,
+        limit=arguments.limit,
+        liked_movie_ids=[_movie_id(stub, movie) for movie in arguments.like],
+        exclude_movie_ids=[_movie_id(stub, movie) for movie in arguments.exclude],
+        include_watched=arguments.include_watched,
+        filter=_filter(arguments),
+        explain=arguments.explain,
+    )
+    response = stub.Recommend(request, timeout=TIMEOUT_S)
+    if arguments.json:
+        return _print_json(response)
+    who = f"user {arguments.user_id}" if arguments.user_id else "somebody new"
+    print(f"{who}: {SOURCES[response.source]}, release {response.release}")
+    if response.degraded_reason:
+        print(f"degraded: {response.degraded_reason}")
+    if response.ignored_movie_ids:
+        print(f"unknown to the release: {', '.join(map(str, response.ignored_movie_ids))}")
+    print(movie_table(response.movies))
+    return OK
+
+
+def similar(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
+    stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
+    request = api.SimilarMoviesRequest(
+        movie_id=_movie_id(stub, arguments.movie),
+        limit=arguments.limit,
+        exclude_movie_ids=[_movie_id(stub, movie) for movie in arguments.exclude],
+        filter=_filter(arguments),
+    )
+    response = stub.SimilarMovies(request, timeout=TIMEOUT_S)
+    if arguments.json:
+        return _print_json(response)
+    print(f"like {response.movie.title}{SIMILARITY_SOURCES[response.source]}, release {response.release}")
+    print(movie_table(response.movies))
+    return OK
+
+
+def search(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
+    stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
+    request = api.SearchMoviesRequest(query=" ".join(arguments.query), limit=arguments.limit)
+    response = stub.SearchMovies(request, timeout=TIMEOUT_S)
+    if arguments.json:
+        return _print_json(response)
+    if not response.movies:
+        print("no title is near that")
+        return FAILED
+    print(title_table(response.movies))
+    return OK
+
+
+def status(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
+    stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
+    answer = stub.GetServingStatus(api.GetServingStatusRequest(), timeout=TIMEOUT_S)
+    if arguments.json:
+        return _print_json(answer)
+    if answer.release:
+        metrics = ", ".join(f"{name} {value:.3f}" for name, value in sorted(answer.metrics.items()))
+        print(f"active release  {answer.release}, trained on {answer.dataset}" + (f" ({metrics})" if metrics else ""))
+    else:
+        print(f"active release  none: waiting for {answer.waiting_for}")
+    model_server = answer.model_server
+    available = "AVAILABLE: " + (", ".join(map(str, model_server.available_versions)) or "nothing")
+    print(f"model server    {model_server.address}, {available if model_server.reachable else model_server.error}")
+    print(f"up for          {answer.uptime_s:.0f} s")
+    if answer.releases:
+        print(release_table(answer.releases))
+    return OK
+
+
+def health(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
+    response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+    print(health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))
+    return OK if response.status == health_pb2.HealthCheckResponse.SERVING else FAILED
+
+
+def _movie_id(stub: recommender_pb2_grpc.RecommenderServiceStub, movie: str) -> int:
+    """The id of a movie that is given by id or title; the movie found for a title is named on standard error.
+
+    Raises NoSuchTitle.
+    """
+    if movie.removeprefix("-").isdecimal():
+        return int(movie)
+    found = stub.SearchMovies(api.SearchMoviesRequest(query=movie, limit=1), timeout=TIMEOUT_S).movies
+    if not found:
+        raise NoSuchTitle(f"no title is near {movie!r}")
+    print(f"{movie!r}: movie {found[0].movie_id}, {found[0].title}", file=sys.stderr)
+    return found[0].movie_id
+
+
+def _filter(arguments: argparse.Namespace) -> api.MovieFilter:
+    return api.MovieFilter(
+        genres=arguments.genre,
+        exclude_genres=arguments.exclude_genre,
+        min_year=arguments.from_year,
+        max_year=arguments.to_year,
+    )
+
+
+def _print_json(message: Message) -> int:
+    print(json_format.MessageToJson(message, preserving_proto_field_name=True, ensure_ascii=False))
+    return OK

@@ -1,0 +1,152 @@
+"""Loads a release from its folder, memory-maps its arrays, and checks that they fit the manifest and each other."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from annoy import AnnoyIndex
+
+from protos.recommender.v1 import recommender_pb2 as api
+from protos.release.v1 import layout
+from protos.release.v1 import manifest_pb2 as pb
+from recommender_service.release import IndexedVectors, Release, WatchedMovies
+from recommender_service.release_files import ReleaseError, read_manifest, read_movies, verify_files
+from recommender_service.title_index import TitleIndex
+
+UNIT_NORM_TOLERANCE = 1e-3
+
+
+def load_release(folder: Path) -> Release:
+    """Read and check a whole release. Raises ReleaseError."""
+    manifest = read_manifest(folder)
+    lock = _lock(folder)
+    verify_files(folder, manifest)
+    movies, num_likes = _movies(folder, manifest)
+    movie_ids = np.array([movie.movie_id for movie in movies], np.int64)
+    num_trained = manifest.num_trained_movies
+    movie_embeddings = _array(folder / layout.EMBEDDINGS, np.float32, (num_trained, manifest.embedding_dim))
+    _expect_unit_rows(folder / layout.EMBEDDINGS, movie_embeddings)
+    similarity_vectors = _similarity_vectors(folder, manifest)
+    return Release(
+        manifest=manifest,
+        movies=movies,
+        movie_ids=movie_ids,
+        movie_rows={movie.movie_id: row for row, movie in enumerate(movies)},
+        movie_embeddings=_indexed(
+            movie_embeddings, folder / layout.EMBEDDINGS_INDEX, manifest, manifest.index.recommend.search_k
+        ),
+        similarity=_indexed(
+            similarity_vectors[:num_trained],
+            folder / layout.SIMILAR_MOVIES_INDEX,
+            manifest,
+            manifest.index.similar_movies.search_k,
+        ),
+        similarity_vectors=similarity_vectors,
+        popular_rows=np.lexsort((movie_ids[:num_trained], -num_likes[:num_trained])),
+        liked_share=(num_likes / manifest.num_users).astype(np.float32),
+        years=np.array([movie.year for movie in movies], np.int32),
+        genres=_genres(movies),
+        titles=TitleIndex([movie.title for movie in movies], [movie.year for movie in movies], num_likes),
+        watched=_watched(folder, manifest),
+        lock=lock,
+    )
+
+
+def _lock(folder: Path) -> IO[bytes]:
+    """Return the open manifest, locked for sharing until it is closed."""
+    manifest = (folder / layout.MANIFEST).open("rb")
+    fcntl.flock(manifest, fcntl.LOCK_SH)
+    return manifest
+
+
+def _movies(folder: Path, manifest: pb.Manifest) -> tuple[list[api.Movie], np.ndarray]:
+    """Return (movies in row order, int64[num_movies] number of users who liked each)."""
+    path = folder / layout.MOVIES
+    movies, num_likes = read_movies(path)
+    _expect_count(path, "movies", len(movies), manifest.num_movies)
+    _expect_count(path, "different movie ids", len({movie.movie_id for movie in movies}), manifest.num_movies)
+    return movies, num_likes
+
+
+def _similarity_vectors(folder: Path, manifest: pb.Manifest) -> np.ndarray:
+    """float32[num_movies, any]; the rows of trained movies have unit length."""
+    path = folder / layout.SIMILAR_MOVIES
+    vectors = _array(path, np.float32, (manifest.num_movies, None))
+    _expect_unit_rows(path, vectors[: manifest.num_trained_movies])
+    if not np.isfinite(vectors).all():
+        raise ReleaseError(f"{path}: expected finite values, got NaN or infinity")
+    return vectors
+
+
+def _watched(folder: Path, manifest: pb.Manifest) -> WatchedMovies:
+    user_ids = _array(folder / layout.USER_IDS, np.int64, (manifest.num_users,))
+    indptr = _array(folder / layout.WATCHED_INDPTR, np.int64, (manifest.num_users + 1,))
+    rows = _array(folder / layout.WATCHED_ROWS, np.int32, (manifest.num_ratings,))
+    positive = _array(folder / layout.WATCHED_POSITIVE, np.bool_, (manifest.num_ratings,))
+    if (np.diff(user_ids) <= 0).any():
+        raise ReleaseError(f"{folder / layout.USER_IDS}: expected ascending ids, each once; got others")
+    num_rated = np.diff(indptr)
+    if indptr[0] != 0 or indptr[-1] != len(rows) or (num_rated < 0).any():
+        raise ReleaseError(
+            f"{folder / layout.WATCHED_INDPTR}: expected to ascend from 0 to {len(rows)}, "
+            f"got first {indptr[0]}, last {indptr[-1]}, smallest step {num_rated.min()}"
+        )
+    if len(rows) and not (rows.min() >= 0 and rows.max() < manifest.num_movies):
+        raise ReleaseError(
+            f"{folder / layout.WATCHED_ROWS}: expected rows of 0 to {manifest.num_movies - 1}, "
+            f"got {rows.min()} to {rows.max()}"
+        )
+    if (rows[positive] >= manifest.num_trained_movies).any():
+        raise ReleaseError(
+            f"{folder / layout.WATCHED_POSITIVE}: expected likes of the {manifest.num_trained_movies} movies with an "
+            f"embedding only, got one of row {rows[positive].max()}"
+        )
+    return WatchedMovies(user_ids, indptr, rows, positive)
+
+
+def _genres(movies: Sequence[api.Movie]) -> dict[str, np.ndarray]:
+    """For each genre, in alphabetical order: bool[num_movies], whether the movie has it."""
+    names = sorted({genre for movie in movies for genre in movie.genres})
+    genres = {name: np.zeros(len(movies), np.bool_) for name in names}
+    for row, movie in enumerate(movies):
+        for genre in movie.genres:
+            genres[genre][row] = True
+    return genres
+
+
+def _indexed(vectors: np.ndarray, index_path: Path, manifest: pb.Manifest, search_k: int) -> IndexedVectors:
+    index = AnnoyIndex(vectors.shape[1], "angular")
+    try:
+        index.load(str(index_path))
+    except OSError as error:
+        raise ReleaseError(f"{index_path}: cannot be loaded: {error}") from error
+    _expect_count(index_path, "items", index.get_n_items(), manifest.num_trained_movies)
+    return IndexedVectors(vectors, index, search_k, manifest.index.recall_k)
+
+
+def _array(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray:
+    """Map a .npy file into memory.  shape: None stands for any size but 0."""
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy's header parser raises whatever a damaged header leads to
+        raise ReleaseError(f"{path}: cannot be read: {error}") from error
+    sizes = [got if size is None else size for size, got in zip(shape, array.shape, strict=False)]
+    if array.dtype != dtype or list(array.shape) != sizes or len(shape) != array.ndim or not all(array.shape[1:]):
+        expected = f"{np.dtype(dtype).name}{['any' if size is None else size for size in shape]}"
+        raise ReleaseError(f"{path}: expected {expected}, got {array.dtype.name}{list(array.shape)}")
+    return array.view(np.ndarray)  # this is mapped too, and its slices cost less than those of numpy's memmap class
+
+
+def _expect_unit_rows(path: Path, array: np.ndarray) -> None:
+    norms = np.linalg.norm(array, axis=1)
+    if not (np.abs(norms - 1) < UNIT_NORM_TOLERANCE).all():
+        raise ReleaseError(f"{path}: expected rows of length 1, got {norms.min():g} to {norms.max():g}")
+
+
+def _expect_count(path: Path, what: str, got: int, expected: int) -> None:
+    if got != expected:
+        raise ReleaseError(f"{path}: expected {expected} {what}, as the manifest says, got {got}")

@@ -1,0 +1,75 @@
+"""A micro-batcher: keys that arrive while a batch is being fetched are fetched together in the next batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+Key = TypeVar("Key", bound=Hashable)
+Fetch = Callable[[Sequence[Key]], Awaitable[np.ndarray]]
+
+
+class MicroBatcher(Generic[Key]):
+    """Fetches embeddings in batches of at most `max_batch` keys, one batch at a time.
+
+    It never delays a batch to make it larger: batches grow by themselves when keys arrive while one is being fetched.
+    It fetches one batch at a time because two at once cost more processor time per call.
+    """
+
+    def __init__(self, fetch: Fetch[Key], max_batch: int) -> None:
+        """fetch: takes distinct keys and returns float32[len(keys), embedding_dim] in their order."""
+        self._fetch = fetch
+        self._max_batch = max_batch
+        self._queued: dict[Key, asyncio.Future[np.ndarray]] = {}  # in order of arrival
+        self._in_progress: dict[Key, asyncio.Future[np.ndarray]] = {}  # keys of the batch that is being fetched
+        self._task: asyncio.Task[None] | None = None  # fetches a batch; None while none is being fetched
+
+    @property
+    def is_fetching(self) -> bool:
+        return self._task is not None
+
+    def submit(self, keys: Sequence[Key]) -> dict[Key, asyncio.Future[np.ndarray]]:
+        """Ask for the keys, and return the future embedding of each, float32[embedding_dim].
+
+        A future raises whatever `fetch` raises. Callers that ask for the same key share a future, so nobody may cancel
+        one.
+        """
+        futures = {key: self._future(key) for key in keys}
+        self._start_next_batch()
+        return futures
+
+    def _future(self, key: Key) -> asyncio.Future[np.ndarray]:
+        future = self._queued.get(key) or self._in_progress.get(key)
+        if future is None:
+            future = self._queued[key] = asyncio.get_running_loop().create_future()
+        return future
+
+    def _start_next_batch(self) -> None:
+        """Start to fetch the queued keys. Does nothing while a batch is being fetched: its end starts the next one."""
+        if self._queued and self._task is None:
+            keys = list(self._queued)[: self._max_batch]
+            batch = {key: self._queued.pop(key) for key in keys}
+            self._in_progress.update(batch)
+            self._task = asyncio.create_task(self._fetch_batch(batch))
+            self._task.add_done_callback(self._end_batch)
+
+    def _end_batch(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        self._start_next_batch()
+
+    async def _fetch_batch(self, batch: dict[Key, asyncio.Future[np.ndarray]]) -> None:
+        try:
+            embeddings = await self._fetch(list(batch))
+        except Exception as error:
+            for future in batch.values():
+                future.set_exception(error)
+                future.exception()  # all callers may have left, and asyncio complains about errors that nobody reads
+        else:
+            for future, embedding in zip(batch.values(), embeddings, strict=True):
+                future.set_result(embedding)
+        finally:
+            for key in batch:
+                del self._in_progress[key]

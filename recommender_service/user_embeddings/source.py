@@ -1,0 +1,125 @@
+"""The user embeddings of a release, by user id and by the movies that somebody likes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from protos.release.v1 import manifest_pb2
+from protos.release.v1.layout import FOLD_IN, LOOK_UP
+from recommender_service.errors import DeadlineExceeded, ModelServerUnavailable, ServiceError
+from recommender_service.metrics import EMBEDDINGS_FROM_CACHE, EMBEDDINGS_FROM_MODEL_SERVER
+from recommender_service.model_server import ModelServer, ModelServerError
+from recommender_service.user_embeddings.circuit_breaker import CircuitBreaker
+from recommender_service.user_embeddings.lru_cache import LruCache
+from recommender_service.user_embeddings.micro_batcher import Fetch, MicroBatcher
+
+RESERVE_S = 0.01  # this much of the caller's deadline is kept for the search and the answer
+
+Key = TypeVar("Key", int, bytes)
+
+
+class UserEmbeddings:
+    """The user embeddings of one release. For a given key they never change, so a cached one is never out of date."""
+
+    def __init__(
+        self, model_server: ModelServer, manifest: manifest_pb2.Manifest, cache_size: int, timeout_s: float
+    ) -> None:
+        """cache_size: how many embeddings each of the two sources keeps.  timeout_s: the longest wait in a call."""
+        name, version, dim = manifest.model_name, manifest.version, manifest.embedding_dim
+
+        async def look_up(user_ids: Sequence[int]) -> np.ndarray:
+            return await model_server.user_embeddings(name, version, user_ids, dim, timeout_s)
+
+        async def fold_in(keys: Sequence[bytes]) -> np.ndarray:
+            liked_movie_ids = [np.frombuffer(key, np.int64) for key in keys]
+            return await model_server.fold_in(name, version, liked_movie_ids, dim, timeout_s)
+
+        address = model_server.address
+        self.by_user_id = EmbeddingSource(look_up, LOOK_UP.max_batch, address, cache_size, timeout_s)
+        """The trained embedding of a user, by user id."""
+        self.by_fold_in_key = EmbeddingSource(fold_in, FOLD_IN.max_batch, address, cache_size, timeout_s)
+        """The embedding of somebody who likes certain movies, by `fold_in_key` of them."""
+
+
+def fold_in_key(liked_movie_ids: np.ndarray) -> bytes:
+    """A key of a set of movies: the bytes of their ids in ascending order.
+
+    liked_movie_ids: int64, at least one, distinct, of movies with an embedding.
+    """
+    return np.sort(liked_movie_ids).tobytes()
+
+
+class EmbeddingSource(Generic[Key]):
+    """Embeddings by key, from the cache or else from the model server, while the circuit breaker lets it be asked."""
+
+    def __init__(self, predict: Fetch[Key], max_batch: int, address: str, cache_size: int, timeout_s: float) -> None:
+        """predict: keys → float32[len(keys), embedding_dim]; raises ModelServerError.
+
+        address: of the model server, for error messages.
+        """
+        cache = LruCache[Key, np.ndarray](cache_size)
+        breaker = CircuitBreaker()
+
+        async def fetch(keys: Sequence[Key]) -> np.ndarray:
+            try:
+                embeddings = await predict(keys)
+            except Exception:
+                breaker.failed()
+                raise
+            breaker.succeeded()
+            for key, embedding in zip(keys, embeddings, strict=True):
+                cache.put(key, embedding.copy())  # a view of one row would keep the whole batch in memory
+            return embeddings
+
+        self._cache: LruCache[Key, np.ndarray] = cache
+        self._breaker = breaker
+        self._batcher: MicroBatcher[Key] = MicroBatcher(fetch, max_batch)
+        self._address = address
+        self._timeout_s = timeout_s
+
+    async def get(self, keys: Sequence[Key], time_remaining_s: float | None) -> dict[Key, np.ndarray | ServiceError]:
+        """For each key, its float32[embedding_dim], or DeadlineExceeded or ModelServerUnavailable in its place.
+
+        time_remaining_s: the time until the caller's deadline; None if the caller set none.
+        """
+        found: dict[Key, np.ndarray | ServiceError] = {}
+        missing: list[Key] = []
+        for key in dict.fromkeys(keys):
+            embedding = self._cache.get(key)
+            if embedding is None:
+                missing.append(key)
+            else:
+                EMBEDDINGS_FROM_CACHE.inc()
+                found[key] = embedding
+        if missing:
+            found.update(await self._get_missing(missing, time_remaining_s))
+        return found
+
+    async def _get_missing(
+        self, keys: Sequence[Key], time_remaining_s: float | None
+    ) -> dict[Key, np.ndarray | ServiceError]:
+        """Ask the model server for the keys, and return an embedding or an error for each."""
+        timeout_s = self._timeout_s
+        if time_remaining_s is not None:
+            timeout_s = min(timeout_s, time_remaining_s - RESERVE_S)
+        if timeout_s <= 0:
+            return dict.fromkeys(keys, DeadlineExceeded("the deadline leaves no time to ask the model server"))
+        if not self._breaker.allows(attempt_in_progress=self._batcher.is_fetching):
+            return dict.fromkeys(keys, ModelServerUnavailable(f"the model server at {self._address} does not answer"))
+        futures = self._batcher.submit(keys)
+        # asyncio.wait leaves the futures, which other calls may share, uncancelled when the time is up
+        await asyncio.wait(futures.values(), timeout=timeout_s)
+        late = ModelServerUnavailable(f"the model server at {self._address} did not answer within {timeout_s:.3g} s")
+        return {key: self._outcome(future) if future.done() else late for key, future in futures.items()}
+
+    def _outcome(self, future: asyncio.Future[np.ndarray]) -> np.ndarray | ServiceError:
+        """The embedding of a finished future, or ModelServerUnavailable. Any other error is a bug and is raised."""
+        error = future.exception()
+        if isinstance(error, ModelServerError):
+            return ModelServerUnavailable(f"the model server at {self._address} gave no embedding: {error}")
+        EMBEDDINGS_FROM_MODEL_SERVER.inc()
+        return future.result()

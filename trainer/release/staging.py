@@ -1,0 +1,65 @@
+"""Staging folders: a trainer claims a version, writes under a name that the servers skip, and flushes it to disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from trainer.release.catalogue import STAGING, locked, version_of
+
+
+@contextmanager
+def claimed_version(models: Path, releases: Path) -> Iterator[int]:
+    """Claim a version and yield it; remove everything that was written for it if publishing fails.
+
+    The version is the UTC time as YYYYMMDDHHMMSS. If a version at least as high was ever used, which also happens when
+    the clock goes backwards, it is one more than the highest. Creating the staging folder is the claim, so of two
+    trainers in the same second only one gets the version. A lock on that folder tells that its trainer is alive.
+    """
+    for parent in (models, releases):
+        parent.mkdir(parents=True, exist_ok=True)
+    used = [version_of(folder) or 0 for parent in (models, releases) for folder in parent.iterdir()]
+    version = max(int(datetime.now(UTC).strftime("%Y%m%d%H%M%S")), *(v + 1 for v in used), 0)
+    while True:
+        try:
+            staging_folder(releases, version).mkdir()
+            break
+        except FileExistsError:
+            version += 1
+    with locked(staging_folder(releases, version)):
+        try:
+            yield version
+        except BaseException:
+            for folder in (
+                staging_folder(releases, version),
+                releases / str(version),
+                staging_folder(models, version),
+            ):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def staging_folder(parent: Path, version: int) -> Path:
+    return parent / f"{STAGING}{version}"
+
+
+def sync(folder: Path) -> None:
+    """Flush every file and folder below `folder` to disk, so that no rename reaches the disk before the contents."""
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with (Path(root) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(root))
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the folder's own list of names to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
