@@ -28,6 +28,8 @@ from tests.support.errors import failure_of
 from tests.support.soak import SOAK_SECONDS
 from tools.processes import health_status, recommender, wait_until_serving
 
+pytestmark = pytest.mark.slow
+
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 100)
 INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 502)
 IDS = st.lists(INT64, max_size=30)

@@ -23,6 +23,8 @@ from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
 from tools.processes import free_port, health_status, model_server, recommender, wait_for, wait_until_serving
 
+pytestmark = pytest.mark.slow
+
 SERVICE = "recommender.v1.RecommenderService"
 
 

@@ -41,6 +41,8 @@ from tools.processes import (
     wait_until_serving,
 )
 
+pytestmark = pytest.mark.slow
+
 RECOVERY_S = 2.0
 
 

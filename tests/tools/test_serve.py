@@ -122,6 +122,7 @@ def test_a_taken_model_server_port_is_named(tmp_path: Path) -> None:
     assert "(recommender)" not in run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model server", "recommender"])
 def test_a_server_that_ends_ends_serve(clone: Path, name: str) -> None:
     """If either server is killed, `make serve` names it, its port and its last log lines, and stops the other."""
@@ -137,6 +138,7 @@ def test_a_server_that_ends_ends_serve(clone: Path, name: str) -> None:
         assert listening(list(ports.values())) == []
 
 
+@pytest.mark.slow
 def test_an_interrupt_stops_both_servers(clone: Path) -> None:
     """Ctrl-C ends `make serve` with status 0 and frees both ports."""
     with serving(clone) as running:

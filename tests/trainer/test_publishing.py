@@ -15,6 +15,8 @@ from tests.support.releases import publish_checkerboard
 from tools.processes import model_server, recommender, wait_until_serving
 from trainer.release.catalogue import published_releases
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = "from tests.support.releases import publish_checkerboard; from pathlib import Path; import sys; "
 
 
