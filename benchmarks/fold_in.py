@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.support import cpu_per_call, predict_calls, predict_request
 from protos.release.v1.layout import MODEL_NAME
-from tools.processes import model_server
+from tools.servers import model_server
 from trainer.model.fold_in import STEPS, newcomer_factor
 from trainer.model.user_tower import UserTower, save_user_tower
 from trainer.model.vectors import unit_rows

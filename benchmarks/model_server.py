@@ -25,7 +25,8 @@ import numpy as np
 from benchmarks.support import cpu_per_call, newest_release, predict_calls, predict_request
 from protos.release.v1.layout import MODEL_NAME
 from protos.tfserving.v1 import predict_pb2 as pb
-from tools.processes import Server, model_server, served
+from tools.processes import Server, served
+from tools.servers import model_server
 from trainer.release.catalogue import models_folder
 
 ROUNDS, CALLS, STARTS, LOADS, CALLS_AFTER_LOAD = 5, 2_000, 3, 7, 10

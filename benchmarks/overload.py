@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.support import newest_release
-from tools.processes import model_server, proxy, recommender, wait_until_serving
+from tools.servers import model_server, proxy, recommender, wait_until_serving
 
 INSTALL = {
     "ghz": "go install github.com/bojand/ghz/cmd/ghz@v0.121.0",

@@ -24,7 +24,8 @@ import numpy as np
 from benchmarks.support import cpu_seconds, newest_release
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1 import recommender_pb2_grpc
-from tools.processes import Server, model_server, recommender, served, wait_until_serving
+from tools.processes import Server, served
+from tools.servers import model_server, recommender, wait_until_serving
 
 ROUNDS, CALLS, IN_FLIGHT, LIMIT = 5, 2_000, 32, 10
 CACHE_SIZES = {"Recommend, embedding from the cache": "100000", "Recommend, micro-batched Predict": "0"}

@@ -15,7 +15,8 @@ import numpy as np
 
 from protos.release.v1.layout import MODEL_NAME
 from protos.tfserving.v1 import predict_pb2 as pb
-from tools.processes import Server, model_server, recommender, wait_until_serving
+from tools.processes import Server
+from tools.servers import model_server, recommender, wait_until_serving
 
 
 def newest_release(argv: Sequence[str], description: str | None) -> tuple[Path, Path]:

@@ -21,7 +21,7 @@ import grpc
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1 import recommender_pb2_grpc
 from recommender_service.client.table import movie_table
-from tools.processes import free_port
+from tools.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT_IF_MISSING = {

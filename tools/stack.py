@@ -12,17 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.processes import (
-    HOST,
-    STAND_IN,
-    START_TIMEOUT_S,
-    Server,
-    free_port,
-    health_status,
-    model_server,
-    recommender,
-    wait_for,
-)
+from tools.processes import START_TIMEOUT_S, Server, wait_for
+from tools.servers import HOST, STAND_IN, free_port, health_status, model_server, recommender
 
 GRPC_THREADS = 64  # the default of tensorflow_model_server, 4 per core, refuses the calls beyond it
 WATCH_INTERVAL_S = 0.2

@@ -26,7 +26,7 @@ from recommender_service.release_files import ReleaseError, read_movies
 from recommender_service.release_loading import load_release
 from tests.support.errors import failure_of
 from tests.support.soak import SOAK_SECONDS
-from tools.processes import health_status, recommender, wait_until_serving
+from tools.servers import health_status, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, publish_checkerboard
-from tools.processes import health_status, model_server, recommender, wait_until_serving
+from tools.servers import health_status, model_server, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
 

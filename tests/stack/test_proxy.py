@@ -19,7 +19,7 @@ from tests.support.callers import Callers
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 from tests.support.workers import Outcomes, supervised, wait_for_active, workers_of
-from tools.processes import health_status, model_server, proxy, recommender, wait_until_serving
+from tools.servers import health_status, model_server, proxy, recommender, wait_until_serving
 
 pytestmark = [
     pytest.mark.slow,

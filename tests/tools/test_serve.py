@@ -20,7 +20,8 @@ import pytest
 from protos.recommender.v1.recommender_pb2 import SOURCE_PERSONALIZED, RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.releases import EVEN_USER
-from tools.processes import Server, ServerError, free_port, served
+from tools.processes import Server, ServerError, served
+from tools.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE_S = 10  # far less than a start of the stack may take, far more than an import
