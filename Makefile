@@ -1,5 +1,5 @@
-# Everything runs in a local virtual environment that the first target to need it creates.
-#   make demo    the whole path, bounded: data, training, release, model server, recommender, calls, stop
+# The first target that needs the virtual environment .venv creates it.
+#   make demo    train, evaluate, publish, serve, show calls, stop
 #   make test    the whole test suite
 
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
@@ -8,32 +8,41 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DATASET ?= ml-latest-small
+RECOMMENDER_PORT ?= 50051
+MODEL_SERVER_PORT ?= 8500
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve train report test conformance soak check protos compose-test lock clean install
+.PHONY: help demo serve train report test test-fast conformance soak check format protos compose-test lock install clean
 
 help:
-	@echo 'make demo          train on MovieLens, publish, serve, show recommendations, stop'
-	@echo 'make serve         the same stack, up until Ctrl-C, with ready-to-paste grpcurl lines'
+	@echo 'make demo          train on MovieLens, publish, serve, show calls of every RPC, stop'
+	@echo 'make serve         train unless artifacts/ holds a release, then serve until Ctrl-C; prints commands to call it with'
 	@echo 'make train         train and publish a release into artifacts/'
-	@echo 'make report        an HTML page about the newest release in artifacts/: figures, plots, examples'
+	@echo 'make report        write an HTML page about the newest release in artifacts/: figures, plots, examples'
 	@echo 'make test          the whole test suite'
-	@echo 'make conformance   what TensorFlow Serving does, asked of the server at TF_SERVING_ADDRESS, or else of the stand-in'
-	@echo 'make soak          the long runs: releases swapped and workers killed under load, fuzzing; SOAK_SECONDS (120) each'
-	@echo 'make check         ruff, mypy --strict, generated code up to date, protos linted and compatible'
-	@echo 'make protos        regenerate the code under protos/ and docs/api.md'
-	@echo 'make compose-test  build the images and run docker-compose.yml, with a stand-in for the model server image'
+	@echo 'make test-fast     the tests that are not marked slow: within a minute on two cores'
+	@echo 'make conformance   ask the server at TF_SERVING_ADDRESS, or else the stand-in, what TensorFlow Serving is known to do'
+	@echo 'make soak          the long tests, SOAK_SECONDS (120) each: releases swapped, workers killed, arbitrary bytes'
+	@echo 'make check         everything that is checked without running the product: linters, types, imports, generated code'
+	@echo 'make format        format the code, and apply the fixes that the linter is sure of'
+	@echo 'make protos        generate the code under protos/ and docs/api.md'
+	@echo 'make compose-test  build the images and run docker-compose.yml; says which model server it runs'
 	@echo 'make lock          refresh constraints.txt'
-	@echo 'make clean         remove .venv, artifacts, caches'
+	@echo 'make install       create .venv and nothing else'
+	@echo 'make clean         remove .venv, artifacts/ and caches'
+	@echo
+	@echo 'DATASET=ml-1m chooses another MovieLens data set for demo, serve, train and report.'
+	@echo 'RECOMMENDER_PORT (50051) and MODEL_SERVER_PORT (8500) choose the ports of serve.'
 
 demo: $(STAMP)
 	@$(BIN)/python -m tools.demo --dataset $(DATASET)
 
 serve: $(STAMP)
-	@$(BIN)/python -m tools.serve --dataset $(DATASET)
+	@$(BIN)/python -m tools.serve --dataset $(DATASET) \
+		--recommender-port $(RECOMMENDER_PORT) --model-server-port $(MODEL_SERVER_PORT)
 
 train: $(STAMP)
 	@$(BIN)/python -m trainer --dataset $(DATASET)
@@ -44,7 +53,11 @@ report: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-# A server of yours needs the suite's models: `.venv/bin/python -m tests.conformance prepare FOLDER` says how to start it.
+test-fast: $(STAMP)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow'
+
+# Your own server must serve the models of the tests: `.venv/bin/python -m tests.conformance prepare FOLDER` writes them
+# and prints how to start it.
 conformance: $(STAMP)
 	@$(BIN)/python -m pytest tests/conformance
 
@@ -58,8 +71,14 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/python -m tools.style
 	@$(BIN)/python -m tools.protos --check
 	@$(BIN)/python -m tools.proto_lint
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
 
 protos: $(STAMP)
 	@$(BIN)/python -m tools.protos

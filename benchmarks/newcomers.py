@@ -1,10 +1,10 @@
-"""How well somebody is served whom the model has never seen, from all of their history and from a few liked movies.
+"""Recall for users the model was not trained on, folded in from all they watched or from a few liked movies.
 
     MOVIELENS_DIR=… python -m benchmarks.newcomers
     python -m benchmarks.newcomers --train T.csv --test E.csv
 
-Each twelfth of the users in turn is left out of training altogether and folded in afterwards. The reference is the same
-users, on the same split, with movies trained on everybody.
+The users are split into twelve parts. For each part, a model is trained on the users of the other parts, and the users
+of the part are folded in. The reference is a model trained on all users of the same split.
 """
 
 from __future__ import annotations
@@ -66,9 +66,10 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _split(argv: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(ratings to train on, held-out ratings): the given files, or the default data set split by time."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("--train", "--test"):
-        parser.add_argument(name, type=Path, help="ratings.csv of a split of your own")
+        parser.add_argument(name, type=Path, help="ratings.csv of your own split (default: a split by time)")
     arguments = parser.parse_args(argv)
     if arguments.train is None or arguments.test is None:
         return split(find_dataset(DEFAULT_DATASET, None, CACHE).ratings)
@@ -78,7 +79,10 @@ def _split(argv: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _fit_without(
     known: Interactions, newcomers: np.ndarray, train: pd.DataFrame, threshold: float, settings: Hyperparameters
 ) -> tuple[np.ndarray, float]:
-    """(float32[num_trained_movies, d] in the rows of `known`, zeros for movies only newcomers liked; temperature)"""
+    """(movie embeddings, temperature) of a model trained without the newcomers, who are rows of `known`.
+
+    The embeddings are float32[num_trained_movies, d] in the rows of `known`, zeros for movies only newcomers liked.
+    """
     others = interactions_of(train[~train["user_id"].isin(known.user_ids[newcomers])], threshold)
     fitted = fit(others, settings)
     rows = rows_of(others.movie_ids[: others.num_trained_movies], known.movie_ids[: known.num_trained_movies])
@@ -86,7 +90,10 @@ def _fit_without(
 
 
 def _last(history: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
-    """1 for each user's `count` latest likes.  history: CSR float32[num_users, num_movies], the later the larger."""
+    """CSR float32[num_users, num_movies]: 1 for each user's `count` latest likes.
+
+    history: CSR of the same shape, in which a later like has a larger value.
+    """
     kept = history.copy()
     for start, end in zip(kept.indptr, kept.indptr[1:], strict=False):
         latest = np.argsort(-kept.data[start:end], kind="stable")[:count]

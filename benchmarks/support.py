@@ -1,16 +1,29 @@
-"""What several benchmarks need."""
+"""What several benchmarks share: the newest release, a running recommender, Predict calls, CPU time."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+
+from protos.release.v1.layout import MODEL_NAME
+from protos.tfserving.v1 import predict_pb2 as pb
+from tools.processes import Server
+from tools.servers import model_server, recommender, wait_until_serving
 
 
 def newest_release(argv: Sequence[str], description: str | None) -> tuple[Path, Path]:
-    """(artifacts, the newest release's folder) as the command line says; ends with one line if there is none."""
+    """(artifacts, folder of the newest release in it) for the command line `[--artifacts DIR]`.
+
+    Ends the process with one line if there is no release.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
     artifacts: Path = parser.parse_args(argv).artifacts.resolve()
@@ -20,7 +33,45 @@ def newest_release(argv: Sequence[str], description: str | None) -> tuple[Path, 
     return artifacts, releases[-1]
 
 
+@contextmanager
+def running_recommender(artifacts: Path, logs: Path, **settings: str) -> Iterator[tuple[Server, str]]:
+    """(model server, host:port of the recommender), once it is SERVING.  settings: environment of the recommender."""
+    with (
+        model_server(artifacts, logs / "model_server.log") as (models, models_address),
+        recommender(artifacts, models_address, logs / "recommender.log", **settings) as (_, address),
+    ):
+        wait_until_serving(address)
+        yield models, address
+
+
+@contextmanager
+def predict_calls(address: str) -> Iterator[Callable[..., Any]]:
+    """Predict of the model server at that address, on a channel that is connected before the first call."""
+    with grpc.insecure_channel(address) as channel:
+        grpc.channel_ready_future(channel).result(timeout=30)
+        yield channel.unary_unary(
+            "/tensorflow.serving.PredictionService/Predict",
+            request_serializer=pb.PredictRequest.SerializeToString,
+        )
+
+
+def predict_request(signature: str, input_name: str, ids: np.ndarray) -> pb.PredictRequest:
+    """A request to our model, without a version.  ids: int64 of any shape."""
+    spec = pb.ModelSpec(name=MODEL_NAME, signature_name=signature)
+    shape = pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=size) for size in ids.shape])
+    tensor = pb.TensorProto(dtype=pb.DATA_TYPE_INT64, tensor_shape=shape, tensor_content=ids.tobytes())
+    return pb.PredictRequest(model_spec=spec, inputs={input_name: tensor})
+
+
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, in steps of 10 ms.  Linux only."""
+    """User and system time that a process has used so far, in steps of 10 ms.  Linux only."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_per_call(server: Server, call: Callable[[], object], calls: int) -> float:
+    """Seconds of CPU that the server uses per call, over so many calls one after the other."""
+    before = cpu_seconds(server.process.pid)
+    for _ in range(calls):
+        call()
+    return (cpu_seconds(server.process.pid) - before) / calls

@@ -1,9 +1,9 @@
-"""CPU per title search, against scoring every title with rapidfuzz's WRatio in the same run.
+"""CPU per title search, versus scoring every title with rapidfuzz's WRatio in the same run.
 
     make train && python -m benchmarks.title_search
 
-Queries are titles of the newest release as people type them: lower case, without year and punctuation, one letter of
-the longest word missing. "found" is how often the movie itself is among the first three.
+Queries are titles of the newest release in lower case, without year and punctuation, and without one letter of the
+longest word. "found" is the share of queries for which the movie itself is among the first three answers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from protos.release.v1.layout import CURRENT
 from recommender_service.release_files import read_movies
 from recommender_service.title_index import TitleIndex
 
-QUERIES, FIRST = 200, 3
+QUERIES, LIMIT = 200, 3
 
 
 def main(argv: Sequence[str]) -> None:
@@ -33,12 +33,12 @@ def main(argv: Sequence[str]) -> None:
     lowered = [title.lower() for title in titles]
 
     def scan(query: str) -> list[int]:
-        return [row for _, _, row in process.extract(query, lowered, scorer=fuzz.WRatio, limit=FIRST)]
+        return [row for _, _, row in process.extract(query, lowered, scorer=fuzz.WRatio, limit=LIMIT)]
 
     rows = np.random.default_rng(0).choice(len(titles), QUERIES, replace=False).tolist()
     queries = [_careless(titles[row]) for row in rows]
     print(f"{len(titles):,} titles, {QUERIES} queries     median ms   99 % ms   found")
-    for name, search in (("title index", lambda query: index.search(query, FIRST)), ("WRatio on every title", scan)):
+    for name, search in (("title index", lambda query: index.search(query, LIMIT)), ("WRatio on every title", scan)):
         milliseconds, found = _measure(search, queries, rows)
         slowest = float(np.percentile(milliseconds, 99))
         print(f"{name:<32}{statistics.median(milliseconds):>10.2f}{slowest:>10.2f}{found:>8.0%}")
@@ -47,6 +47,7 @@ def main(argv: Sequence[str]) -> None:
 def _measure(
     search: Callable[[str], list[int]], queries: Sequence[str], rows: Sequence[int]
 ) -> tuple[list[float], float]:
+    """(milliseconds of CPU of each query, share of queries that found their row)"""
     milliseconds, found = [], 0
     for query, row in zip(queries, rows, strict=True):
         before = time.process_time()
@@ -57,6 +58,7 @@ def _measure(
 
 
 def _careless(title: str) -> str:
+    """The title as somebody may type it: words in lower case, one letter of the longest missing."""
     words = re.findall(r"\w+", title.partition("(")[0].lower()) or [title.lower()]
     longest = max(words, key=len)
     middle = len(longest) // 2

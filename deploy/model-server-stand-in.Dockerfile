@@ -1,5 +1,6 @@
-# The stand-in of serving/ behind the name of the real program, for machines that cannot run tensorflow/serving
-# (arm64, no registry). Tag it tensorflow/serving:2.21.0 and docker-compose.yml runs unmodified.
+# The stand-in of serving/ under the name of the real program, for machines that cannot run tensorflow/serving: machines
+# with another processor than x86-64, or without access to its registry. With the tag tensorflow/serving:2.21.0,
+# docker-compose.yml runs without a change.
 
 FROM python:3.11-slim
 WORKDIR /src

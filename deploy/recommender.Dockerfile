@@ -1,4 +1,4 @@
-# The recommender: Python, grpcio, numpy, annoy. No TensorFlow, no compiler, no shell scripts.
+# The recommender, without TensorFlow and without a compiler.
 
 FROM python:3.11-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
@@ -6,7 +6,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt LICENSE README.md ./
 COPY protos protos
 COPY recommender_service recommender_service
-# annoy's own flags hold -march=native, which dies with SIGILL on another CPU than the builder's; these replace them all.
+# annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own.
 ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
 RUN python -m venv /opt/recommender \
     && /opt/recommender/bin/pip install --no-cache-dir --disable-pip-version-check --no-binary annoy \
@@ -16,7 +16,7 @@ RUN python -m venv /opt/recommender \
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 recommender
 COPY --from=build /opt/recommender /opt/recommender
-# For clients without reflection: grpcurl -protoset, or any generator.
+# For clients that do not use reflection: `grpcurl -protoset`, or any code generator.
 COPY --from=build /src/protos/recommender/v1/recommender.proto /src/protos/recommender/v1/recommender.binpb /usr/share/movie-recommender/
 ENV PATH=/opt/recommender/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LISTEN_ADDRESS=0.0.0.0:50051
 USER recommender

@@ -1,4 +1,4 @@
-# The trainer: TensorFlow and everything else it takes to publish a release. Runs once and ends.
+# The trainer, with TensorFlow. It publishes one release and ends.
 
 FROM python:3.11-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
@@ -6,7 +6,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt LICENSE README.md ./
 COPY protos protos
 COPY trainer trainer
-# annoy's own flags hold -march=native, which dies with SIGILL on another CPU than the builder's; these replace them all.
+# annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own.
 ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
 RUN python -m venv /opt/trainer \
     && /opt/trainer/bin/pip install --no-cache-dir --disable-pip-version-check --no-binary annoy \

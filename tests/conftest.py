@@ -11,7 +11,7 @@ import pytest
 
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.releases import publish_checkerboard
-from tools.processes import model_server, recommender, wait_until_serving
+from tools.servers import model_server, recommender, wait_until_serving
 
 # A TensorFlow Serving that is running already may stand in for ours. The base path of its model user_embedding must be
 # $TF_SERVING_ARTIFACTS/models/user_embedding.

@@ -1,1 +1,1 @@
-"""The local stack, the demo, generated code, and what checks the repository."""
+"""Start servers on this machine, show them, generate code, and check the repository."""

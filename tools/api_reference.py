@@ -1,4 +1,4 @@
-"""docs/api.md from the comments of the public API's .proto."""
+"""Make docs/api.md from the comments of recommender.proto."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
 )
 
-# Numbers of fields in descriptor.proto, which is how comments are addressed.
+# Field numbers of descriptor.proto. The path of a comment is a sequence of these and of positions.
 MESSAGE, ENUM, SERVICE, FIELD, NESTED, VALUE, METHOD = 4, 5, 6, 2, 3, 2, 2
 
 Path = tuple[int, ...]
 
 
 def api_reference(file: FileDescriptorProto) -> str:
-    """Markdown.  file: with source_code_info."""
+    """The page in Markdown.  file: must have source_code_info; every message, field, enum, value and RPC a comment."""
     comments = {tuple(location.path): _plain(location.leading_comments) for location in file.source_code_info.location}
     lines = [f"# {file.package}", "", f"Generated from [{file.name}](../{file.name}) by `make protos`.", ""]
     for number, service in enumerate(file.service):
         lines += [f"## {service.name}", "", comments[SERVICE, number], ""]
         for position, method in enumerate(service.method):
-            asked, answered = _linked(method.input_type), _linked(method.output_type)
-            lines += [f"### {method.name}", "", f"{asked} → {answered}", ""]
+            request, response = _linked(method.input_type), _linked(method.output_type)
+            lines += [f"### {method.name}", "", f"{request} → {response}", ""]
             lines += [comments[SERVICE, number, METHOD, position], ""]
     lines += ["## Messages", ""]
     for number, message in enumerate(file.message_type):
@@ -57,6 +57,7 @@ def _enum(enum: EnumDescriptorProto, path: Path, comments: dict[Path, str]) -> I
 
 
 def _type(field: FieldDescriptorProto, nested: Iterable[DescriptorProto]) -> str:
+    """The type as a .proto writes it.  nested: messages within the field's message, of which one may be a map entry."""
     for entry in nested:
         if entry.options.map_entry and field.type_name.endswith(f".{entry.name}"):
             return f"map<{', '.join(_type(part, ()) for part in entry.field)}>"
@@ -66,7 +67,7 @@ def _type(field: FieldDescriptorProto, nested: Iterable[DescriptorProto]) -> str
 
 
 def _linked(type_name: str) -> str:
-    """`.recommender.v1.Movie` → a link within the page; types of others as they are."""
+    """A link within the page for a type of the API, such as `.recommender.v1.Movie`; the name of any other type."""
     name = type_name.removeprefix(".")
     if not name.startswith("recommender.v1."):
         return name
@@ -75,4 +76,5 @@ def _linked(type_name: str) -> str:
 
 
 def _plain(comment: str) -> str:
+    """The comment without the space at the start of each line."""
     return "\n".join(line.removeprefix(" ") for line in comment.rstrip("\n").split("\n"))

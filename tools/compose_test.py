@@ -1,7 +1,7 @@
-"""Builds the images and runs docker-compose.yml for real, up to answers from containers; then takes it all down.
+"""Build the images, run docker-compose.yml, check the answers of its containers, and remove everything again.
 
-Uses tensorflow/serving and envoyproxy/envoy if those images are here; otherwise an image of the stand-in, and of Envoy
-from its wheel, get their tags while the test runs, and this says so. MOVIELENS_DIR is passed on to the trainer.
+If the image of TensorFlow Serving or of Envoy is missing, an image with the stand-in or with Envoy's Python wheel gets
+its tag during the test, and a line says so. The trainer reads MOVIELENS_DIR if it is set.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import grpc
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1 import recommender_pb2_grpc
 from recommender_service.client.table import movie_table
-from tools.stack import free_port
+from tools.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT_IF_MISSING = {
@@ -32,7 +32,7 @@ UP_TIMEOUT_S = 300
 
 
 def main() -> int:
-    """Returns the exit status; 0 with a clear line where no container engine runs."""
+    """Returns the exit status: 0 too if no container engine runs, after a line that says so."""
     compose = _compose_command()
     if compose is None:
         print("compose-test: SKIPPED, no container engine answers here (docker and docker-compose are needed)")
@@ -46,12 +46,13 @@ def main() -> int:
             with grpc.insecure_channel(proxied) as channel:
                 recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
                 assert recommender.Recommend(api.RecommendRequest(user_id=1), timeout=10, wait_for_ready=True).movies
-                print("the same through Envoy: answered")
+                print("Recommend through Envoy: answered")
     print("\ncompose-test: passed")
     return 0
 
 
 def _compose_command() -> list[str] | None:
+    """The command of Docker Compose, with a project name of its own; None if no container engine answers."""
     if shutil.which("docker") is None or _quiet("docker", "info").returncode != 0:
         return None
     for command in (["docker", "compose"], ["docker-compose"]):
@@ -62,11 +63,12 @@ def _compose_command() -> list[str] | None:
 
 @contextmanager
 def _image(tag: str, dockerfile: str) -> Iterator[None]:
+    """Have an image with that tag while the block runs: the one that is there, or one built from the Dockerfile."""
     if _quiet("docker", "image", "inspect", tag).returncode == 0:
-        print(f"{tag}: the image that is here")
+        print(f"{tag}: found on this machine")
         yield
         return
-    print(f"{tag} is not here; an image of {dockerfile} gets its tag for this test")
+    print(f"{tag}: not found on this machine; an image of {dockerfile} gets this tag during the test")
     _run("docker", "build", "--quiet", "--tag", tag, "--file", dockerfile, ".")
     try:
         yield
@@ -76,7 +78,7 @@ def _image(tag: str, dockerfile: str) -> Iterator[None]:
 
 @contextmanager
 def _stack(compose: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yields the recommender's and the proxy's address on this machine; shows the logs if the test fails."""
+    """(host:port of the recommender, of the proxy) while the containers run.  Prints their logs if the block fails."""
     ports = [str(free_port()) for _ in range(2)]
     os.environ["RECOMMENDER_PORT"], os.environ["PROXY_PORT"] = ports
     compose = [*compose, "--profile", "proxy"]
@@ -93,6 +95,7 @@ def _stack(compose: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _check_answers(address: str) -> None:
+    """A known user gets personal recommendations, and a movie has similar ones."""
     with grpc.insecure_channel(address) as channel:
         recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
         response = _first_answer(recommender)
@@ -103,7 +106,10 @@ def _check_answers(address: str) -> None:
 
 
 def _first_answer(recommender: recommender_pb2_grpc.RecommenderServiceStub) -> api.RecommendResponse:
-    """Asks until the stack has trained and loaded; shows what it waits for."""
+    """The answer to the first Recommend that succeeds; until then, print each new reason why it does not.
+
+    Raises grpc.RpcError if none succeeds within UP_TIMEOUT_S.
+    """
     deadline, shown = time.monotonic() + UP_TIMEOUT_S, ""
     while True:
         try:
@@ -119,7 +125,7 @@ def _first_answer(recommender: recommender_pb2_grpc.RecommenderServiceStub) -> a
 
 
 def _check_recommender_container(compose: Sequence[str]) -> None:
-    """Not root, nothing writable but the volume, no TensorFlow, healthy by its own check."""
+    """The container does not run as root, has no writable folder and no TensorFlow, and its health check passes."""
     container = subprocess.run(
         [*compose, "ps", "--quiet", "recommender"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.strip()

@@ -1,4 +1,4 @@
-"""buf lint of protos/, and buf breaking of the public API against main."""
+"""Run buf lint on protos/, and compare the public API with that of the main branch by buf breaking."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from tools.protos import DESCRIPTORS, GOOGLEAPIS, ROOT
 
 CONFIG = Path(__file__).with_name("buf.yaml")
-IMPORTED = "google/rpc/status.proto"  # buf would fetch it from its own registry
+IMPORTED = "google/rpc/status.proto"  # copied beside the protos: buf would download it from its registry
 
 
 def main() -> int:
-    """Returns the exit status."""
+    """Returns the exit status: that of buf, or 0 without buf."""
     if shutil.which("buf") is None:
         print("buf lint, buf breaking: skipped, buf is not on the PATH (npm install -g @bufbuild/buf)")
         return 0
@@ -37,7 +37,7 @@ def _lint(workspace: Path) -> int:
 def _breaking(workspace: Path) -> int:
     base = _base()
     if base is None:
-        print("buf breaking: skipped, there is no earlier commit of main to compare with")
+        print("buf breaking: skipped, there is no earlier commit of the main branch to compare with")
         return 0
     before = workspace / "before.binpb"
     before.write_bytes(_git("show", f"{base}:{DESCRIPTORS}").stdout)
@@ -49,7 +49,7 @@ def _breaking(workspace: Path) -> int:
 
 
 def _base() -> str | None:
-    """The last commit of main that is not what is checked out; None if there is none with the API in it."""
+    """The commit to compare with, which must hold the API: the main branch, or else the commit before this one."""
     for name in ("origin/main", "main", "HEAD~1"):
         commit = _git("rev-parse", "--quiet", "--verify", name).stdout.decode().strip()
         same = commit == _git("rev-parse", "HEAD").stdout.decode().strip()

@@ -1,4 +1,7 @@
-"""Generates the Python code under protos/ and docs/api.md; `--check` fails if what is committed differs."""
+"""Generate the Python code under protos/ and docs/api.md: `python -m tools.protos [--check]`.
+
+`--check` writes nothing, and ends with status 1 if a generated file differs from what its .proto gives.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ REFERENCE = "docs/api.md"
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status: 1 if a generated file is missing or out of date."""
+    """Returns the exit status: 1 if a generated file is missing or out of date, 2 for wrong usage."""
     if argv not in ([], ["--check"]):
         print("usage: python -m tools.protos [--check]", file=sys.stderr)
         return 2
@@ -43,7 +46,7 @@ def main(argv: list[str]) -> int:
 
 
 def generate(into: Path) -> None:
-    """Writes what is generated from every .proto below `into`, in the layout of the repository."""
+    """Write everything that is generated below the folder `into`, in the layout of the repository."""
     sources = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "protos").rglob("*.proto"))
     includes = [f"-I{ROOT}", f"-I{GOOGLEAPIS}", f"-I{Path(protoc.__file__).parent / '_proto'}"]
     plugin = f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}"
@@ -55,7 +58,7 @@ def generate(into: Path) -> None:
         with_comments = [f"--descriptor_set_out={commented}", "--include_source_info", *SERVICES]
         for arguments in (messages, services, descriptors, with_comments):
             if protoc.main(["protoc", *includes, *arguments]) != 0:
-                raise SystemExit("protoc failed")
+                raise SystemExit("error: protoc failed")
         (api,) = FileDescriptorSet.FromString(commented.read_bytes()).file
     (into / REFERENCE).parent.mkdir(exist_ok=True)
     (into / REFERENCE).write_text(api_reference(api), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The stack on this machine until Ctrl-C, with lines to paste. Trains first if nothing is published yet."""
+"""Run the model server and the recommender until Ctrl-C. Trains first if nothing is published yet."""
 
 from __future__ import annotations
 
@@ -7,42 +7,64 @@ import signal
 import sys
 from pathlib import Path
 
-from tools.stack import StackError, running_stack, train_release
+from tools.processes import ServerError
+from tools.stack import PortsTaken, Stack, check_ports_free, running_stack, train_release
+from trainer.data.movielens import DEFAULT_DATASET
 
 ARTIFACTS = Path("artifacts")
 SERVICE = "recommender.v1.RecommenderService"
-RECOMMENDER_PORT, MODEL_SERVER_PORT = 50051, 8500
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status."""
+    """Returns the exit status: 0 after Ctrl-C or SIGTERM, 1 if a port is taken or a server ends, or the trainer's."""
     parser = argparse.ArgumentParser(prog="python -m tools.serve", description=__doc__)
-    parser.add_argument("--dataset", default="ml-latest-small")
+    parser.add_argument("--dataset", default=DEFAULT_DATASET)
+    parser.add_argument("--recommender-port", type=int, default=50051)
+    parser.add_argument("--model-server-port", type=int, default=8500)
     arguments = parser.parse_args(argv)
-    status = train_release(arguments.dataset, ARTIFACTS, "--if-none")
-    if status != 0:
-        return status
+    ports = {"recommender": arguments.recommender_port, "model server": arguments.model_server_port}
     for number in (signal.SIGTERM, signal.SIGINT):  # a background job of a shell starts with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     try:
-        with running_stack(ARTIFACTS, RECOMMENDER_PORT, MODEL_SERVER_PORT) as stack:
-            print(f"""
-recommender   {stack.recommender}
-model server  {stack.model_server}, {stack.model_server_kind}
-logs          {ARTIFACTS}/logs/
-
-grpcurl -plaintext -d '{{"user_id": 418, "limit": 5}}' {stack.recommender} {SERVICE}/Recommend
-grpcurl -plaintext -d '{{"movie_id": 1, "limit": 5}}' {stack.recommender} {SERVICE}/SimilarMovies
-{sys.executable} -m recommender_service.client recommend 418 -n 5
-
-Ctrl-C stops everything.""")
-            signal.pause()
-    except StackError as error:
+        check_ports_free(ports)
+        status = train_release(arguments.dataset, ARTIFACTS, "--if-none")
+        if status != 0:
+            return status
+        with running_stack(ARTIFACTS, arguments.recommender_port, arguments.model_server_port) as stack:
+            _introduce(stack)
+            stack.watch()
+    except PortsTaken as error:
+        print(f"error: {error}. Stop it, or choose other ports: {_other_ports(ports)}", file=sys.stderr)
+        return 1
+    except ServerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped")
     return 0
+
+
+def _introduce(stack: Stack) -> None:
+    """Print where the servers listen, and commands to call them with."""
+    models, service = (server.process.pid for server in stack.servers)
+    print(
+        f"""
+recommender   {stack.recommender}, process {service}
+model server  {stack.model_server}, process {models}, {stack.model_server_kind}
+logs          {ARTIFACTS}/logs/
+
+grpcurl -plaintext -d '{{"user_id": 418, "limit": 5}}' {stack.recommender} {SERVICE}/Recommend
+grpcurl -plaintext -d '{{"movie_id": 1, "limit": 5}}' {stack.recommender} {SERVICE}/SimilarMovies
+{sys.executable} -m recommender_service.client --address {stack.recommender} recommend 418 -n 5
+
+Ctrl-C stops everything.""",
+        flush=True,
+    )
+
+
+def _other_ports(ports: dict[str, int]) -> str:
+    recommender_port, model_server_port = (port + 10 for port in ports.values())
+    return f"make serve RECOMMENDER_PORT={recommender_port} MODEL_SERVER_PORT={model_server_port}"
 
 
 if __name__ == "__main__":

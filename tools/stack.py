@@ -1,128 +1,99 @@
-"""Starts the model server and the recommender on this machine, on the loopback interface, and stops them again."""
+"""The model server and the recommender together on this machine, watched while they run."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tools.processes import START_TIMEOUT_S, Server, wait_for
+from tools.servers import HOST, STAND_IN, free_port, health_status, model_server, recommender
 
-from protos.release.v1.layout import MODEL_NAME
-from trainer.release.catalogue import models_folder
+GRPC_THREADS = 64  # the default of tensorflow_model_server, 4 per core, refuses the calls beyond it
+WATCH_INTERVAL_S = 0.2
 
-START_TIMEOUT_S = 60  # importing TensorFlow takes seconds, on a cold disk tens of them
-STOP_TIMEOUT_S = 10
+
+class PortsTaken(Exception):
+    """Another process listens on a port that a server needs."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Where the two servers listen, as host:port."""
+    """Two running servers and where they listen, as host:port."""
 
     recommender: str
     model_server: str
     model_server_kind: str
+    servers: tuple[Server, Server]
 
+    def check_running(self) -> None:
+        """Raises ServerError if one of the servers has ended."""
+        for server in self.servers:
+            server.check_running()
 
-class StackError(Exception):
-    """A server did not come up; the message ends with what it logged last."""
+    def is_serving(self) -> bool:
+        """Whether the recommender can answer.  Raises ServerError if one of the servers has ended."""
+        self.check_running()
+        return health_status(self.recommender) == "SERVING"
+
+    def watch(self) -> None:
+        """Return never; raises ServerError when one of the servers ends."""
+        while True:
+            self.check_running()
+            time.sleep(WATCH_INTERVAL_S)
 
 
 @contextmanager
 def running_stack(artifacts: Path, recommender_port: int = 0, model_server_port: int = 0) -> Iterator[Stack]:
-    """Yields once the recommender is SERVING; port 0 means a free one.  Raises StackError.
+    """Yields once the recommender is SERVING; port 0 takes a free one.  Raises ServerError if one does not start.
 
-    Uses `tensorflow_model_server` if it is on the PATH, else the stand-in of `serving/`. Logs go to artifacts/logs/.
+    Runs `tensorflow_model_server` if it is on the PATH, else the stand-in of `serving/`. Logs go to artifacts/logs/.
     """
-    model_server_port = model_server_port or free_port()
-    recommender_port = recommender_port or free_port()
     real = shutil.which("tensorflow_model_server")
     logs = artifacts / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    stack = Stack(
-        recommender=f"127.0.0.1:{recommender_port}",
-        model_server=f"127.0.0.1:{model_server_port}",
-        model_server_kind=real or "stand-in (python -m serving)",
-    )
-    with ExitStack() as servers:
-        config = logs / "models.config"
-        config.write_text(_models_config(artifacts), encoding="utf-8")
-        program = [real] if real else [sys.executable, "-m", "serving"]
-        flags = [f"--port={model_server_port}", f"--model_config_file={config}", "--max_num_load_retries=0"]
-        # its own default, 4 per core, refuses what comes beyond
-        flags.append("--grpc_max_threads=64")
-        servers.enter_context(_server([*program, *flags], logs / "model_server.log", os.environ))
-        environment = {
-            **os.environ,
-            "LISTEN_ADDRESS": stack.recommender,
-            "TF_SERVING_ADDRESS": stack.model_server,
-            "RELEASES_DIR": str(artifacts / "releases"),
-        }
-        log = logs / "recommender.log"
-        recommender = servers.enter_context(_server([sys.executable, "-m", "recommender_service"], log, environment))
-        _wait_until_serving(stack.recommender, recommender, log)
-        yield stack
+    if real:
+        model_server_port = model_server_port or free_port()  # its flag says 0 for no port at all
+    program, listen = [real] if real else STAND_IN, f"{HOST}:{recommender_port}"
+    models_log, log = logs / "model_server.log", logs / "recommender.log"
+    threads = f"--grpc_max_threads={GRPC_THREADS}"
+    with (
+        model_server(artifacts, models_log, threads, port=model_server_port, program=program) as (models, target),
+        recommender(artifacts, target, log, LISTEN_ADDRESS=listen) as (service, address),
+    ):
+        kind = real or "stand-in (python -m serving)"
+        stack = Stack(address, target, kind, (models, service))
+        try:
+            wait_for(stack.is_serving, "the recommender is SERVING", START_TIMEOUT_S)
+        except TimeoutError as error:
+            raise service.failure(f"is not SERVING after {START_TIMEOUT_S} s") from error
+        try:
+            yield stack
+        finally:
+            with suppress(subprocess.TimeoutExpired):  # then it has been killed
+                service.stop()  # it finishes its calls first, for which it may need the model server
+
+
+def check_ports_free(ports: dict[str, int]) -> None:
+    """Raises PortsTaken if something listens on one of these loopback ports.  ports: name of the server → port."""
+    taken = [f"{port} ({name})" for name, port in ports.items() if _is_listening(port)]
+    if taken:
+        raise PortsTaken(f"something listens already on port {' and port '.join(taken)}")
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def train_release(dataset: str, artifacts: Path, *flags: str) -> int:
-    """Runs the trainer, its output on this terminal, and returns its exit status."""
+    """Run the trainer, its output on this terminal, and return its exit status."""
     command = [sys.executable, "-m", "trainer", f"--dataset={dataset}", f"--artifacts={artifacts}"]
     return subprocess.run([*command, "--sample-if-offline", *flags], check=False).returncode
-
-
-def _models_config(artifacts: Path) -> str:
-    base_path = models_folder(artifacts).resolve()
-    return (
-        f'model_config_list {{ config {{ name: "{MODEL_NAME}" base_path: "{base_path}" model_platform: "tensorflow" '
-        "model_version_policy { latest { num_versions: 2 } } } }\n"
-    )
-
-
-@contextmanager
-def _server(
-    command: list[str], log: Path, environment: os._Environ[str] | dict[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_serving(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    with grpc.insecure_channel(address) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                answer = health.Check(health_pb2.HealthCheckRequest(), timeout=1)
-            except grpc.RpcError:
-                answer = None
-            if answer is not None and answer.status == health_pb2.HealthCheckResponse.SERVING:
-                return
-            time.sleep(0.1)
-    state = f"exited with {process.returncode}" if process.poll() is not None else f"not SERVING in {START_TIMEOUT_S} s"
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-    raise StackError(f"the recommender: {state}; the end of {log} (model_server.log lies beside it):\n{tail}")
-
-
-def free_port() -> int:
-    """One that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -23,7 +23,7 @@ from tests.conformance.moving import Moving
 from tests.conformance.prepared import flags, models_config, prepare
 from tests.conformance.target import Target
 from tools.processes import served
-from tools.stack import free_port
+from tools.servers import free_port
 
 # If TF_SERVING_ARTIFACTS is set too, the address is that of a server for the API tests, which serves other models.
 GIVEN = "TF_SERVING_ADDRESS" in os.environ and "TF_SERVING_ARTIFACTS" not in os.environ

@@ -13,6 +13,8 @@ from tests.conformance.requests import DOUBLE, INT32, INT64, answer, embeddings,
 from tests.conformance.target import Target, outcome
 from tools.processes import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def together(target: Target, *requests: Message) -> list[tuple[str, str, str]]:
     """The outcomes of these requests, sent at the same moment."""

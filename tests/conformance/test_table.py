@@ -14,7 +14,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 from tests.conformance.cases import CASES, Case
 from tests.conformance.requests import metadata, predict, tensor
 from tests.conformance.target import Target
-from tools.processes import health_status
+from tools.servers import health_status
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

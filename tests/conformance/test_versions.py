@@ -17,6 +17,8 @@ from tests.conformance.requests import FLOAT, ids, predict, tensor
 from tests.conformance.target import Target
 from trainer.model.user_tower import UserTower, save_user_tower
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def calling(call: Callable[[], int], callers: int = 4) -> Iterator[list[int]]:

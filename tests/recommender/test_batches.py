@@ -20,7 +20,7 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
 from tests.support.faulty_model_server import faulty_model_server
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, USER_WITHOUT_LIKES, publish_checkerboard
-from tools.processes import recommender, wait_until_serving
+from tools.servers import recommender, wait_until_serving
 
 
 def test_a_batch_answers_as_recommend_would_in_order(stub: RecommenderServiceStub) -> None:

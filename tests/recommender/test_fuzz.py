@@ -27,7 +27,9 @@ from recommender_service.release_files import ReleaseError, read_movies
 from recommender_service.release_loading import load_release
 from tests.support.errors import failure_of
 from tests.support.soak import SOAK_SECONDS
-from tools.processes import health_status, recommender, wait_until_serving
+from tools.servers import health_status, recommender, wait_until_serving
+
+pytestmark = pytest.mark.slow
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 100)
 INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 502)

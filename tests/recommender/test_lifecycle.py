@@ -21,8 +21,10 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
-from tools.processes import health_status, model_server, recommender, wait_for, wait_until_serving
-from tools.stack import free_port
+from tools.processes import wait_for
+from tools.servers import free_port, health_status, model_server, recommender, wait_until_serving
+
+pytestmark = pytest.mark.slow
 
 SERVICE = "recommender.v1.RecommenderService"
 

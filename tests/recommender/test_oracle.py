@@ -16,7 +16,7 @@ from protos.recommender.v1.recommender_pb2 import MovieFilter, RecommendRequest,
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from protos.tfserving.v1 import predict_pb2 as pb
 from tests.support.releases import RANDOM_GENRES, TEMPERATURE, publish_random
-from tools.processes import model_server, recommender, wait_until_serving
+from tools.servers import model_server, recommender, wait_until_serving
 
 MEAN_RECALL = 0.95  # lower than the calibrated recall, because requests drawn at random are not the calibrated ones
 HEAVY_USER, NUM_MOVIES, NUM_WATCHED = 1, 3000, 2698

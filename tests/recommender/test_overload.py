@@ -9,13 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
+import pytest
 
 from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, publish_checkerboard
-from tools.processes import health_status, model_server, recommender, wait_until_serving
+from tools.servers import health_status, model_server, recommender, wait_until_serving
+
+pytestmark = pytest.mark.slow
 
 
 def recommend(stub: RecommenderServiceStub) -> list[int]:

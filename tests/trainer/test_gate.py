@@ -13,6 +13,8 @@ from trainer.model.hyperparameters import Hyperparameters
 from trainer.release.errors import GateError
 from trainer.training import train
 
+pytestmark = pytest.mark.slow
+
 BAD = Hyperparameters(embedding_dim=16, epochs=1, batch_size=32, learning_rate=1e-9)  # learns nothing
 
 

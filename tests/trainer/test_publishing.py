@@ -12,8 +12,10 @@ import pytest
 from recommender_service.release_files import complete_versions
 from recommender_service.release_loading import load_release
 from tests.support.releases import publish_checkerboard
-from tools.processes import model_server, recommender, wait_until_serving
+from tools.servers import model_server, recommender, wait_until_serving
 from trainer.release.catalogue import published_releases
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = "from tests.support.releases import publish_checkerboard; from pathlib import Path; import sys; "
 

@@ -19,6 +19,8 @@ from trainer.report.page import write_report
 from trainer.report.release import load
 from trainer.training import train
 
+pytestmark = pytest.mark.slow
+
 
 def manifest_of(release: Path) -> manifest_pb2.Manifest:
     return json_format.Parse((release / "manifest.json").read_text(), manifest_pb2.Manifest())

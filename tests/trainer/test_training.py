@@ -17,6 +17,8 @@ from scipy import sparse
 from protos.release.v1 import manifest_pb2
 from trainer.model.fold_in import fold_in, newcomer_temperatures
 
+pytestmark = pytest.mark.slow
+
 NUM_USERS, NUM_MOVIES = 40, 30
 SMALL = ["--embedding-dim=16", "--epochs=20", "--batch-size=16"]
 

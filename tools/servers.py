@@ -1,0 +1,108 @@
+"""The model server, the recommender and Envoy as child processes on the loopback interface, and their health."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from protos.release.v1.layout import MODEL_NAME
+from tools.processes import START_TIMEOUT_S, Server, served, wait_for
+from trainer.release.catalogue import models_folder, releases_folder
+
+HOST = "127.0.0.1"
+STAND_IN = (sys.executable, "-m", "serving")
+ENVOY_CONFIG = Path(__file__).parents[1] / "deploy" / "envoy.yaml"
+
+
+@contextmanager
+def model_server(
+    artifacts: Path, log: Path, *flags: str, port: int = 0, program: Sequence[str] = STAND_IN
+) -> Iterator[tuple[Server, str]]:
+    """(server, host:port) of a model server over the models in `artifacts`, once its port is open.
+
+    port: 0 takes a free one, which only the stand-in can do.  program: takes the flags of tensorflow_model_server.
+    """
+    config = log.with_suffix(".config")
+    config.write_text(
+        f'model_config_list {{ config {{ name: "{MODEL_NAME}" base_path: "{models_folder(artifacts).absolute()}" '
+        'model_platform: "tensorflow" model_version_policy { latest { num_versions: 2 } } } }\n',
+        encoding="utf-8",
+    )
+    command = [*program, f"--port={port}", f"--model_config_file={config}", "--max_num_load_retries=0", *flags]
+    with served(command, log, {}, _named("the model server", port)) as server:
+        listening = server.wait_for_line(r"Running gRPC ModelServer at \S+:(\d+) \.\.\.")
+        yield server, f"{HOST}:{listening[1]}"
+
+
+@contextmanager
+def recommender(artifacts: Path, tf_serving_address: str, log: Path, **settings: str) -> Iterator[tuple[Server, str]]:
+    """(server, host:port) of a recommender over the releases in `artifacts`, once its port is open.
+
+    It may not be SERVING yet.  settings: environment variables; LISTEN_ADDRESS is a free port by default.
+    """
+    environment = {
+        "LISTEN_ADDRESS": f"{HOST}:0",
+        "RELEASES_DIR": str(releases_folder(artifacts)),
+        "TF_SERVING_ADDRESS": tf_serving_address,
+        **settings,
+    }
+    port = int(environment["LISTEN_ADDRESS"].rpartition(":")[2])
+    command = [sys.executable, "-m", "recommender_service"]
+    with served(command, log, environment, _named("the recommender", port)) as server:
+        yield server, server.wait_for_line(r'"event": "listening", "address": "([^"]+)"')[1]
+
+
+@contextmanager
+def proxy(recommender_address: str, folder: Path) -> Iterator[str]:
+    """host:port of Envoy in front of a recommender, configured by deploy/envoy.yaml with other ports.
+
+    `envoy` must be on the PATH.
+    """
+    port, (host, _, behind) = free_port(), recommender_address.rpartition(":")
+    config = ENVOY_CONFIG.read_text(encoding="utf-8")
+    for theirs, ours in (
+        ("address: recommender, port_value: 50051", f"address: {host}, port_value: {behind}"),
+        ("address: 0.0.0.0, port_value: 50052", f"address: {HOST}, port_value: {port}"),
+        ("port_value: 9901", "port_value: 0"),
+    ):
+        assert theirs in config, f"{ENVOY_CONFIG}: expected {theirs!r}"
+        config = config.replace(theirs, ours)
+    (folder / "envoy.yaml").write_text(config, encoding="utf-8")
+    command = ["envoy", "--config-path", str(folder / "envoy.yaml"), "--concurrency", "1", "--use-dynamic-base-id"]
+    with served(command, folder / "envoy.log", {}, "Envoy") as server:
+        server.wait_for_line("starting main dispatch loop")
+        yield f"{HOST}:{port}"
+
+
+def _named(name: str, port: int) -> str:
+    return f"{name} on port {port}" if port else name
+
+
+def health_status(address: str, service: str = "") -> str:
+    """SERVING, NOT_SERVING, …, or the name of the status code if the health check fails."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(service=service), timeout=2
+            )
+        except grpc.RpcError as error:
+            return str(error.code().name) if isinstance(error, grpc.Call) else "UNKNOWN"
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
+def wait_until_serving(address: str) -> None:
+    """Raises TimeoutError if the health check does not say SERVING within START_TIMEOUT_S."""
+    wait_for(lambda: health_status(address) == "SERVING", f"{address} is SERVING", START_TIMEOUT_S)
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
