@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from trainer.data.folder import FLAG, DataFile, Files
+from trainer.data.data_file import FLAG, DataFile
+from trainer.data.folder import Files
 from trainer.data.movies import Catalogue
 from trainer.data.odd_rows import OddRow, oddest
 from trainer.data.rows import Rows

@@ -22,6 +22,12 @@ def failures(report: Report, previous: Published | None) -> list[str]:
     previous: the last release that passed, if it is of the same data: another's split cannot be compared.
     """
     found = []
+    if not report.scores["index"].means[f"recall@{report.k}"]:
+        positives = report.task.held_out.nnz
+        found.append(
+            f"recall@{report.k} is 0: none of {positives:,} held-out positives is found, and "
+            f"{report.task.num_unknown_positives:,} of them are movies that nobody liked before: too little to learn from"
+        )
     for metric in (f"recall@{report.k}", f"ndcg@{report.k}"):
         index, exact, popularity = (report.scores[name] for name in ("index", "exact", "popularity"))
         ours = index.means[metric]
