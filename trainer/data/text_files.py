@@ -69,7 +69,7 @@ class TextForm:
 
 @dataclass(frozen=True)
 class Content:
-    """What one pass over a whole file finds.  encoding: Python's name."""
+    """What one pass over a whole file finds.  encoding: Python's name.  has_quotes: below the first line."""
 
     encoding: str
     has_quotes: bool
@@ -121,7 +121,8 @@ def content_of(path: Path, otherwise: str | None = None) -> Content:
     with open_bytes(path) as file:
         while chunk := file.read(CHUNK_BYTES):
             encoding = encoding or next((name for mark, name in _BYTE_ORDER_MARKS if chunk.startswith(mark)), "utf-8")
-            quotes = quotes or b'"' in chunk
+            below_header = chunk if lines else re.split(rb"[\r\n]", chunk, maxsplit=1)[-1]
+            quotes = quotes or b'"' in below_header
             escaped = escaped or _ESCAPED_QUOTE.search(before + chunk) is not None
             before = chunk[-2:]
             end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))

@@ -26,7 +26,7 @@ def failures(report: Report, previous: Published | None) -> list[str]:
         positives = report.task.held_out.nnz
         found.append(
             f"recall@{report.k} is 0: none of {positives:,} held-out positives is found, and "
-            f"{report.task.num_unknown_positives:,} of them are movies that nobody liked before: too little to learn from"
+            f"{report.task.num_unknown_positives:,} of them are movies without an embedding: too little to learn from"
         )
     for metric in (f"recall@{report.k}", f"ndcg@{report.k}"):
         index, exact, popularity = (report.scores[name] for name in ("index", "exact", "popularity"))
