@@ -15,7 +15,7 @@ from trainer.data.records import shown
 from trainer.data.tables import Table
 
 DAY_S = 86_400
-EXPECTED = "expected seconds or milliseconds since 1970, or a date such as 2024-01-31 or 2024-01-31T18:30:00Z"
+EXPECTED = "expected seconds or milliseconds since 1970, or a date such as 2024-01-31T18:30:00Z, alike in all rows"
 FIRST_CLOCK_S = 100_000_000  # 1973; lower times only count, such as 0, 1, 2, or name a day, such as 20240131
 FINER_UNITS = ((1e17, 10**9), (1e14, 10**6), (1e11, 10**3))  # above so much: nano-, micro-, milliseconds since 1970
 

@@ -130,5 +130,7 @@ def _if_any(count: int, what: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(without_control_characters(name)[:SHOWN_CHARACTERS] for name in names[:SHOWN_NAMES])
+    shown = ", ".join(
+        without_control_characters(name)[:SHOWN_CHARACTERS] or "(no name)" for name in names[:SHOWN_NAMES]
+    )
     return shown + (f", … ({len(names):,} in all)" if len(names) > SHOWN_NAMES else "")
