@@ -65,7 +65,7 @@ SOAK_SECONDS ?= 120
 
 soak: $(STAMP)
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -s --timeout 3600 \
-		tests/stack/test_hot_swap.py tests/recommender/test_workers.py tests/recommender/test_fuzz.py
+		tests/stack/test_hot_swap.py tests/recommender/test_workers.py tests/recommender/test_fuzz_requests.py tests/recommender/test_fuzz_releases.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .

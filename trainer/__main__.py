@@ -53,6 +53,12 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted: nothing was published", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'writing'}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except Exception as error:  # TensorFlow and Annoy raise errors of their own if the disk is full
         if NO_SPACE not in str(error):
             raise

@@ -23,7 +23,7 @@ from protos.recommender.v1.recommender_pb2 import (
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
-from tools.processes import model_server, recommender, wait_until_serving
+from tools.servers import model_server, recommender, wait_until_serving
 
 MOVIES = [f"B{number:05d}" for number in range(40)]  # even ones are liked by even users
 FAN = "user-00@example"

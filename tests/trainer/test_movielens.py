@@ -46,18 +46,21 @@ def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def test_downloads_checks_and_unpacks(mirror: tuple[Path, str], tmp_path: Path) -> None:
+    """A download is checked, unpacked and kept in the cache."""
     folder = download("ml-latest-small", tmp_path / "cache", mirror[1])
     assert read_folder(folder).ratings["movie_id"].tolist() == [10]
     assert [p.name for p in (tmp_path / "cache").iterdir()] == ["ml-latest-small"]
 
 
 def test_downloads_without_a_published_md5(mirror: tuple[Path, str], tmp_path: Path) -> None:
+    """A data set whose checksum is not published is taken as it comes."""
     (mirror[0] / "ml-latest-small.zip.md5").unlink()
     assert download("ml-latest-small", tmp_path / "cache", mirror[1]).is_dir()
 
 
 @pytest.mark.parametrize("damage", ["md5", "zip", "missing"])
 def test_a_bad_download_leaves_nothing_behind(mirror: tuple[Path, str], tmp_path: Path, damage: str) -> None:
+    """A wrong checksum, a broken archive and a missing one are named, and the cache stays empty."""
     archive = mirror[0] / "ml-latest-small.zip"
     if damage == "md5":
         archive.with_suffix(".zip.md5").write_text("0" * 32)
@@ -72,6 +75,7 @@ def test_a_bad_download_leaves_nothing_behind(mirror: tuple[Path, str], tmp_path
 
 
 def test_a_cached_data_set_must_have_the_published_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cached data set with another number of ratings than published is refused."""
     monkeypatch.delenv("MOVIELENS_DIR", raising=False)
     cached = tmp_path / "ml-latest-small"
     cached.mkdir()
@@ -82,6 +86,7 @@ def test_a_cached_data_set_must_have_the_published_size(tmp_path: Path, monkeypa
 
 
 def test_movielens_dir_comes_before_any_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder in MOVIELENS_DIR is read instead of a download."""
     (tmp_path / "ratings.csv").write_text(RATINGS)
     (tmp_path / "movies.csv").write_text(MOVIES)
     monkeypatch.setenv("MOVIELENS_DIR", str(tmp_path))
@@ -89,6 +94,7 @@ def test_movielens_dir_comes_before_any_download(tmp_path: Path, monkeypatch: py
 
 
 def test_the_generated_sample_is_seeded_and_says_so() -> None:
+    """The sample is marked as generated, and is the same every time."""
     first, second = generate(), generate()
     assert first.generated
     assert first.fingerprint == second.fingerprint

@@ -68,11 +68,14 @@ def numbered(columns: Sequence[Ids]) -> tuple[list[np.ndarray], np.ndarray | Non
     if all(ids.numbers is not None for ids in columns):
         return [ids.numbers[ids.codes] for ids in columns if ids.numbers is not None], None
     texts = [ids.keys() for ids in columns]
-    keys = pc.unique(pa.chunked_array(texts)) if len(texts) > 1 else pc.unique(texts[0])
-    keys = keys.take(pc.array_sort_indices(keys))  # by UTF-8 bytes, which is Python's order of str
-    rows = [pc.index_in(of_column, keys).to_numpy().astype(np.int64) for of_column in texts]
-    values = [of_texts[ids.codes] for of_texts, ids in zip(rows, columns, strict=True)]
-    return values, keys.to_numpy(zero_copy_only=False)
+    all_texts = pa.concat_arrays(texts)
+    keys = all_texts if len(columns) == 1 and columns[0].numbers is None else pc.unique(all_texts)
+    order = pc.array_sort_indices(keys)  # by UTF-8 bytes, which is Python's order of str
+    place = np.empty(len(keys), np.int64)
+    place[order.to_numpy()] = np.arange(len(keys))
+    rows = [place] if keys is all_texts else [place[pc.index_in(own, keys).to_numpy()] for own in texts]
+    values = [own[ids.codes] for own, ids in zip(rows, columns, strict=True)]
+    return values, keys.take(order).to_numpy(zero_copy_only=False)
 
 
 def without_unused(values: np.ndarray, keys: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

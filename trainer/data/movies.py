@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trainer.data.folder import FLAG, DataFile
+from trainer.data.data_file import FLAG, DataFile
 from trainer.data.genres import split_genres
 from trainer.data.ids import Ids, ids_of, numbered
 from trainer.data.records import DataError

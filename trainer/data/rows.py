@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from trainer.data.folder import DataFile
+from trainer.data.data_file import DataFile
 from trainer.data.ids import Ids, ids_of
 from trainer.data.ratings import RatingScale, RatingValues, rating_values
 from trainer.data.records import DataError

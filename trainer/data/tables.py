@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from trainer.data.folder import DataFile
+from trainer.data.data_file import DataFile
 from trainer.data.records import DataError, check_widths, records, records_at, shown
 from trainer.data.text_files import TextForm, open_utf8
 

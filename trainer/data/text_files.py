@@ -22,6 +22,7 @@ ENCODINGS = (
     "mac_roman"
 ).split()
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "::": "double colons", " ": "spaces"}
+_ESCAPED_QUOTE = re.compile(rb'\\"[^",;|\t\r\n]')  # not a field that ends in a backslash
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _BINARY = {
     b"PK\x03\x04": "a zip archive or a spreadsheet",
@@ -68,7 +69,7 @@ class TextForm:
 
 @dataclass(frozen=True)
 class Content:
-    """What one pass over a whole file finds.  encoding: Python's name."""
+    """What one pass over a whole file finds.  encoding: Python's name.  has_quotes: below the first line."""
 
     encoding: str
     has_quotes: bool
@@ -116,12 +117,14 @@ def content_of(path: Path, otherwise: str | None = None) -> Content:
     """
     quotes = escaped = False
     not_utf8: tuple[int, int] | None = None  # line and byte of the first place that is not UTF-8
-    carry, sample, lines, line_length, encoding = b"", b"", 0, 0, ""
+    carry, before, sample, lines, line_length, encoding = b"", b"", b"", 0, 0, ""
     with open_bytes(path) as file:
         while chunk := file.read(CHUNK_BYTES):
             encoding = encoding or next((name for mark, name in _BYTE_ORDER_MARKS if chunk.startswith(mark)), "utf-8")
-            quotes = quotes or b'"' in chunk
-            escaped = escaped or b'\\"' in chunk
+            below_header = chunk if lines else re.split(rb"[\r\n]", chunk, maxsplit=1)[-1]
+            quotes = quotes or b'"' in below_header
+            escaped = escaped or _ESCAPED_QUOTE.search(before + chunk) is not None
+            before = chunk[-2:]
             end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
             line_length = line_length + len(chunk) if end < 0 else len(chunk) - end
             if line_length > MAX_LINE_BYTES:

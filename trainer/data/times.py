@@ -15,7 +15,8 @@ from trainer.data.records import shown
 from trainer.data.tables import Table
 
 DAY_S = 86_400
-EXPECTED = "expected seconds or milliseconds since 1970, or a date such as 2024-01-31 or 2024-01-31T18:30:00Z"
+EXPECTED = "expected seconds or milliseconds since 1970, or a date such as 2024-01-31T18:30:00Z, alike in all rows"
+MAX_SPARSITY = 2
 FIRST_CLOCK_S = 100_000_000  # 1973; lower times only count, such as 0, 1, 2, or name a day, such as 20240131
 FINER_UNITS = ((1e17, 10**9), (1e14, 10**6), (1e11, 10**3))  # above so much: nano-, micro-, milliseconds since 1970
 
@@ -72,8 +73,9 @@ def judged(users: np.ndarray, seconds: np.ndarray, known: np.ndarray, named: boo
     """
     if not named:
         return np.zeros_like(seconds), Times(False, "there is no column of times")
-    codes, found = pd.factorize(users)
-    num_users = len(found)
+    # ids that are nearly as dense as rows serve as rows; numbering them takes seconds and memory for millions of users
+    codes = users if users.max(initial=0) < MAX_SPARSITY * len(users) else pd.factorize(users)[0]
+    num_users = int(codes.max(initial=-1)) + 1
     first, last = np.full(num_users, np.iinfo(np.int64).max), np.full(num_users, np.iinfo(np.int64).min)
     np.minimum.at(first, codes, seconds)
     np.maximum.at(last, codes, seconds)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from trainer.data.folder import FLAG, DataFile, Files
+from trainer.data.data_file import FLAG, DataFile
+from trainer.data.folder import Files
 from trainer.data.movies import Catalogue
 from trainer.data.odd_rows import OddRow, oddest
 from trainer.data.rows import Rows
@@ -129,5 +130,7 @@ def _if_any(count: int, what: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(without_control_characters(name)[:SHOWN_CHARACTERS] for name in names[:SHOWN_NAMES])
+    shown = ", ".join(
+        without_control_characters(name)[:SHOWN_CHARACTERS] or "(no name)" for name in names[:SHOWN_NAMES]
+    )
     return shown + (f", … ({len(names):,} in all)" if len(names) > SHOWN_NAMES else "")

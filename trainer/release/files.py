@@ -48,15 +48,19 @@ def write_files(fitted: Fitted, folder: Path) -> Calibrations:
     np.save(folder / layout.EMBEDDINGS, embeddings.movies)
     recommend, newcomers = _calibrated(fitted, build_index(embeddings.movies, folder / layout.EMBEDDINGS_INDEX))
     similar_movies = _write_similar_movies(similar_movie_vectors(embeddings.movies, table), fitted, folder)
-    table.to_csv(
-        folder / layout.MOVIES, index=False, encoding="utf-8", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
-    )
+    write_movie_table(table, folder / layout.MOVIES)
     np.save(folder / layout.USER_IDS, known.user_ids)
     _write_user_keys(fitted.user_keys, folder)
     np.save(folder / layout.WATCHED_INDPTR, watched.indptr.astype(np.int64))
     np.save(folder / layout.WATCHED_ROWS, watched.indices.astype(np.int32))
     np.save(folder / layout.WATCHED_POSITIVE, known.liked)
     return Calibrations(recommend, newcomers, similar_movies)
+
+
+def write_movie_table(table: pd.DataFrame, path: Path) -> None:
+    """Write the table of movies so that any title comes back as it is.  table: the columns of the current format."""
+    columns = list(layout.CURRENT.movie_columns)
+    table[columns].to_csv(path, index=False, encoding="utf-8", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
 
 
 def _calibrated(fitted: Fitted, index: AnnoyIndex) -> list[Calibration]:
@@ -116,4 +120,4 @@ def _movie_table(fitted: Fitted) -> pd.DataFrame:
     movies = fitted.dataset.movies
     table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), fitted.known.movie_ids)]
     keys = fitted.movie_keys.of(fitted.known.movie_ids) if fitted.movie_keys else ""
-    return table.assign(popularity=fitted.known.popularity, key=keys)[list(layout.CURRENT.movie_columns)]
+    return table.assign(popularity=fitted.known.popularity, key=keys)

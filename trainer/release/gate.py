@@ -17,6 +17,12 @@ def failures(evaluation: Evaluation, previous: PublishedRelease | None) -> list[
     previous: the last release that passed, if it has the same data; figures on other data cannot be compared.
     """
     found = []
+    if not evaluation.scores["index"].means[f"recall@{evaluation.k}"]:
+        task = evaluation.task
+        found.append(
+            f"recall@{evaluation.k} is 0: none of {task.held_out.nnz:,} held-out positives is found, and "
+            f"{task.num_unknown_positives:,} of them are movies without an embedding: too little to learn from"
+        )
     for metric in (f"recall@{evaluation.k}", f"ndcg@{evaluation.k}"):
         found += _failures_of(metric, evaluation, previous)
     for calibration in evaluation.calibrations:

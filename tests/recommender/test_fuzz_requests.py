@@ -1,17 +1,14 @@
-"""Fuzz tests: neither a request nor a release folder can crash the service or make it answer INTERNAL."""
+"""Fuzz tests of requests: none can crash the service or make it answer INTERNAL."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protos.recommender.v1.recommender_pb2 import (
@@ -22,11 +19,8 @@ from protos.recommender.v1.recommender_pb2 import (
     SimilarMoviesRequest,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from protos.release.v1.layout import CURRENT
-from recommender_service.release_files import ReleaseError, read_movies
-from recommender_service.release_loading import load_release
 from tests.support.errors import failure_of
-from tests.support.soak import SOAK_SECONDS
+from tests.support.fuzzing import FUZZ
 from tools.servers import health_status, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
@@ -36,11 +30,6 @@ INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 502)
 IDS = st.lists(INT64, max_size=30)
 KEYS = st.lists(st.sampled_from(["", "B0001", "x" * 300]), max_size=3)
 EXPECTED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
-FILES = (
-    "movies.csv embeddings.npy movies.ann user_ids.npy watched_indptr.npy watched_rows.npy watched_positive.npy".split()
-)
-EXAMPLES = 60 + int(10 * SOAK_SECONDS)  # for each test
-FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
@@ -166,92 +155,3 @@ def test_a_request_beyond_a_mebibyte_is_refused(address: str) -> None:
         failure = failure_of(lambda: call(b"\x00" * ((1 << 20) + 1), timeout=10))
     assert failure.code == "RESOURCE_EXHAUSTED"
     assert health_status(address) == "SERVING"
-
-
-@pytest.fixture(scope="module")
-def release(checkerboard_artifacts: Path) -> Path:
-    return min((checkerboard_artifacts / "releases").iterdir())
-
-
-@FUZZ
-@given(name=st.sampled_from(FILES), data=st.data())
-def test_a_damaged_file_is_read_or_refused(release: Path, tmp_path: Path, name: str, data: st.DataObject) -> None:
-    """A damaged file whose checksum matches is read, or refused with a ReleaseError."""
-    copy = _copy(release, tmp_path)
-    content = bytearray((copy / name).read_bytes())
-    if data.draw(st.booleans(), label="cut"):
-        content = content[: data.draw(st.integers(0, len(content)), label="length")]
-    for _ in range(data.draw(st.integers(0, 8), label="changes")):
-        if content:
-            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    (copy / name).write_bytes(content)
-    manifest = json.loads((copy / "manifest.json").read_text())
-    entry = next(file for file in manifest["files"] if file["name"] == name)
-    entry["sha256"], entry["size"] = hashlib.sha256(content).hexdigest(), str(len(content))
-    (copy / "manifest.json").write_text(json.dumps(manifest))
-    _load_or_refuse(copy)
-
-
-SCALARS = st.none() | st.booleans() | st.integers(-5, 2**40) | st.floats() | st.text(max_size=5)
-JSON: st.SearchStrategy[Any] = SCALARS | st.builds(list) | st.builds(dict)
-
-
-@FUZZ
-@given(data=st.data(), value=JSON)
-def test_a_manifest_with_any_value_is_read_or_refused(
-    release: Path, tmp_path: Path, data: st.DataObject, value: Any
-) -> None:
-    """A manifest with any value in any field is read, or refused with a ReleaseError."""
-    copy = _copy(release, tmp_path)
-    manifest = json.loads((copy / "manifest.json").read_text())
-    target: Any = manifest
-    while True:
-        keys = sorted(target) if isinstance(target, dict) else list(range(len(target)))
-        key = data.draw(st.sampled_from(keys))
-        if isinstance(target[key], (dict, list)) and target[key] and data.draw(st.booleans()):
-            target = target[key]
-        else:
-            target[key] = value
-            break
-    (copy / "manifest.json").write_text(json.dumps(manifest))
-    _load_or_refuse(copy)
-
-
-@FUZZ
-@given(content=st.binary(max_size=300))
-def test_a_manifest_of_any_bytes_is_refused(release: Path, tmp_path: Path, content: bytes) -> None:
-    """A manifest of arbitrary bytes is refused with a ReleaseError."""
-    copy = _copy(release, tmp_path)
-    (copy / "manifest.json").write_bytes(content)
-    with pytest.raises(ReleaseError):
-        load_release(copy)
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [("popularity", "-1"), ("popularity", "9" * 30), ("movie_id", "9" * 30), ("title", "x" * 200_000)],
-)
-def test_a_movie_table_with_values_out_of_bounds_is_refused(tmp_path: Path, column: str, value: str) -> None:
-    """A movie table with a value out of bounds is refused, and the message names the file."""
-    columns = {"movie_id": "1", "key": "", "title": "Heat (1995)", "year": "1995", "genres": "Crime", "popularity": "3"}
-    table = tmp_path / "movies.csv"
-    table.write_text(",".join(columns) + "\n" + ",".join({**columns, column: value}.values()) + "\n")
-    with pytest.raises(ReleaseError, match=r"movies\.csv"):
-        read_movies(table, CURRENT)
-
-
-def _copy(release: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / release.name
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(release, copy)
-    return copy
-
-
-def _load_or_refuse(folder: Path) -> None:
-    """Load the release, which must either succeed or raise a ReleaseError that names the folder."""
-    complaint = str(folder)
-    try:
-        load_release(folder)
-    except ReleaseError as error:
-        complaint = str(error)
-    assert str(folder) in complaint
