@@ -32,7 +32,8 @@ def similar_movie_vectors(movies: np.ndarray, table: pd.DataFrame) -> np.ndarray
 
 def _genres(listed: pd.Series) -> np.ndarray:
     """float64[num_movies, num_genres] of unit length: 1 for a genre, weighted by its inverse document frequency."""
-    has = listed.str.get_dummies("|").to_numpy(np.float64)
+    # as objects: on Arrow's strings pandas 3.1 gives a movie without genres the first genre of all
+    has = listed.astype(object).str.get_dummies("|").to_numpy(np.float64)
     return unit_rows(has * np.log((1 + len(has)) / np.maximum(has.sum(axis=0), 1)))
 
 
