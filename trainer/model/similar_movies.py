@@ -35,8 +35,8 @@ def similar_movie_vectors(movies: np.ndarray, table: pd.DataFrame) -> np.ndarray
 
 def _genres(listed: pd.Series) -> np.ndarray:
     """Return float64[num_movies, num_genres] with unit rows: each genre weighted by its inverse document frequency."""
-    # Where pyarrow is installed, pandas gives movies without genres a genre "" of their own.
-    has = listed.str.get_dummies(GENRE_SEPARATOR).drop(columns="", errors="ignore").to_numpy(np.float64)
+    # As objects: on Arrow's strings pandas gives a movie without genres the first genre of all.
+    has = listed.astype(object).str.get_dummies(GENRE_SEPARATOR).to_numpy(np.float64)
     return unit_rows(has * np.log((1 + len(has)) / np.maximum(has.sum(axis=0), 1)))
 
 
