@@ -49,8 +49,8 @@ def _measure(settings: dict[str, str], workers: int, log: Path) -> tuple[float, 
         wait_for(lambda: len(server.events("release active")) == workers, "every worker serves", 120)
         seconds = time.perf_counter() - start
         pid = server.process.pid
-        pids = [pid, *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        private, files = (sum(_proportional_kb(p, kind) for p in pids) / 1e3 for kind in ("Anon", "File"))
+        pids = [str(pid), *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        private, files = (sum(_proportional_kb(p, kind) for p in pids) / 1024 for kind in ("Anon", "File"))
         copies = {
             link.stat().st_ino: link.stat().st_size
             for p in pids
@@ -60,7 +60,7 @@ def _measure(settings: dict[str, str], workers: int, log: Path) -> tuple[float, 
         return seconds, private, files, sum(copies.values()) / 1e6
 
 
-def _proportional_kb(pid: int | str, kind: str) -> int:
+def _proportional_kb(pid: str, kind: str) -> int:
     """KiB of memory of this kind; what n processes map counts 1/n in each.  kind: "Anon", "File" or "Shmem"."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"Pss_{kind}:"))
