@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.support import newest_release
@@ -51,13 +52,17 @@ def _measure(settings: dict[str, str], workers: int, log: Path) -> tuple[float, 
         pid = server.process.pid
         pids = [str(pid), *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         private, files = (sum(_proportional_kb(p, kind) for p in pids) / 1024 for kind in ("Anon", "File"))
-        copies = {
-            link.stat().st_ino: link.stat().st_size
-            for p in pids
-            for link in Path(f"/proc/{p}/fd").iterdir()
-            if str(link.readlink()).startswith("/memfd:")
-        }
-        return seconds, private, files, sum(copies.values()) / 1e6
+        return seconds, private, files, _sealed_bytes(pids) / 1e6
+
+
+def _sealed_bytes(pids: Sequence[str]) -> int:
+    """Size of the files in memory that the processes have open, each counted once."""
+    sizes = {}
+    for link in (link for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir()):
+        with suppress(FileNotFoundError):  # it has been closed meanwhile
+            if str(link.readlink()).startswith("/memfd:"):
+                sizes[link.stat().st_ino] = link.stat().st_size
+    return sum(sizes.values())
 
 
 def _proportional_kb(pid: str, kind: str) -> int:

@@ -82,7 +82,7 @@ def _copied(path: Path, expected: pb.File, objects: int) -> BufferedIOBase:
                     f"titles, got {free / 1e6:.0f} MB"
                 )
             return sealed_copy(source, expected.sha256, expected.size)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise ReleaseError(f"{path}: listed in the manifest, but there is no such file") from None
     except OSError as error:
         raise ReleaseError(f"{path}: cannot be copied to memory: {error.strerror}") from error
