@@ -33,12 +33,12 @@ def check_annoy_file(file: VerifiedFile, metric: Metric, vectors: np.ndarray) ->
     """
     num_items, dim = vectors.shape
     columns = COLUMNS_BEFORE_VECTOR[metric] + dim
-    words = np.memmap(file.path, np.int32, mode="r").view(np.ndarray)
-    if len(words) % columns or len(words) // columns <= num_items:
+    num_bytes = file.path.stat().st_size
+    if num_bytes % (4 * columns) or num_bytes <= num_items * 4 * columns:
         raise ReleaseError(
-            f"{file}: expected more than {num_items} nodes of {4 * columns} bytes, got {4 * len(words)} bytes"
+            f"{file}: expected more than {num_items} nodes of {4 * columns} bytes, got {num_bytes} bytes"
         )
-    nodes = words.reshape(-1, columns)
+    nodes = np.memmap(file.path, np.int32, mode="r").view(np.ndarray).reshape(-1, columns)
     num_descendants = nodes[:, 0]
     items, inner = nodes[:num_items], nodes[num_items:]
     if (num_descendants[:num_items] != 1).any() or num_descendants[-1] != num_items:
