@@ -19,7 +19,7 @@ from trainer.release.catalogue import (
     version_of,
     versions_in,
 )
-from trainer.release.locks import Use, use_of
+from trainer.release.locks import CLAIM, Use, use_of
 
 
 @dataclass
@@ -70,6 +70,7 @@ def complete_publishing(artifacts: Path) -> list[int]:
         if staged.is_dir() and not model.exists() and has_manifest(release) and use_of(release) == Use.FREE:
             with suppress(FileNotFoundError):  # another process was faster
                 staged.rename(model)
+                (release / CLAIM).unlink(missing_ok=True)
                 completed.append(version)
     return completed
 
