@@ -32,7 +32,7 @@ def complete_versions(releases: Path) -> list[int]:
 
 
 def read_manifest(folder: Path) -> pb.Manifest:
-    """Read the manifest and check its values, because `{}` parses as a manifest too. Raises ReleaseError."""
+    """Read the manifest and check its values, for `{}` is a manifest too. Raises ReleaseError."""
     path = folder / MANIFEST
     try:
         text = path.read_text(encoding="utf-8")

@@ -179,10 +179,7 @@ def _indexed(
 
 
 def _array(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray:
-    """Map a .npy file into memory and check its dtype and shape. Raises ReleaseError.
-
-    shape: the expected one, in which None stands for any size but 0.
-    """
+    """Map a .npy file into memory.  shape: None stands for any size but 0."""
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # numpy's header parser raises whatever a damaged header leads to
