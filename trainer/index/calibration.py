@@ -19,7 +19,7 @@ TARGET_SCAN_RECALL = 0.99  # of scans, which also answer where the index does no
 MAX_LOSS = 0.005  # share of recall@20 and ndcg@20 on the held-out part
 LOSS_K = 20
 LOWEST_EFFORT, EFFORT_RATIO = 200, 1.25  # of the geometric grid of efforts
-SCAN_DIMS, SCAN_CANDIDATES = (32, 64, 96, 128), (50, 100, 200)  # from the cheapest on
+SCAN_DIMS, SCAN_CANDIDATES = (32, 64, 96, 128), (50, 100, 200)  # are tried in this order, the cheapest first
 MAX_TIMES_SLOWER = 3  # the index is preferred to a scan that is up to so many times faster
 ANNOY, SCAN = "annoy", "scan"
 
@@ -78,7 +78,10 @@ class Calibration:
 
 
 def indexed(vectors: np.ndarray, index: AnnoyIndex, scan_dims: int, scan_candidates: int) -> IndexedVectors:
-    """vectors: float32[num_movies, d], which the index was built from."""
+    """The vectors, their index and the setting of scans, as a service holds them.
+
+    vectors: float32[num_movies, d], which the index was built from.
+    """
     return IndexedVectors(vectors, index, leading_components(vectors, scan_dims), scan_candidates, RECALL_K)
 
 
@@ -93,7 +96,7 @@ def calibrate(
 
     vectors: float32[num_movies, d], unit rows, which the index was built from.
     cheapest: choose the faster engine; if false, the index unless it is over MAX_TIMES_SLOWER times slower.
-    lowest_efforts: search_k to begin with for each kind, because less was too little on a held-out part.
+    lowest_efforts: the first search_k to try for each kind; less was too little on a held-out part.
     """
     exact = [exact_ranking(queries.vectors, vectors, queries.exclude, RECALL_K) for queries in kinds]
     scans = _calibrate_scan(vectors, index, kinds, exact)
@@ -160,7 +163,7 @@ def _loses_little(movies: IndexedVectors, effort: Effort, queries: Queries) -> b
 
 
 def _efforts(num_movies: int, least: int) -> Iterator[int]:
-    """Yield a geometric grid whose last value visits every leaf of every tree."""
+    """Yield the search_k to try: a geometric grid from `least` to a last value that visits every leaf of every tree."""
     search_k = least
     while search_k < num_movies * NUM_TREES:
         yield search_k

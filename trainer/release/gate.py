@@ -28,7 +28,7 @@ def failures(evaluation: Evaluation, previous: PublishedRelease | None) -> list[
     for calibration in evaluation.calibrations:
         recall = calibration.chosen.recall
         if recall < TARGET_RECALL:
-            found.append(f"the index's recall is {recall:.3f}, expected at least {TARGET_RECALL:g}")
+            found.append(f"{recall:.3f} of the nearest movies are found, expected at least {TARGET_RECALL:g}")
     return found
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-# Measured recall falls below its target under this effort: among many candidates the ends of the trees matter.
-MIN_EFFORT_PER_CANDIDATE = 8
+MIN_EFFORT_PER_CANDIDATE = 8  # with less, recall falls below the calibrated one where many candidates are asked for
 
 
 def search_effort(search_k: int, recall_k: int, limit: float, candidates: int) -> int:
@@ -18,10 +17,8 @@ def search_effort(search_k: int, recall_k: int, limit: float, candidates: int) -
     return max(search_k, math.ceil(search_k * limit / recall_k), MIN_EFFORT_PER_CANDIDATE * candidates)
 
 
-# In the time that Annoy takes to inspect a node, a scan looks at about so many components of vectors.
-COMPONENTS_PER_NODE = 750
-# The index may cost up to so many scans before a scan answers instead.
-MAX_SCANS = 3
+COMPONENTS_PER_NODE = 750  # about how many components of vectors a scan reads while Annoy inspects one node
+MAX_SCANS = 3  # a search of the index that would cost more scans than this is answered by a scan
 
 
 def index_is_worthwhile(effort: int, num_movies: int, scan_dims: int) -> bool:

@@ -18,9 +18,10 @@ FEW_QUALIFY = 0.2  # below this share of the movies, copying their vectors costs
 
 @dataclass(frozen=True)
 class Effort:
-    """How thoroughly one kind of query is searched for, as calibrated for lists of `recall_k` movies.
+    """How thoroughly one kind of query is answered, as calibrated for lists of `recall_k` movies.
 
-    uses_index: whether the index is searched, with `search_k`, where that is worthwhile; if not, vectors are scanned.
+    uses_index: whether the index is searched if `index_is_worthwhile` says so; if false, a scan answers every query.
+    search_k: Annoy's effort for a list of `recall_k`.
     """
 
     uses_index: bool
