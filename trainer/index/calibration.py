@@ -10,7 +10,7 @@ import numpy as np
 from annoy import AnnoyIndex
 from scipy import sparse
 
-from protos.release.v1.search import Effort, IndexedVectors, leading_components
+from protos.release.v1.search import Effort, IndexedVectors, leading_components, search_is_worthwhile
 from trainer.index.annoy_index import NUM_TREES, RECALL_K, ranking
 from trainer.index.ranking import exact_ranking
 
@@ -107,7 +107,7 @@ def calibrate(
         of_index = _calibrate_index(movies, queries, nearest_rows, least)
         scan_curve = [settings[number] for settings in scans]
         times_slower = of_index[-1].latency_us / scan_curve[-1].latency_us
-        is_good = of_index[-1].recall >= TARGET_RECALL
+        is_good = of_index[-1].recall >= TARGET_RECALL and search_is_worthwhile(movies, of_index[-1].search_k, RECALL_K)
         engine = ANNOY if is_good and times_slower <= (1 if cheapest else MAX_TIMES_SLOWER) else SCAN
         calibration = Calibration(engine, of_index[-1], scan_curve[-1], [*of_index, *scan_curve], 0.0, 0.0)
         if queries.losses is not None:
@@ -138,13 +138,14 @@ def _calibrate_scan(
 
 
 def _calibrate_index(movies: IndexedVectors, queries: Queries, nearest_rows: np.ndarray, least: int) -> list[Setting]:
-    """Raise the effort until the index is good enough; return every setting that was measured."""
+    """Raise the effort until the index is good enough, or a scan would answer instead; return what was measured."""
     curve: list[Setting] = []
     for search_k in _efforts(len(movies.vectors), least):
         effort = Effort(uses_index=True, search_k=search_k)
         recall, latency_us = _measure(movies, effort, queries, nearest_rows)
         curve.append(Setting(search_k, 0, 0, recall, latency_us))
-        if recall >= TARGET_RECALL and _loses_little(movies, effort, queries):
+        is_good = recall >= TARGET_RECALL and _loses_little(movies, effort, queries)
+        if is_good or not search_is_worthwhile(movies, search_k, RECALL_K):
             break
     return curve
 

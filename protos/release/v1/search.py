@@ -100,7 +100,7 @@ def _search(
         # Movies that qualify are spread by chance over the neighbours: three standard deviations more are asked for.
         candidates = math.ceil((candidates + 3 * math.sqrt(candidates)) / share)
     effort = search_effort(search_k, movies.recall_k, limit / share, candidates)
-    if not index_is_worthwhile(effort, num_movies, movies.leading.shape[1]):
+    if not search_is_worthwhile(movies, effort, limit):
         return None
     # From here on plain Python: for so few movies each call of numpy would cost more than the loop.
     found, distances = movies.index.get_nns_by_vector(query.tolist(), candidates, effort, include_distances=True)
@@ -113,6 +113,13 @@ def _search(
             if len(rows) == limit:
                 return rows, cosines
     return None
+
+
+def search_is_worthwhile(movies: IndexedVectors, effort: int, limit: int) -> bool:
+    """Whether the index answers a list of `limit` that takes this effort; if not, a scan does."""
+    num_movies, dim = movies.vectors.shape
+    depth = scan_depth(movies.scan_candidates, movies.recall_k, limit)
+    return index_is_worthwhile(effort, num_movies, movies.leading.shape[1], depth, dim)
 
 
 def _scan(
