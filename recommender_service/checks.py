@@ -28,21 +28,22 @@ def check_id(field: str, value: int) -> None:
 
 
 def check_key(field: str, key: str, has_keys: bool, id_field: str) -> None:
-    """Check that a release has keys where one is given, and that it is no longer than a key can be.
+    """Check that the release has keys, and that this one is no longer than a key can be. Raises InvalidArgument.
 
-    Raises InvalidArgument.  id_field: what to set instead, for the message.
+    has_keys: whether the release knows such things by key.  id_field: the field to set if it does not.
     """
     if not has_keys:
-        raise InvalidArgument(field, f"the active release has numbers for ids: expected {id_field}, got {key[:40]!r}")
+        problem = f"expected {id_field}, because the ids of the active release are numbers; got {key[:40]!r}"
+        raise InvalidArgument(field, problem)
     if len(key.encode("utf-8")) > MAX_KEY_BYTES:
         raise InvalidArgument(field, f"expected at most {MAX_KEY_BYTES} bytes, got {len(key.encode('utf-8'))}")
 
 
 def check_count(field: str, most: int, *lists: Sized) -> None:
-    """Check that lists of ids or keys hold at most `most` together. Raises InvalidArgument."""
+    """Check that a list of ids and one of keys have at most `most` entries together. Raises InvalidArgument."""
     count = sum(map(len, lists))
     if count > most:
-        raise InvalidArgument(field, f"expected at most {most} ids, got {count}")
+        raise InvalidArgument(field, f"expected at most {most} ids and keys, got {count}")
 
 
 def check_limit(limit: int) -> int:
@@ -55,7 +56,10 @@ def check_limit(limit: int) -> int:
 def rows_of_movies(
     release: Release, movie_ids: Iterable[int], movie_keys: Iterable[str], num_rows: int
 ) -> tuple[list[int], list[int], list[str]]:
-    """Return (rows of the movies below `num_rows`; the ids of the others; their keys), each in the order given."""
+    """Return (rows of the movies whose row is below `num_rows`; ids of the others; keys of the others), in their order.
+
+    A movie that the release does not know is among the others. Each of these is returned once.
+    """
     rows: list[int] = []
     ignored_ids: dict[int, None] = {}
     ignored_keys: dict[str, None] = {}

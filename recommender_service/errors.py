@@ -1,4 +1,4 @@
-"""The errors a call can end with. They are raised where they are known; the interceptor turns them into statuses."""
+"""The errors a call can end with. They are raised where they are known; calls.py turns them into statuses."""
 
 from __future__ import annotations
 

@@ -34,7 +34,10 @@ USER_EMBEDDINGS: Tally[str] = Tally()
 
 
 class CallTally:
-    """Finished calls of one RPC."""
+    """The number of finished calls of one RPC by status, and how long they took.
+
+    buckets: how many calls took up to each bound of SECONDS, but longer than the one before.
+    """
 
     def __init__(self) -> None:
         self.codes: Tally[str] = Tally()
@@ -49,11 +52,11 @@ class CallTally:
 
 
 CALLS: dict[str, CallTally] = {}
-"""By the name of the RPC."""
+"""Finished calls by the name of the RPC."""
 
 
 class Tallies(Collector):
-    """Hands the tallies above to prometheus_client."""
+    """Hands the tallies above to prometheus_client whenever Prometheus asks for metrics."""
 
     def collect(self) -> Iterator[Metric]:
         calls = CounterMetricFamily("recommender_calls", "Finished calls.", labels=["rpc", "code"])

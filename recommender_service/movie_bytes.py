@@ -19,7 +19,7 @@ Reasons = Sequence[tuple[int, float]]
 
 
 class MovieBytes:
-    """The `ScoredMovie` of every movie but for its score.
+    """An encoded `ScoredMovie` for every movie of a release, complete but for the score.
 
     `Reason` is laid out like `ScoredMovie`: a movie in field 1 and a float in field 2. The same bytes serve both.
     """
@@ -31,14 +31,14 @@ class MovieBytes:
         self._sized = [_varint(len(scored) + 4) + scored for scored in self._scored]
 
     def fields(self, number: int, rows: Sequence[int], scores: Sequence[float]) -> bytes:
-        """A repeated `ScoredMovie` field of that number.  rows and scores in the same order."""
+        """The movies with their scores: an encoded repeated field of that number.  rows, scores: in the same order."""
         tag, sized, floats = _tag(number), self._sized, _floats(scores)
         return b"".join([tag + sized[row] + floats[4 * i : 4 * i + 4] for i, row in enumerate(rows)])
 
     def fields_with_reasons(
         self, number: int, rows: Sequence[int], scores: Sequence[float], reasons: Iterable[Reasons]
     ) -> bytes:
-        """The same with the reasons of each movie."""
+        """As `fields`, and each movie with its reasons."""
         fields = []
         for row, score, its_reasons in zip(rows, scores, reasons, strict=True):
             because, cosines = [row for row, _ in its_reasons], [cosine for _, cosine in its_reasons]
@@ -48,7 +48,7 @@ class MovieBytes:
 
 
 def message_field(number: int, message: bytes) -> bytes:
-    """A field of that number which holds an encoded message."""
+    """An encoded message as the field of that number."""
     return _tag(number) + _varint(len(message)) + message
 
 

@@ -26,7 +26,7 @@ from recommender_service.release import Release
 from recommender_service.user_embeddings.source import fold_in_key
 
 MOVIES = api.RecommendResponse.MOVIES_FIELD_NUMBER
-HEAVY_REASONS = 20_000  # movies times liked ones: comparing so many takes a millisecond or two
+HEAVY_REASONS = 20_000  # recommended movies × liked movies; comparing so many pairs takes a millisecond or two
 
 
 class ResolvedRequest(NamedTuple):
@@ -117,7 +117,7 @@ def answer(
 
 
 def is_heavy(release: Release, request: ResolvedRequest) -> bool:
-    """Whether an answer takes so long that it must not hold up other calls."""
+    """Whether making the answer takes so long that it would hold up other calls."""
     return (
         request.explain and request.limit * len(_liked_rows(release, request.user, request.named_rows)) > HEAVY_REASONS
     )
@@ -151,7 +151,7 @@ def _liked_rows(release: Release, user: int, named_rows: list[int]) -> np.ndarra
 
 
 def _movies(release: Release, request: ResolvedRequest, rows: list[int], scores: list[float]) -> bytes:
-    """The field `movies` of a RecommendResponse."""
+    """The field `movies` of a RecommendResponse, encoded; with reasons if the request asks for them."""
     if request.explain and rows:
         liked = _liked_rows(release, request.user, request.named_rows)
         if len(liked):

@@ -1,4 +1,4 @@
-"""A release in memory. Rows are positions in its list of movies; manifest.proto of release.v1 tells of its files."""
+"""A release in memory. Rows are positions in its list of movies; manifest.proto of release.v1 describes its files."""
 
 from __future__ import annotations
 
@@ -85,9 +85,10 @@ class Release:
     movie_bytes: the movies as parts of answers.
     movie_embeddings: in the space of the user embeddings; a user's recommendations are the nearest of them.
     effort: of queries with trained user embeddings.  newcomer_effort: of queries with folded-in ones.
-    similarity: embedding, genres and year of each movie in one vector; similar movies are the nearest of them.
+    similarity: embedding, genres and year of each trained movie in one vector; similar movies are the nearest of them.
+    similarity_effort: of queries with these vectors.
     similarity_vectors: float32[num_movies, any], the same for all movies; unit rows, zeros if nothing is known.
-    similar_lists: None in a release of format 2.
+    similar_lists: the movies most similar to each, found beforehand; None in a release of format 2.
     popular_rows: int64[num_trained_movies], most liked first, equally liked ones by movie id.
     liked_share: float32[num_movies], the share of the release's users who liked each movie.
     years: int32[num_movies], 0 if unknown.

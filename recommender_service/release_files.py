@@ -123,7 +123,8 @@ def _check_calibrations(path: Path, index: pb.Index) -> None:
         if calibration.search_k <= 0:
             raise ReleaseError(f"{path}: expected index.{name}.search_k above 0, got {calibration.search_k}")
         if calibration.scan_dims < 0 or calibration.scan_candidates < 0:
-            raise ReleaseError(f"{path}: expected index.{name}.scan_dims and scan_candidates of 0 or more, got others")
+            got = f"{calibration.scan_dims} and {calibration.scan_candidates}"
+            raise ReleaseError(f"{path}: expected index.{name}.scan_dims and scan_candidates of 0 or more, got {got}")
 
 
 def read_movies(path: Path, release_format: Format, copy: Path | None = None) -> tuple[list[api.Movie], np.ndarray]:

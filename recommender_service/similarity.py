@@ -51,7 +51,7 @@ def _row(release: Release, request: api.SimilarMoviesRequest) -> int:
 def _from_list(
     release: Release, row: int, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None
 ) -> tuple[list[int], list[float]] | None:
-    """Return (rows, cosines) from the movie's list, or None if too few movies of it may be in the answer."""
+    """Return (rows, cosines) from the movie's list, or None if fewer than `limit` movies of it may be in the answer."""
     if release.similar_lists is None:
         return None
     rows, cosines = release.similar_lists.rows[row], release.similar_lists.cosines[row]
@@ -69,6 +69,7 @@ def _from_list(
 def _by_search(
     release: Release, row: int, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None
 ) -> tuple[list[int], list[float]]:
+    """Return (rows, cosines) of the movies nearest to the movie's vector, itself not among them."""
     excluded = np.append(excluded, np.int32(row))
     vector = release.similarity_vectors[row]
     if vector.any():

@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import io
-import logging
-import os
 import sys
-
-from trainer.cli.arguments import parse_arguments
-from trainer.cli.experiments import compare, evaluate, tune
-from trainer.cli.inspect import inspect
-from trainer.cli.releases import releases, report
-from trainer.cli.train import train
-from trainer.data.movielens import DownloadError
-from trainer.data.records import DataError
-from trainer.release.errors import ReleaseError
-
-COMMANDS = {
-    "train": train,
-    "inspect": inspect,
-    "evaluate": evaluate,
-    "compare": compare,
-    "tune": tune,
-    "report": report,
-    "releases": releases,
-}
-NO_SPACE = os.strerror(errno.ENOSPC)
-REPORT_PACKAGES = ("optuna", "plotly", "sklearn")  # in the extra `report`, which an image that only trains lacks
 
 
 def main(argv: list[str]) -> int:
-    """Run a command and return the exit status, 1 if the data or the releases do not allow it.
-
-    Wrong flags end the process with status 2. An interrupted command returns 130.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a title that the terminal cannot show must not end a run
-    arguments = parse_arguments(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    """Run a command and return its exit status; 130 if it was interrupted, even while modules are imported."""
     try:
-        COMMANDS[arguments.command](arguments)
-    except (DataError, DownloadError, ReleaseError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:
-        if error.name not in REPORT_PACKAGES:
-            raise
-        print(f"error: {error.name} is not installed: pip install '.[report]'", file=sys.stderr)
-        return 1
+        from trainer.cli.main import main
+
+        return main(argv)
     except KeyboardInterrupt:
         print("interrupted: nothing was published", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read the output has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename or 'writing'}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except Exception as error:  # TensorFlow and Annoy raise errors of their own if the disk is full
-        if NO_SPACE not in str(error):
-            raise
-        print(f"error: {NO_SPACE}: nothing was published", file=sys.stderr)
-        return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from trainer.model.progress import epochs_bar
 from trainer.release.catalogue import PublishedRelease, published_releases
 from trainer.release.errors import GateError
 from trainer.release.fitted import Fitted
-from trainer.release.gate import failures
+from trainer.release.gate import changed_ids, failures
 from trainer.release.keys import with_lasting_ids
 from trainer.release.publish import publish
 
@@ -43,15 +43,16 @@ def train(
 
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
+    problems = changed_ids(dataset, artifacts)
+    _raise_unless_forced(problems, force)
     dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts)
     task = task_of(*split(dataset.ratings), positive_threshold)
     hyperparameters = hyperparameters_for(task, hyperparameters)
-    with epochs_bar("fit on each user's first 80 %", hyperparameters.epochs) as on_epoch:
+    with epochs_bar("fit on the training part", hyperparameters.epochs) as on_epoch:
         evaluation = evaluate(task, hyperparameters, on_epoch=on_epoch, cheapest=cheapest)
     on_evaluated(evaluation)
-    problems = failures(evaluation, _last_that_passed(artifacts, dataset))
-    if problems and not force:
-        raise GateError(f"not published: {'; '.join(problems)} (--force publishes all the same)")
+    problems += failures(evaluation, _last_that_passed(artifacts, dataset))
+    _raise_unless_forced(problems, force)
     for problem in problems:
         log.warning("publishing all the same: %s", problem)
     known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
@@ -61,6 +62,11 @@ def train(
     release = publish(fitted, artifacts, signing_key)
     log.info("published release %s: %s", release.name, release)
     return release
+
+
+def _raise_unless_forced(problems: list[str], force: bool) -> None:
+    if problems and not force:
+        raise GateError(f"not published: {'; '.join(problems)} (--force publishes all the same)")
 
 
 def _last_that_passed(artifacts: Path, dataset: Dataset) -> PublishedRelease | None:

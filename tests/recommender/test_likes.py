@@ -125,7 +125,7 @@ def test_reasons_are_given_only_when_asked_for_and_known(stub: RecommenderServic
         (
             RecommendRequest(liked_movie_ids=range(1, 1002)),
             "liked_movie_ids",
-            "expected at most 1000 ids, got 1001",
+            "expected at most 1000 ids and keys, got 1001",
         ),
     ],
 )

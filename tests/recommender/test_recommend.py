@@ -87,7 +87,7 @@ def test_titles_survive_commas_quotes_and_other_scripts(stub: RecommenderService
         (
             RecommendRequest(user_id=EVEN_USER, exclude_movie_ids=range(10_001)),
             "exclude_movie_ids",
-            "expected at most 10000 ids, got 10001",
+            "expected at most 10000 ids and keys, got 10001",
         ),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from google.protobuf import json_format
 
@@ -47,3 +49,16 @@ def test_releases_of_other_data_are_not_compared(tmp_path: Path) -> None:
     other = dataset_of(tastes(movies=60, users=30))
     changed = type(other)(other.name, other.ratings, other.movies, fingerprint="1" * 64)
     assert train(changed, 3.5, SMALL, tmp_path).is_dir()
+
+
+def test_numbers_that_become_text_are_not_published(tmp_path: Path) -> None:
+    """Text ids are refused where the newest release has numbers, before training, unless it is forced."""
+    dataset = dataset_of(tastes())
+    good = train(dataset, 3.5, SMALL, tmp_path)
+    user_ids, positions = np.unique(dataset.ratings["user_id"], return_inverse=True)
+    keys = np.array(sorted(f"user-{user_id:03d}" for user_id in user_ids), dtype=object)
+    as_text = replace(dataset, ratings=dataset.ratings.assign(user_id=positions), user_keys=keys)
+    with pytest.raises(GateError, match=f"user ids are text here and numbers in release {good.name}"):
+        train(as_text, 3.5, SMALL, tmp_path)
+    assert not (tmp_path / "keys").exists()
+    assert manifest_of(train(as_text, 3.5, SMALL, tmp_path, force=True)).users_have_keys

@@ -51,6 +51,7 @@ def test_refuses_bad_ratings_by_file_and_line(tmp_path: Path, ratings: str, mess
         (MOVIES + "-4,Ronin,\n", "movies.csv:5: movieId: expected an id of 0 or more, got '-4'"),
         (MOVIES + "40,Ronin\n", "movies.csv:5: expected 3 fields (movieId, title, genres), got 2"),
         (MOVIES.encode() + b"40,Caf\xe9,\n50,Caf\xc3\xa9,\n", "movies.csv:5: expected text in UTF-8, got byte 0xe9"),
+        (MOVIES.encode() + b"40,Caf\xc3", "movies.csv:5: expected text in UTF-8, got byte 0xc3"),
         ("movieId,title,genres\n", "movies.csv: expected at least one movie"),
     ],
 )

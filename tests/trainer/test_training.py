@@ -80,7 +80,7 @@ def test_publishes_a_model_and_a_release_of_one_version(published: Path) -> None
 def test_movies_of_the_users_parity_are_nearest(published: Path) -> None:
     """The ten movies nearest to a user in the index are all of the user's parity."""
     folder, manifest = only_release(published)
-    index = AnnoyIndex(manifest.embedding_dim, "angular")
+    index = AnnoyIndex(manifest.embedding_dim, "euclidean")
     index.load(str(folder / "movies.ann"))
     rows = [line.split(",")[0] for line in (folder / "movies.csv").read_text().splitlines()[1:]]
     for probe in manifest.probes[:-1]:
@@ -97,9 +97,9 @@ def test_the_saved_model_answers_users_and_liked_movies(published: Path) -> None
     probes = {p.user_id: np.array(p.embedding, np.float32) for p in manifest.probes}
     users = model.signatures["serving_default"](user_id=tf.constant(list(probes), tf.int64))["user_embedding"].numpy()
     np.testing.assert_allclose(users, np.stack(list(probes.values())), atol=1e-6)
-    assert not probes[0].any()
+    assert not probes[-1].any()
 
-    likes = tf.constant([[2, 4, 6], [1, 0, 0], [99, 12345, 0]], tf.int64)  # 99 was never rated
+    likes = tf.constant([[2, 4, 6], [1, -1, -1], [99, 12345, -1]], tf.int64)  # 99 was never rated
     folded = model.signatures["fold_in"](movie_id=likes)["user_embedding"].numpy()
     np.testing.assert_allclose(np.linalg.norm(folded, axis=1), [1, 1, 0], atol=1e-5)
     rows = pd.read_csv(only_release(published)[0] / "movies.csv")["movie_id"].tolist()

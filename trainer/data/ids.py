@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from protos.release.v1.layout import MAX_KEY_BYTES
 from trainer.data.records import shown
 from trainer.data.tables import Table
 
-MAX_KEY_BYTES = 256
 MISSING = ["", "nan", "null", "none", "<na>", "\\n"]
 WHOLE = r"^[+-]?(0|[1-9][0-9]*)(\.0*)?$"
 DIGITS = r"^[+-]?[0-9]+(\.0*)?$"  # with leading zeros

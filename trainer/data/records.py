@@ -50,6 +50,9 @@ def records(path: Path, form: TextForm, strict: bool = False) -> Iterator[tuple[
             f"{path}:{line}: the quotes of this record do not match ({error}): expected every quote that opens a "
             'field to be closed, and a quote inside a field to be written twice ("")'
         ) from error
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise DataError(f"{path}:{line}: expected text in {form.encoding}, got byte 0x{byte:02x}") from error
     finally:
         csv.field_size_limit(limit)
 

@@ -115,41 +115,69 @@ def content_of(path: Path, otherwise: str | None = None) -> Content:
 
     Raises NotText, with the line at the start of its message, and OSError.
     """
-    quotes = escaped = False
-    not_utf8: tuple[int, int] | None = None  # line and byte of the first place that is not UTF-8
-    carry, before, sample, lines, line_length, encoding = b"", b"", b"", 0, 0, ""
+    letters, quotes, escaped, encoding = _Letters(), False, False, "utf-8"
+    before, line_length = b"", 0  # bytes before this chunk: the last two, and how many there are of the last line
     with open_bytes(path) as file:
         while chunk := file.read(CHUNK_BYTES):
-            encoding = encoding or next((name for mark, name in _BYTE_ORDER_MARKS if chunk.startswith(mark)), "utf-8")
-            below_header = chunk if lines else re.split(rb"[\r\n]", chunk, maxsplit=1)[-1]
+            if not letters.num_lines:
+                encoding = next((name for mark, name in _BYTE_ORDER_MARKS if chunk.startswith(mark)), encoding)
+            below_header = chunk if letters.num_lines else re.split(rb"[\r\n]", chunk, maxsplit=1)[-1]
             quotes = quotes or b'"' in below_header
             escaped = escaped or _ESCAPED_QUOTE.search(before + chunk) is not None
-            before = chunk[-2:]
+            letters.read(chunk)
             end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
             line_length = line_length + len(chunk) if end < 0 else len(chunk) - end
             if line_length > MAX_LINE_BYTES:
-                raise NotText(f"{lines + chunk.count(10) + 1}: expected lines of at most {MAX_LINE_BYTES >> 20} MiB")
-            if encoding != "utf-16" and not_utf8 is None:
-                at, carry = _first_fault(carry + chunk)
-                if at is not None:
-                    whole = carry
-                    not_utf8 = (lines + whole.count(b"\n", 0, at) + 1, whole[at])
-            if not_utf8 is not None and len(sample) < MAX_SAMPLE_BYTES:
-                sample += b"\n".join(re.findall(rb"[^\r\n]*[\x80-\xff][^\r\n]*", chunk)) + b"\n"
-            lines += chunk.count(b"\n")
-    if not_utf8 is None:
-        return Content(encoding or "utf-8", quotes, escaped)
-    return Content(otherwise or _recognised(sample[:MAX_SAMPLE_BYTES], *not_utf8), quotes, escaped)
+                raise NotText(f"{letters.num_lines + 1}: expected lines of at most {MAX_LINE_BYTES >> 20} MiB")
+            before = chunk[-2:]
+    if encoding != "utf-16":
+        encoding = letters.encoding(encoding, otherwise)
+    return Content(encoding, quotes, escaped)
+
+
+class _Letters:
+    """Whether a file is UTF-8, chunk by chunk, and a sample of its letters beyond ASCII from where it is not."""
+
+    def __init__(self) -> None:
+        self.num_lines = 0  # that have ended
+        self._begun = b""  # the start of a character that the next chunk ends
+        self._last = b""
+        self._fault: tuple[int, int] | None = None  # line and byte of the first place that is not UTF-8
+        self._sample = b""
+
+    def read(self, chunk: bytes) -> None:
+        if self._fault is None:
+            data = self._begun + chunk
+            at, self._begun = _first_fault(data)
+            if at is not None:
+                self._fault = (self.num_lines + data.count(b"\n", 0, at) + 1, data[at])
+        if self._fault is not None and len(self._sample) < MAX_SAMPLE_BYTES:
+            self._sample += _lines_with_letters(chunk)
+        self.num_lines += chunk.count(b"\n")
+        self._last = chunk
+
+    def encoding(self, utf8: str, otherwise: str | None) -> str:
+        """`utf8` if the file is; else `otherwise`, or what its letters tell.  Raises NotText."""
+        if self._fault is None and self._begun:  # the file ends within a character
+            self._fault, self._sample = (self.num_lines + 1, self._begun[0]), _lines_with_letters(self._last)
+        if self._fault is None:
+            return utf8
+        return otherwise or _recognised(self._sample[:MAX_SAMPLE_BYTES], *self._fault)
+
+
+def _lines_with_letters(chunk: bytes) -> bytes:
+    """The lines that are not ASCII."""
+    return b"\n".join(re.findall(rb"[^\r\n]*[\x80-\xff][^\r\n]*", chunk)) + b"\n"
 
 
 def _first_fault(data: bytes) -> tuple[int | None, bytes]:
-    """(None, the start of a character that the next chunk ends), or (the place of what is not UTF-8, the data)."""
+    """(the place of what is not UTF-8 or None, the start of a character that goes on after the data)"""
     try:
         data.decode()
     except UnicodeDecodeError as error:
         if error.reason == "unexpected end of data":
             return None, data[error.start :]
-        return error.start, data
+        return error.start, b""
     return None, b""
 
 

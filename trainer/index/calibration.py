@@ -10,7 +10,7 @@ import numpy as np
 from annoy import AnnoyIndex
 from scipy import sparse
 
-from protos.release.v1.search import Effort, IndexedVectors, leading_components
+from protos.release.v1.search import Effort, IndexedVectors, leading_components, search_is_worthwhile
 from trainer.index.annoy_index import NUM_TREES, RECALL_K, ranking
 from trainer.index.ranking import exact_ranking
 
@@ -19,7 +19,7 @@ TARGET_SCAN_RECALL = 0.99  # of scans, which also answer where the index does no
 MAX_LOSS = 0.005  # share of recall@20 and ndcg@20 on the held-out part
 LOSS_K = 20
 LOWEST_EFFORT, EFFORT_RATIO = 200, 1.25  # of the geometric grid of efforts
-SCAN_DIMS, SCAN_CANDIDATES = (32, 64, 96, 128), (50, 100, 200)  # from the cheapest on
+SCAN_DIMS, SCAN_CANDIDATES = (32, 64, 96, 128), (50, 100, 200)  # are tried in this order, the cheapest first
 MAX_TIMES_SLOWER = 3  # the index is preferred to a scan that is up to so many times faster
 ANNOY, SCAN = "annoy", "scan"
 
@@ -78,7 +78,10 @@ class Calibration:
 
 
 def indexed(vectors: np.ndarray, index: AnnoyIndex, scan_dims: int, scan_candidates: int) -> IndexedVectors:
-    """vectors: float32[num_movies, d], which the index was built from."""
+    """The vectors, their index and the setting of scans, as a service holds them.
+
+    vectors: float32[num_movies, d], which the index was built from.
+    """
     return IndexedVectors(vectors, index, leading_components(vectors, scan_dims), scan_candidates, RECALL_K)
 
 
@@ -93,7 +96,7 @@ def calibrate(
 
     vectors: float32[num_movies, d], unit rows, which the index was built from.
     cheapest: choose the faster engine; if false, the index unless it is over MAX_TIMES_SLOWER times slower.
-    lowest_efforts: search_k to begin with for each kind, because less was too little on a held-out part.
+    lowest_efforts: the first search_k to try for each kind; less was too little on a held-out part.
     """
     exact = [exact_ranking(queries.vectors, vectors, queries.exclude, RECALL_K) for queries in kinds]
     scans = _calibrate_scan(vectors, index, kinds, exact)
@@ -104,7 +107,7 @@ def calibrate(
         of_index = _calibrate_index(movies, queries, nearest_rows, least)
         scan_curve = [settings[number] for settings in scans]
         times_slower = of_index[-1].latency_us / scan_curve[-1].latency_us
-        is_good = of_index[-1].recall >= TARGET_RECALL
+        is_good = of_index[-1].recall >= TARGET_RECALL and search_is_worthwhile(movies, of_index[-1].search_k, RECALL_K)
         engine = ANNOY if is_good and times_slower <= (1 if cheapest else MAX_TIMES_SLOWER) else SCAN
         calibration = Calibration(engine, of_index[-1], scan_curve[-1], [*of_index, *scan_curve], 0.0, 0.0)
         if queries.losses is not None:
@@ -135,13 +138,14 @@ def _calibrate_scan(
 
 
 def _calibrate_index(movies: IndexedVectors, queries: Queries, nearest_rows: np.ndarray, least: int) -> list[Setting]:
-    """Raise the effort until the index is good enough; return every setting that was measured."""
+    """Raise the effort until the index is good enough, or a scan would answer instead; return what was measured."""
     curve: list[Setting] = []
     for search_k in _efforts(len(movies.vectors), least):
         effort = Effort(uses_index=True, search_k=search_k)
         recall, latency_us = _measure(movies, effort, queries, nearest_rows)
         curve.append(Setting(search_k, 0, 0, recall, latency_us))
-        if recall >= TARGET_RECALL and _loses_little(movies, effort, queries):
+        is_good = recall >= TARGET_RECALL and _loses_little(movies, effort, queries)
+        if is_good or not search_is_worthwhile(movies, search_k, RECALL_K):
             break
     return curve
 
@@ -160,7 +164,7 @@ def _loses_little(movies: IndexedVectors, effort: Effort, queries: Queries) -> b
 
 
 def _efforts(num_movies: int, least: int) -> Iterator[int]:
-    """Yield a geometric grid whose last value visits every leaf of every tree."""
+    """Yield the search_k to try: a geometric grid from `least` to a last value that visits every leaf of every tree."""
     search_k = least
     while search_k < num_movies * NUM_TREES:
         yield search_k

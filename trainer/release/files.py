@@ -66,7 +66,7 @@ def write_movie_table(table: pd.DataFrame, path: Path) -> None:
 def _calibrated(fitted: Fitted, index: AnnoyIndex) -> list[Calibration]:
     """Return the calibrations for users and for newcomers.
 
-    Efforts begin with those that sufficed on the held-out part; what these lose there is kept with them.
+    The first efforts that are tried are those that sufficed on the held-out part. The losses are those measured there.
     """
     known, embeddings = fitted.known, fitted.embeddings
     evaluated = fitted.evaluation.calibrations if fitted.evaluation is not None else []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from trainer.data.dataset import Dataset
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.metrics import standard_error
 from trainer.index.calibration import TARGET_RECALL
-from trainer.release.catalogue import PublishedRelease
+from trainer.release.catalogue import PublishedRelease, published_releases
 
 TOLERANCE = 0.05  # share of the previous release's figure; runs that differ only in their seed differ by less
 MAX_INDEX_LOSS = 0.01  # share of exact search's figure
@@ -28,8 +31,30 @@ def failures(evaluation: Evaluation, previous: PublishedRelease | None) -> list[
     for calibration in evaluation.calibrations:
         recall = calibration.chosen.recall
         if recall < TARGET_RECALL:
-            found.append(f"the index's recall is {recall:.3f}, expected at least {TARGET_RECALL:g}")
+            found.append(f"{recall:.3f} of the nearest movies are found, expected at least {TARGET_RECALL:g}")
     return found
+
+
+def changed_ids(dataset: Dataset, artifacts: Path) -> list[str]:
+    """Return the reasons not to publish that lie in the ids: text where the newest release has numbers, or the reverse.
+
+    Callers that go on sending numbers would reach other users and movies, without an error.
+    """
+    releases = [release for release in published_releases(artifacts) if release.manifest is not None]
+    if not releases or releases[-1].manifest is None:
+        return []
+    newest = releases[-1].manifest
+    kinds = {
+        "user": (dataset.user_keys is not None, newest.users_have_keys),
+        "movie": (dataset.movie_keys is not None, newest.movies_have_keys),
+    }
+    words = {True: "text", False: "numbers"}
+    return [
+        f"{name} ids are {words[are_text]} here and {words[were_text]} in release {newest.version}: calls with numbers "
+        "would reach others"
+        for name, (are_text, were_text) in kinds.items()
+        if are_text != were_text
+    ]
 
 
 def _failures_of(metric: str, evaluation: Evaluation, previous: PublishedRelease | None) -> list[str]:

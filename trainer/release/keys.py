@@ -63,7 +63,7 @@ def ids_of_keys(artifacts: Path, table: str, keys: np.ndarray) -> np.ndarray:
     """int64[len(keys)]: the id of each key; keys that the table lacks are appended to it and flushed to disk.
 
     table: USERS or MOVIES.  keys: str[n], different from one another, without control characters.
-    Two trainers may call this at once; a trainer that is killed leaves whole lines behind.
+    Two trainers may call this at once. If a trainer is killed, the next call cuts off a line that it left unfinished.
     Raises KeyTableError if the table holds a key twice or is not UTF-8.
     """
     path = artifacts / FOLDER / table
@@ -114,7 +114,7 @@ def _sole_creator(path: Path) -> Iterator[None]:
 
 
 def _read(path: Path) -> dict[str, int]:
-    """Key → id.  The rest of a line that a killed trainer left without its end is cut off: no release knows its key."""
+    """Return key → id. A last line without its end is cut off: a killed trainer left it, and no release has its key."""
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):

@@ -66,7 +66,7 @@ def recommended(release: LoadedRelease) -> tuple[np.ndarray, np.ndarray]:
 def _evaluate(release: LoadedRelease, task: Task) -> tuple[list[float], Evaluation]:
     """Repeat the evaluation, and return its losses too."""
     losses: list[float] = []
-    with epochs_bar("fit on each user's first 80 %", release.hyperparameters.epochs) as advance:
+    with epochs_bar("fit on the training part", release.hyperparameters.epochs) as advance:
 
         def on_epoch(epoch: int, loss: float) -> None:
             losses.append(loss)

@@ -23,6 +23,8 @@ def data_table(release: LoadedRelease) -> str:
     rows = [
         ("data set", f"{data.name} {note}"),
         ("fingerprint", manifest.dataset.fingerprint),
+        *(("understood", note) for note in manifest.dataset.notes),
+        ("held out", manifest.dataset.split or "in time"),
         ("ratings", f"{manifest.num_ratings:,}, of which {num_liked:,} liked ({threshold:g} and more)"),
         ("users", f"{manifest.num_users:,}"),
         ("movies", f"{manifest.num_movies:,}, of which {manifest.num_trained_movies:,} with an embedding"),

@@ -47,10 +47,10 @@ class RecommenderServiceStub:
     Recommend: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]
     """Recommends the movies that somebody is most likely to enjoy next, best first.
 
-    A user whom the active release knows gets personal recommendations. Anybody who names liked movies, even if
-    the release does not know the user, gets recommendations from these movies and from those that a known user liked
-    before; no retraining is needed. Any other user gets the most popular movies. `source` says which of these an answer is. While
-    the model server cannot be asked, the mean of the liked movies' embeddings stands for the user's taste, and
+    A user whom the active release knows gets personal recommendations. Anybody who names liked movies, even if the
+    release does not know the user, gets recommendations from these movies and from those that a known user liked
+    before; no retraining is needed. Any other user gets the most popular movies. `source` says which of these an answer
+    is. While the model server cannot be asked, the mean of the liked movies' embeddings stands for the user's taste, and
     `degraded_reason` says why.
 
     INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.
@@ -100,10 +100,10 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     Recommend: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]  # type: ignore[assignment]
     """Recommends the movies that somebody is most likely to enjoy next, best first.
 
-    A user whom the active release knows gets personal recommendations. Anybody who names liked movies, even if
-    the release does not know the user, gets recommendations from these movies and from those that a known user liked
-    before; no retraining is needed. Any other user gets the most popular movies. `source` says which of these an answer is. While
-    the model server cannot be asked, the mean of the liked movies' embeddings stands for the user's taste, and
+    A user whom the active release knows gets personal recommendations. Anybody who names liked movies, even if the
+    release does not know the user, gets recommendations from these movies and from those that a known user liked
+    before; no retraining is needed. Any other user gets the most popular movies. `source` says which of these an answer
+    is. While the model server cannot be asked, the mean of the liked movies' embeddings stands for the user's taste, and
     `degraded_reason` says why.
 
     INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.
@@ -156,10 +156,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommender_pb2.RecommendResponse, _abc.Awaitable[_recommender_pb2.RecommendResponse]]:
         """Recommends the movies that somebody is most likely to enjoy next, best first.
 
-        A user whom the active release knows gets personal recommendations. Anybody who names liked movies, even if
-        the release does not know the user, gets recommendations from these movies and from those that a known user liked
-        before; no retraining is needed. Any other user gets the most popular movies. `source` says which of these an answer is. While
-        the model server cannot be asked, the mean of the liked movies' embeddings stands for the user's taste, and
+        A user whom the active release knows gets personal recommendations. Anybody who names liked movies, even if the
+        release does not know the user, gets recommendations from these movies and from those that a known user liked
+        before; no retraining is needed. Any other user gets the most popular movies. `source` says which of these an answer
+        is. While the model server cannot be asked, the mean of the liked movies' embeddings stands for the user's taste, and
         `degraded_reason` says why.
 
         INVALID_ARGUMENT: a field is out of bounds, or `filter` names a genre that the release does not have.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-# Measured recall falls below its target under this effort: among many candidates the ends of the trees matter.
-MIN_EFFORT_PER_CANDIDATE = 8
+MIN_EFFORT_PER_CANDIDATE = 8  # with less, recall falls below the calibrated one where many candidates are asked for
 
 
 def search_effort(search_k: int, recall_k: int, limit: float, candidates: int) -> int:
@@ -18,18 +17,21 @@ def search_effort(search_k: int, recall_k: int, limit: float, candidates: int) -
     return max(search_k, math.ceil(search_k * limit / recall_k), MIN_EFFORT_PER_CANDIDATE * candidates)
 
 
-# In the time that Annoy takes to inspect a node, a scan looks at about so many components of vectors.
-COMPONENTS_PER_NODE = 750
-# The index may cost up to so many scans before a scan answers instead.
-MAX_SCANS = 3
+# The cost of a scan in nodes: in the time that Annoy takes to inspect one, a scan reads so many components of vectors,
+COMPONENTS_PER_NODE = 700
+SELECTION_COMPONENTS = 24  # to select the best costs as much as reading so many more of each movie,
+SCAN_START_NODES = 200  # and a scan calls numpy a dozen times.
+MAX_SCANS = 3  # a search of the index that would cost more scans than this is answered by a scan
 
 
-def index_is_worthwhile(effort: int, num_movies: int, scan_dims: int) -> bool:
+def index_is_worthwhile(effort: int, num_movies: int, scan_dims: int, depth: int, dim: int) -> bool:
     """Whether a search of the index with this effort costs at most `MAX_SCANS` scans.
 
-    num_movies: how many movies a scan would look at.  scan_dims: at how many components of each.
+    num_movies, scan_dims: a scan reads so many components of so many movies.
+    depth, dim: it then scores so many movies by all components of their vectors.
     """
-    return effort * COMPONENTS_PER_NODE <= MAX_SCANS * num_movies * scan_dims
+    components = num_movies * (scan_dims + SELECTION_COMPONENTS) + depth * dim
+    return effort <= MAX_SCANS * (SCAN_START_NODES + components / COMPONENTS_PER_NODE)
 
 
 def scan_depth(scan_candidates: int, recall_k: int, limit: int) -> int:

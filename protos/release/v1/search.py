@@ -18,9 +18,10 @@ FEW_QUALIFY = 0.2  # below this share of the movies, copying their vectors costs
 
 @dataclass(frozen=True)
 class Effort:
-    """How thoroughly one kind of query is searched for, as calibrated for lists of `recall_k` movies.
+    """How thoroughly one kind of query is answered, as calibrated for lists of `recall_k` movies.
 
-    uses_index: whether the index is searched, with `search_k`, where that is worthwhile; if not, vectors are scanned.
+    uses_index: whether the index is searched if `index_is_worthwhile` says so; if false, a scan answers every query.
+    search_k: Annoy's effort for a list of `recall_k`.
     """
 
     uses_index: bool
@@ -99,7 +100,7 @@ def _search(
         # Movies that qualify are spread by chance over the neighbours: three standard deviations more are asked for.
         candidates = math.ceil((candidates + 3 * math.sqrt(candidates)) / share)
     effort = search_effort(search_k, movies.recall_k, limit / share, candidates)
-    if not index_is_worthwhile(effort, num_movies, movies.leading.shape[1]):
+    if not search_is_worthwhile(movies, effort, limit):
         return None
     # From here on plain Python: for so few movies each call of numpy would cost more than the loop.
     found, distances = movies.index.get_nns_by_vector(query.tolist(), candidates, effort, include_distances=True)
@@ -112,6 +113,13 @@ def _search(
             if len(rows) == limit:
                 return rows, cosines
     return None
+
+
+def search_is_worthwhile(movies: IndexedVectors, effort: int, limit: int) -> bool:
+    """Whether the index answers a list of `limit` that takes this effort; if not, a scan does."""
+    num_movies, dim = movies.vectors.shape
+    depth = scan_depth(movies.scan_candidates, movies.recall_k, limit)
+    return index_is_worthwhile(effort, num_movies, movies.leading.shape[1], depth, dim)
 
 
 def _scan(
