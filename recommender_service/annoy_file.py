@@ -23,6 +23,7 @@ from recommender_service.verified_files import VerifiedFile
 Metric = Literal["angular", "euclidean"]
 COLUMNS_BEFORE_CHILDREN = {"angular": 1, "euclidean": 2}  # of four bytes
 COLUMNS_BEFORE_VECTOR = {"angular": 3, "euclidean": 4}
+BLOCK_ROWS = 4096  # are compared at once; a comparison of all would leave 15 MB of memory unused
 NORM_TOLERANCE = 1e-3  # of vectors that have unit length
 
 
@@ -43,7 +44,8 @@ def check_annoy_file(file: VerifiedFile, metric: Metric, vectors: np.ndarray) ->
     items, inner = nodes[:num_items], nodes[num_items:]
     if (num_descendants[:num_items] != 1).any() or num_descendants[-1] != num_items:
         raise ReleaseError(f"{file}: expected {num_items} items, as the manifest says, got another number")
-    if not np.array_equal(items[:, -dim:].view(np.float32), vectors):
+    blocks = [slice(row, row + BLOCK_ROWS) for row in range(0, num_items, BLOCK_ROWS)]
+    if not all(np.array_equal(items[block, -dim:].view(np.float32), vectors[block]) for block in blocks):
         raise ReleaseError(f"{file}: expected the vectors of the release, got others")
     if metric == "angular" and not (np.abs(items[:, 1].view(np.float32) - 1) < NORM_TOLERANCE).all():
         raise ReleaseError(f"{file}: expected norms of 1, got others")
