@@ -54,7 +54,7 @@ def test_without_locks_prune_keeps_what_may_be_in_use(tmp_path: Path) -> None:
     listed = ", ".join(map(str, [20260101000000, *versions[:-1]]))
     assert kept.stdout.splitlines() == [
         "removed: nothing",
-        f"kept, because file locks do not work there, so they may be in use: {listed}",
+        f"kept, because they may be in use (no file locks, or no permission): {listed}",
         "--force removes them too",
     ]
     assert served_versions(tmp_path) == versions

@@ -31,7 +31,7 @@ def releases(arguments: argparse.Namespace) -> None:
         if pruned.in_use:
             print(f"kept, because in use: {_listed(pruned.in_use)}")
         if pruned.unknown:
-            print(f"kept, because file locks do not work there, so they may be in use: {_listed(pruned.unknown)}")
+            print(f"kept, because they may be in use (no file locks, or no permission): {_listed(pruned.unknown)}")
             print("--force removes them too")
     elif arguments.action == "rollback":
         withdrawn, newest = roll_back(arguments.artifacts)

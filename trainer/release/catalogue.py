@@ -108,7 +108,8 @@ def versions_in(parent: Path) -> list[int]:
     """Return the versions that folders of this folder are named after, ascending; none if it does not exist."""
     if not parent.is_dir():
         return []
-    return sorted(version for f in parent.iterdir() if (version := layout.version_named(f.name)) is not None)
+    named = [(layout.version_named(path.name), path) for path in parent.iterdir()]
+    return sorted(version for version, path in named if version is not None and _is_folder(path))
 
 
 def has_manifest(folder: Path) -> bool:
