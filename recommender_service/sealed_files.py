@@ -13,6 +13,7 @@ import fcntl
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedIOBase
@@ -20,6 +21,7 @@ from pathlib import Path
 
 CHUNK_BYTES = 1 << 20
 PREFIX = "movie-recommender-"  # of the names of our files in memory
+COPYING_TIMEOUT_S = 30.0  # a worker that hangs, on a dead file server for example, keeps the others no longer than this
 COPYING = "copying"  # the supervisor's file in memory, which a worker locks while it copies
 
 
@@ -32,13 +34,13 @@ def open_copying_lock() -> BufferedIOBase:
 def copying_alone() -> Iterator[list[int]]:
     """Wait until no fellow worker copies, and yield the process ids of all workers, without a supervisor none.
 
-    So no two workers copy the same file at once.
+    So no two workers copy the same file at once, unless one of them hangs.
     """
     supervisor = os.getppid()
     with ExitStack() as stack:
         locks = [stack.enter_context(lock) for lock in _held_by(supervisor, COPYING)]
         for lock in locks:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock)
         yield _children(supervisor) if locks else []
 
 
@@ -76,6 +78,16 @@ def _new_file(name: str) -> BufferedIOBase:
     if sys.platform == "linux":
         return os.fdopen(os.memfd_create(PREFIX + name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "r+b")
     return tempfile.TemporaryFile()
+
+
+def _lock(file: BufferedIOBase) -> None:
+    """Lock the file for this process alone, or give up after COPYING_TIMEOUT_S."""
+    deadline = time.monotonic() + COPYING_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.01)
 
 
 def _seals() -> int:
