@@ -43,12 +43,17 @@ class Refusals:
             return refusal.reason
         return None
 
-    def add(self, folder: Path, reason: str) -> None:
-        """Remember that the release was refused, and log it unless it was refused for the same reason before."""
+    def add(self, folder: Path, reason: str, bug: Exception | None = None) -> None:
+        """Remember that the release was refused, and log it unless it was refused for the same reason before.
+
+        bug: the error that nobody expected, if that is the reason; its traceback is logged too.
+        """
         known = self._refused.get(folder)
         self._refused[folder] = _Refusal(_fingerprint(folder), reason, time.monotonic() + RECONSIDER_S)
         if known is None or known.reason != reason:
-            log.error("release refused", extra={"fields": {"release": int(folder.name), "reason": reason}})
+            log.error(
+                "release refused", extra={"fields": {"release": int(folder.name), "reason": reason}}, exc_info=bug
+            )
             RELEASES_REFUSED.inc()
 
 

@@ -12,6 +12,7 @@ from protos.release.v1 import manifest_pb2 as pb
 from protos.release.v1.search import Effort, IndexedVectors
 from recommender_service.movie_bytes import MovieBytes
 from recommender_service.title_index import TitleIndex
+from recommender_service.verified_files import VerifiedFile
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,9 @@ class Release:
     years: int32[num_movies], 0 if unknown.
     genres: bool[num_movies] by name of the genre, names in alphabetical order.
     genres_by_casefold: the same masks by the name in case-folded form.
+    files: the copies that the arrays are mapped from, kept open so that other workers find them.
     lock: the open manifest, locked for sharing while this object lives, so that the trainer does not delete a release
-        that is in use.
+        that is in use; None if the file system has no locks.
     """
 
     manifest: pb.Manifest
@@ -119,7 +121,8 @@ class Release:
     titles: TitleIndex
     watched: WatchedMovies
     version: int
-    lock: IO[bytes]
+    files: tuple[VerifiedFile, ...]
+    lock: IO[bytes] | None
 
     @property
     def num_trained_movies(self) -> int:

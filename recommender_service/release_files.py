@@ -1,9 +1,11 @@
-"""Reads the manifest and the movie table of a release, and compares its files with their checksums."""
+"""Finds releases, and reads the manifest and the movie table of one."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
+import errno
+import math
+import stat
 from pathlib import Path
 from typing import Literal
 
@@ -12,11 +14,13 @@ from google.protobuf import json_format
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
-from protos.release.v1.layout import FORMATS, GENRE_SEPARATOR, MANIFEST, Format
+from protos.release.v1.layout import FORMATS, GENRE_SEPARATOR, MANIFEST, SIGNATURE, Format, version_named
+from protos.release.v1.signature import is_signed, read_keys
 
 METRICS: dict[str, Literal["angular", "euclidean"]] = {"": "angular", "angular": "angular", "euclidean": "euclidean"}
 """Annoy's metric by the manifest's word for it."""
 ENGINES = ("", "annoy", "scan")
+MAX_MANIFEST_BYTES = 16 << 20  # five hundred times what it takes
 
 
 class ReleaseError(Exception):
@@ -24,26 +28,70 @@ class ReleaseError(Exception):
 
 
 def complete_versions(releases: Path) -> list[int]:
-    """Versions of the releases that have a manifest, newest first. There are none if the folder does not exist."""
-    if not releases.is_dir():
+    """Versions of the releases that have a manifest, newest first. There are none if the folder does not exist.
+
+    A release that this process may not look into counts too, so that it is refused by name.
+    Raises OSError if the folder of releases cannot be listed.
+    """
+    try:
+        folders = list(releases.iterdir())
+    except FileNotFoundError:
         return []
-    names = (folder.name for folder in releases.iterdir() if (folder / MANIFEST).is_file())
-    return sorted((int(name) for name in names if name.isascii() and name.isdecimal()), reverse=True)
+    versions = [(version_named(folder.name), folder) for folder in folders]
+    return sorted((version for version, folder in versions if version and _has_manifest(folder)), reverse=True)
 
 
-def read_manifest(folder: Path) -> pb.Manifest:
-    """Read the manifest and check its values, for `{}` is a manifest too. Raises ReleaseError."""
+def _has_manifest(folder: Path) -> bool:
+    """Whether the folder has a manifest, or may have one for all that this process can see."""
+    try:
+        return stat.S_ISREG((folder / MANIFEST).stat().st_mode)
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+def read_manifest(folder: Path, verify_key_file: Path | None = None) -> pb.Manifest:
+    """Read the manifest and check its values, for `{}` is a manifest too. Raises ReleaseError.
+
+    verify_key_file: if there is one, the manifest must be signed with one of its keys.
+    """
     path = folder / MANIFEST
     try:
-        text = path.read_text(encoding="utf-8")
-        manifest = json_format.Parse(text, pb.Manifest(), ignore_unknown_fields=True)
+        with path.open("rb") as file:
+            content = file.read(MAX_MANIFEST_BYTES + 1)
+        if len(content) > MAX_MANIFEST_BYTES:
+            raise ReleaseError(f"{path}: expected at most {MAX_MANIFEST_BYTES} bytes, got more")
+        if verify_key_file is not None:
+            _expect_signature(folder, content, verify_key_file)
+        manifest = json_format.Parse(content.decode("utf-8"), pb.Manifest(), ignore_unknown_fields=True)
     except (OSError, UnicodeDecodeError, json_format.ParseError) as error:
         raise ReleaseError(f"{path}: cannot be read: {error}") from error
+    _check_values(path, manifest)
+    return manifest
+
+
+def _expect_signature(folder: Path, manifest: bytes, key_file: Path) -> None:
+    path = folder / SIGNATURE
+    try:
+        keys = read_keys(key_file)
+    except (OSError, ValueError) as error:
+        raise ReleaseError(f"{folder / MANIFEST}: no key to verify its signature with: {error}") from error
+    try:
+        with path.open("rb") as file:
+            signature = file.read(200).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        raise ReleaseError(f"{path}: expected a signature of the manifest, got no such file") from None
+    except OSError as error:
+        raise ReleaseError(f"{path}: cannot be read: {error.strerror}") from error
+    if not is_signed(manifest, signature, keys):
+        raise ReleaseError(f"{path}: expected a signature with a key of {key_file}, got {signature[:40]!r}")
+
+
+def _check_values(path: Path, manifest: pb.Manifest) -> None:
     if manifest.format_version not in FORMATS:
         known = " or ".join(map(str, FORMATS))
         raise ReleaseError(f"{path}: expected format_version {known}, got {manifest.format_version}")
-    if str(manifest.version) != folder.name:
-        raise ReleaseError(f"{path}: expected version {folder.name}, the folder's name, got {manifest.version}")
+    if str(manifest.version) != path.parent.name:
+        raise ReleaseError(f"{path}: expected version {path.parent.name}, the folder's name, got {manifest.version}")
     if not manifest.model_name:
         raise ReleaseError(f"{path}: expected a model_name, got none")
     for name in ("embedding_dim", "num_users", "num_movies", "num_trained_movies", "num_ratings"):
@@ -60,7 +108,8 @@ def read_manifest(folder: Path) -> pb.Manifest:
     lengths = sorted({len(probe.embedding) for probe in manifest.probes})
     if lengths != [manifest.embedding_dim]:
         raise ReleaseError(f"{path}: expected probes with embeddings of length {manifest.embedding_dim}, got {lengths}")
-    return manifest
+    if not all(math.isfinite(value) for probe in manifest.probes for value in probe.embedding):
+        raise ReleaseError(f"{path}: expected probes with finite embeddings, got NaN or infinity")
 
 
 def _check_calibrations(path: Path, index: pb.Index) -> None:
@@ -78,29 +127,15 @@ def _check_calibrations(path: Path, index: pb.Index) -> None:
             raise ReleaseError(f"{path}: expected index.{name}.scan_dims and scan_candidates of 0 or more, got {got}")
 
 
-def verify_files(folder: Path, manifest: pb.Manifest) -> None:
-    """Check that every file exists with the size and sha256 that the manifest states. Raises ReleaseError."""
-    missing = FORMATS[manifest.format_version].files - {file.name for file in manifest.files}
-    if missing:
-        raise ReleaseError(f"{folder / MANIFEST}: expected to list {', '.join(sorted(missing))}, got no such entry")
-    for file in manifest.files:
-        path = folder / file.name
-        if Path(file.name).name != file.name or not path.is_file():
-            raise ReleaseError(f"{path}: listed in the manifest, but there is no such file")
-        if path.stat().st_size != file.size:
-            raise ReleaseError(f"{path}: expected {file.size} bytes, got {path.stat().st_size}")
-        with path.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        if digest != file.sha256:
-            raise ReleaseError(f"{path}: expected sha256 {file.sha256}, got {digest}")
+def read_movies(path: Path, release_format: Format, copy: Path | None = None) -> tuple[list[api.Movie], np.ndarray]:
+    """Return (movies in row order, int64[num_movies] number of users who liked each). Raises ReleaseError.
 
-
-def read_movies(path: Path, release_format: Format) -> tuple[list[api.Movie], np.ndarray]:
-    """Return (movies in row order, int64[num_movies] number of users who liked each). Raises ReleaseError."""
+    copy: is read in place of the file, if there is one; messages name the file.
+    """
     columns = release_format.movie_columns
     movies, num_likes = [], []
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with (copy or path).open(encoding="utf-8", newline="") as file:
             reader = csv.reader(file)
             header = next(reader, [])
             if tuple(header) != columns:

@@ -1,9 +1,10 @@
-"""Loads a release from its folder, memory-maps its arrays, and checks that they fit the manifest and each other."""
+"""Loads a release from verified copies of its files, and checks that these fit the manifest and each other."""
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -14,25 +15,33 @@ from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
 from protos.release.v1.search import Effort, IndexedVectors, leading_components
+from recommender_service.annoy_file import check_annoy_file
 from recommender_service.movie_bytes import MovieBytes
 from recommender_service.release import Release, SimilarMovieLists, UserKeys, WatchedMovies
-from recommender_service.release_files import METRICS, ReleaseError, read_manifest, read_movies, verify_files
+from recommender_service.release_files import METRICS, ReleaseError, read_manifest, read_movies
 from recommender_service.title_index import TitleIndex
+from recommender_service.verified_files import VerifiedFile, verified_files
+
+Files = Mapping[str, VerifiedFile]
 
 UNIT_NORM_TOLERANCE = 1e-3
+LOCK_ATTEMPTS, LOCK_PAUSE_S = 20, 0.05
 
 
-def load_release(folder: Path) -> Release:
-    """Read and check a whole release. Raises ReleaseError."""
-    manifest = read_manifest(folder)
+def load_release(folder: Path, verify_key_file: Path | None = None) -> Release:
+    """Read and check a whole release. Raises ReleaseError.
+
+    verify_key_file: if there is one, the manifest must be signed with one of its keys.
+    """
+    manifest = read_manifest(folder, verify_key_file)
     lock = _lock(folder)
-    verify_files(folder, manifest)
-    movies, num_likes = _movies(folder, manifest)
+    files = verified_files(folder, manifest)
+    movies, num_likes = _movies(files, manifest)
     movie_ids = np.array([movie.movie_id for movie in movies], np.int64)
     num_trained, calibrations = manifest.num_trained_movies, manifest.index
-    movie_embeddings = _array(folder / layout.EMBEDDINGS, np.float32, (num_trained, manifest.embedding_dim))
-    _expect_unit_rows(folder / layout.EMBEDDINGS, movie_embeddings)
-    similarity_vectors = _similarity_vectors(folder, manifest)
+    movie_embeddings = _array(files[layout.EMBEDDINGS], np.float32, (num_trained, manifest.embedding_dim))
+    _expect_unit_rows(files[layout.EMBEDDINGS], movie_embeddings)
+    similarity_vectors = _similarity_vectors(files, manifest)
     similarity = similarity_vectors[:num_trained]
     genres = _genres(movies)
     newcomers = calibrations.newcomers if calibrations.HasField("newcomers") else calibrations.recommend
@@ -41,110 +50,123 @@ def load_release(folder: Path) -> Release:
         movies=movies,
         movie_ids=movie_ids,
         movie_rows={movie.movie_id: row for row, movie in enumerate(movies)},
-        rows_by_key=_rows_by_key(folder, manifest, movies),
-        user_keys=_user_keys(folder, manifest),
+        rows_by_key=_rows_by_key(files, manifest, movies),
+        user_keys=_user_keys(files, manifest),
         movie_bytes=MovieBytes(movies),
-        movie_embeddings=_indexed(movie_embeddings, folder / layout.EMBEDDINGS_INDEX, manifest, calibrations.recommend),
+        movie_embeddings=_indexed(movie_embeddings, files[layout.EMBEDDINGS_INDEX], manifest, calibrations.recommend),
         effort=_effort(calibrations.recommend),
         newcomer_effort=_effort(newcomers),
-        similarity=_indexed(similarity, folder / layout.SIMILAR_MOVIES_INDEX, manifest, calibrations.similar_movies),
+        similarity=_indexed(similarity, files[layout.SIMILAR_MOVIES_INDEX], manifest, calibrations.similar_movies),
         similarity_effort=_effort(calibrations.similar_movies),
         similarity_vectors=similarity_vectors,
-        similar_lists=_similar_lists(folder, manifest),
+        similar_lists=_similar_lists(files, manifest),
         popular_rows=np.lexsort((movie_ids[:num_trained], -num_likes[:num_trained])),
         liked_share=(num_likes / manifest.num_users).astype(np.float32),
         years=np.array([movie.year for movie in movies], np.int32),
         genres=genres,
         genres_by_casefold={name.casefold(): mask for name, mask in genres.items()},
         titles=TitleIndex([movie.title for movie in movies], [movie.year for movie in movies], num_likes),
-        watched=_watched(folder, manifest),
+        watched=_watched(files, manifest),
         version=manifest.version,
+        files=tuple(files.values()),
         lock=lock,
     )
 
 
-def _lock(folder: Path) -> IO[bytes]:
-    """Return the open manifest, locked for sharing until it is closed."""
-    manifest = (folder / layout.MANIFEST).open("rb")
-    fcntl.flock(manifest, fcntl.LOCK_SH)
-    return manifest
+def _lock(folder: Path) -> IO[bytes] | None:
+    """Return the open manifest, locked for sharing until it is closed; None if this file system has no locks."""
+    path = folder / layout.MANIFEST
+    try:
+        manifest = path.open("rb")
+    except OSError as error:
+        raise ReleaseError(f"{path}: cannot be read: {error.strerror}") from error
+    for _ in range(LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(manifest, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:  # prune holds it for a moment while it looks whether the release is in use
+            time.sleep(LOCK_PAUSE_S)
+        except OSError:
+            break
+        else:
+            return manifest
+    return None
 
 
-def _movies(folder: Path, manifest: pb.Manifest) -> tuple[list[api.Movie], np.ndarray]:
+def _movies(files: Files, manifest: pb.Manifest) -> tuple[list[api.Movie], np.ndarray]:
     """Return (movies in row order, int64[num_movies] number of users who liked each)."""
-    path = folder / layout.MOVIES
-    movies, num_likes = read_movies(path, layout.FORMATS[manifest.format_version])
-    _expect_count(path, "movies", len(movies), manifest.num_movies)
-    _expect_count(path, "different movie ids", len({movie.movie_id for movie in movies}), manifest.num_movies)
+    file = files[layout.MOVIES]
+    movies, num_likes = read_movies(file.original, layout.FORMATS[manifest.format_version], file.path)
+    _expect_count(file, "movies", len(movies), manifest.num_movies)
+    _expect_count(file, "different movie ids", len({movie.movie_id for movie in movies}), manifest.num_movies)
     return movies, num_likes
 
 
-def _rows_by_key(folder: Path, manifest: pb.Manifest, movies: Sequence[api.Movie]) -> dict[str, int] | None:
+def _rows_by_key(files: Files, manifest: pb.Manifest, movies: Sequence[api.Movie]) -> dict[str, int] | None:
     if not manifest.movies_have_keys:
         return None
     rows = {movie.key: row for row, movie in enumerate(movies) if movie.key}
-    _expect_count(folder / layout.MOVIES, "different keys", len(rows), manifest.num_movies)
+    _expect_count(files[layout.MOVIES], "different keys", len(rows), manifest.num_movies)
     return rows
 
 
-def _user_keys(folder: Path, manifest: pb.Manifest) -> UserKeys | None:
+def _user_keys(files: Files, manifest: pb.Manifest) -> UserKeys | None:
     if not manifest.users_have_keys:
         return None
-    keys = _array(folder / layout.USER_KEYS, np.bytes_, (manifest.num_users,))
-    ids = _array(folder / layout.USER_KEYS_IDS, np.int64, (manifest.num_users,))
+    keys = _array(files[layout.USER_KEYS], np.bytes_, (manifest.num_users,))
+    ids = _array(files[layout.USER_KEYS_IDS], np.int64, (manifest.num_users,))
     if (keys[1:] <= keys[:-1]).any():
-        raise ReleaseError(f"{folder / layout.USER_KEYS}: expected ascending keys, each once; got others")
-    if not np.array_equal(np.sort(ids), _array(folder / layout.USER_IDS, np.int64, (manifest.num_users,))):
-        raise ReleaseError(f"{folder / layout.USER_KEYS_IDS}: expected the ids of {layout.USER_IDS}, got others")
+        raise ReleaseError(f"{files[layout.USER_KEYS]}: expected ascending keys, each once; got others")
+    if not np.array_equal(np.sort(ids), _array(files[layout.USER_IDS], np.int64, (manifest.num_users,))):
+        raise ReleaseError(f"{files[layout.USER_KEYS_IDS]}: expected the ids of {layout.USER_IDS}, got others")
     return UserKeys(keys, ids)
 
 
-def _similar_lists(folder: Path, manifest: pb.Manifest) -> SimilarMovieLists | None:
+def _similar_lists(files: Files, manifest: pb.Manifest) -> SimilarMovieLists | None:
     if layout.SIMILAR_ROWS not in layout.FORMATS[manifest.format_version].files:
         return None
-    rows = _array(folder / layout.SIMILAR_ROWS, np.int32, (manifest.num_movies, None))
-    cosines = _array(folder / layout.SIMILAR_COSINES, np.float32, rows.shape)
+    rows = _array(files[layout.SIMILAR_ROWS], np.int32, (manifest.num_movies, None))
+    cosines = _array(files[layout.SIMILAR_COSINES], np.float32, rows.shape)
     if rows.min() < -1 or rows.max() >= manifest.num_trained_movies:
         raise ReleaseError(
-            f"{folder / layout.SIMILAR_ROWS}: expected rows of -1 to {manifest.num_trained_movies - 1}, "
+            f"{files[layout.SIMILAR_ROWS]}: expected rows of -1 to {manifest.num_trained_movies - 1}, "
             f"got {rows.min()} to {rows.max()}"
         )
     if not np.isfinite(cosines).all():
-        raise ReleaseError(f"{folder / layout.SIMILAR_COSINES}: expected finite values, got NaN or infinity")
+        raise ReleaseError(f"{files[layout.SIMILAR_COSINES]}: expected finite values, got NaN or infinity")
     return SimilarMovieLists(rows, cosines)
 
 
-def _similarity_vectors(folder: Path, manifest: pb.Manifest) -> np.ndarray:
+def _similarity_vectors(files: Files, manifest: pb.Manifest) -> np.ndarray:
     """float32[num_movies, any]; the rows of trained movies have unit length."""
-    path = folder / layout.SIMILAR_MOVIES
-    vectors = _array(path, np.float32, (manifest.num_movies, None))
-    _expect_unit_rows(path, vectors[: manifest.num_trained_movies])
+    file = files[layout.SIMILAR_MOVIES]
+    vectors = _array(file, np.float32, (manifest.num_movies, None))
+    _expect_unit_rows(file, vectors[: manifest.num_trained_movies])
     if not np.isfinite(vectors).all():
-        raise ReleaseError(f"{path}: expected finite values, got NaN or infinity")
+        raise ReleaseError(f"{file}: expected finite values, got NaN or infinity")
     return vectors
 
 
-def _watched(folder: Path, manifest: pb.Manifest) -> WatchedMovies:
-    user_ids = _array(folder / layout.USER_IDS, np.int64, (manifest.num_users,))
-    indptr = _array(folder / layout.WATCHED_INDPTR, np.int64, (manifest.num_users + 1,))
-    rows = _array(folder / layout.WATCHED_ROWS, np.int32, (manifest.num_ratings,))
-    positive = _array(folder / layout.WATCHED_POSITIVE, np.bool_, (manifest.num_ratings,))
+def _watched(files: Files, manifest: pb.Manifest) -> WatchedMovies:
+    user_ids = _array(files[layout.USER_IDS], np.int64, (manifest.num_users,))
+    indptr = _array(files[layout.WATCHED_INDPTR], np.int64, (manifest.num_users + 1,))
+    rows = _array(files[layout.WATCHED_ROWS], np.int32, (manifest.num_ratings,))
+    positive = _array(files[layout.WATCHED_POSITIVE], np.bool_, (manifest.num_ratings,))
     if (np.diff(user_ids) <= 0).any():
-        raise ReleaseError(f"{folder / layout.USER_IDS}: expected ascending ids, each once; got others")
+        raise ReleaseError(f"{files[layout.USER_IDS]}: expected ascending ids, each once; got others")
     num_rated = np.diff(indptr)
     if indptr[0] != 0 or indptr[-1] != len(rows) or (num_rated < 0).any():
         raise ReleaseError(
-            f"{folder / layout.WATCHED_INDPTR}: expected to ascend from 0 to {len(rows)}, "
+            f"{files[layout.WATCHED_INDPTR]}: expected to ascend from 0 to {len(rows)}, "
             f"got first {indptr[0]}, last {indptr[-1]}, smallest step {num_rated.min()}"
         )
     if len(rows) and not (rows.min() >= 0 and rows.max() < manifest.num_movies):
         raise ReleaseError(
-            f"{folder / layout.WATCHED_ROWS}: expected rows of 0 to {manifest.num_movies - 1}, "
+            f"{files[layout.WATCHED_ROWS]}: expected rows of 0 to {manifest.num_movies - 1}, "
             f"got {rows.min()} to {rows.max()}"
         )
     if (rows[positive] >= manifest.num_trained_movies).any():
         raise ReleaseError(
-            f"{folder / layout.WATCHED_POSITIVE}: expected likes of the {manifest.num_trained_movies} movies with an "
+            f"{files[layout.WATCHED_POSITIVE]}: expected likes of the {manifest.num_trained_movies} movies with an "
             f"embedding only, got one of row {rows[positive].max()}"
         )
     liked_before = np.concatenate([[0], np.cumsum(positive)])  # int64[num_ratings + 1]
@@ -166,24 +188,22 @@ def _effort(calibration: pb.Calibration) -> Effort:
 
 
 def _indexed(
-    vectors: np.ndarray, index_path: Path, manifest: pb.Manifest, calibration: pb.Calibration
+    vectors: np.ndarray, file: VerifiedFile, manifest: pb.Manifest, calibration: pb.Calibration
 ) -> IndexedVectors:
-    index = AnnoyIndex(vectors.shape[1], METRICS[manifest.index.metric])
-    try:
-        index.load(str(index_path))
-    except OSError as error:
-        raise ReleaseError(f"{index_path}: cannot be loaded: {error}") from error
-    _expect_count(index_path, "items", index.get_n_items(), manifest.num_trained_movies)
+    metric = METRICS[manifest.index.metric]
+    check_annoy_file(file, metric, vectors)
+    index = AnnoyIndex(vectors.shape[1], metric)
+    index.load(str(file.path))
     leading = leading_components(vectors, calibration.scan_dims)
     return IndexedVectors(vectors, index, leading, calibration.scan_candidates, manifest.index.recall_k)
 
 
-def _array(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray:
+def _array(file: VerifiedFile, dtype: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray:
     """Map a .npy file into memory.  shape: None stands for any size but 0."""
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(file.path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # numpy's header parser raises whatever a damaged header leads to
-        raise ReleaseError(f"{path}: cannot be read: {error}") from error
+        raise ReleaseError(f"{file}: cannot be read: {error}") from error
     sizes = [got if size is None else size for size, got in zip(shape, array.shape, strict=False)]
     if (
         not np.issubdtype(array.dtype, dtype)
@@ -192,16 +212,16 @@ def _array(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...]) -
         or not all(array.shape[1:])
     ):
         expected = f"{np.dtype(dtype).name}{['any' if size is None else size for size in shape]}"
-        raise ReleaseError(f"{path}: expected {expected}, got {array.dtype.name}{list(array.shape)}")
+        raise ReleaseError(f"{file}: expected {expected}, got {array.dtype.name}{list(array.shape)}")
     return array.view(np.ndarray)  # this is mapped too, and its slices cost less than those of numpy's memmap class
 
 
-def _expect_unit_rows(path: Path, array: np.ndarray) -> None:
+def _expect_unit_rows(file: VerifiedFile, array: np.ndarray) -> None:
     norms = np.linalg.norm(array, axis=1)
     if not (np.abs(norms - 1) < UNIT_NORM_TOLERANCE).all():
-        raise ReleaseError(f"{path}: expected rows of length 1, got {norms.min():g} to {norms.max():g}")
+        raise ReleaseError(f"{file}: expected rows of length 1, got {norms.min():g} to {norms.max():g}")
 
 
-def _expect_count(path: Path, what: str, got: int, expected: int) -> None:
+def _expect_count(file: VerifiedFile, what: str, got: int, expected: int) -> None:
     if got != expected:
-        raise ReleaseError(f"{path}: expected {expected} {what}, as the manifest says, got {got}")
+        raise ReleaseError(f"{file}: expected {expected} {what}, as the manifest says, got {got}")

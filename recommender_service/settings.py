@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from protos.release.v1.signature import read_keys
+
 
 class SettingsError(ValueError):
     """A variable holds a wrong value. The message names the variable, what was expected and what it holds."""
@@ -45,6 +47,16 @@ def _boolean(text: str) -> bool:
     return text.lower() == "true"
 
 
+def _key_file(text: str) -> Path | None:
+    if not text:
+        return None
+    try:
+        read_keys(Path(text))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"a file with keys ({error})") from error
+    return Path(text)
+
+
 def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("DEBUG, INFO, WARNING or ERROR")
@@ -63,6 +75,9 @@ class Settings:
 
     releases_dir: Path = Path("artifacts/releases")
     """Folder to which the trainer publishes releases. The service looks into it every second."""
+
+    verify_key_file: Path | None = None
+    """File with the keys, one per line, one of which must have signed a release. Empty takes unsigned releases too."""
 
     tf_serving_address: str = "localhost:8500"
     """host:port of TensorFlow Serving's gRPC API."""
@@ -116,6 +131,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "listen_address": _address,
     "workers": _at_least(1),
     "releases_dir": Path,
+    "verify_key_file": _key_file,
     "tf_serving_address": _address,
     "predict_timeout_ms": _at_least(1),
     "degraded_answers": _boolean,

@@ -17,6 +17,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from recommender_service.sealed_files import open_copying_lock
 from recommender_service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class _Worker:
 def supervise(settings: Settings) -> None:
     """Run settings.workers workers until SIGTERM or SIGINT, then let them finish their calls. Raises CannotListen."""
     host, _, port = settings.listen_address.rpartition(":")
-    with _reserve(host, int(port)) as reserved:
+    with _reserve(host, int(port)) as reserved, open_copying_lock():
         address = f"{host}:{reserved.getsockname()[1]}"
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

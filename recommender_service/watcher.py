@@ -51,16 +51,20 @@ class ReleaseWatcher:
         self._on_active = on_active
         self._probe = ModelServerProbe(model_server)
         self._refusals = Refusals()
+        self._listing_problem = ""  # why the releases could not be listed at the last look
         self._states: ReleaseStates = {}  # of the complete releases, newest first
         self._started = time.monotonic()
 
     async def run(self) -> None:
         """Look for releases every second, for ever."""
+        known = ""
         while True:
             try:
                 await self._look()
-            except Exception:
-                log.exception("bug", extra={"fields": {"task": "release watcher"}})
+            except Exception as error:
+                if repr(error) != known:  # once, not every second
+                    log.exception("bug", extra={"fields": {"task": "release watcher"}})
+                known = repr(error)
             await asyncio.sleep(POLL_S)
 
     def status(self) -> api.GetServingStatusResponse:
@@ -73,14 +77,11 @@ class ReleaseWatcher:
 
     async def _look(self) -> None:
         """Make the newest release that can be served active, and record the state of the others."""
-        releases = self._settings.releases_dir
-        versions = await asyncio.to_thread(complete_versions, releases)
+        versions = await self._versions()
         states = dict.fromkeys(versions, (api.RELEASE_STATE_IDLE, ""))
-        if not versions:
-            self._wait_for(f"a complete release in {releases}")
         self._probe.begin_look()
         for version in versions:
-            state, reason = await self._consider(releases / str(version))
+            state, reason = await self._consider(self._settings.releases_dir / str(version))
             states[version] = state, reason
             if state == api.RELEASE_STATE_ACTIVE:
                 break
@@ -92,6 +93,21 @@ class ReleaseWatcher:
             states[served] = api.RELEASE_STATE_ACTIVE, states.get(served, (0, ""))[1]
         self._states = states
 
+    async def _versions(self) -> list[int]:
+        """The complete releases, newest first. If there are none, the active one, which serves on."""
+        releases, problem = self._settings.releases_dir, ""
+        versions: list[int] = []
+        try:
+            versions = await asyncio.to_thread(complete_versions, releases)
+        except OSError as error:
+            problem = f"{releases}: cannot be listed: {error.strerror}"
+        if self.active is not None and problem not in ("", self._listing_problem):
+            log.error("releases not listed", extra={"fields": {"reason": problem}})
+        self._listing_problem = problem
+        if not versions:
+            self._wait_for(f"a complete release in {problem or releases}")
+        return versions or [manifest.version for manifest in (self._active_manifest(),) if manifest is not None]
+
     async def _consider(self, folder: Path) -> tuple[api.ReleaseState, str]:
         """Make the release active if it can be served. Returns its state and the reason if it is not active."""
         refused = self._refusals.reason(folder)
@@ -100,14 +116,19 @@ class ReleaseWatcher:
         try:
             await self._confirm_or_activate(folder)
         except ReleaseError as error:
-            self._refusals.add(folder, str(error))
-            if self.active is None:
-                self.waiting_for = f"a release that can be served; refused {error}"
-            return api.RELEASE_STATE_REFUSED, str(error)
+            return self._refuse(folder, str(error))
         except NotYet as error:
             self._wait_for(str(error))
             return api.RELEASE_STATE_WAITING, f"waiting for {error}"
+        except Exception as error:  # an older release may have nothing that leads to this
+            return self._refuse(folder, f"{folder}: a bug of this service: {error!r}", error)
         return api.RELEASE_STATE_ACTIVE, ""
+
+    def _refuse(self, folder: Path, reason: str, bug: Exception | None = None) -> tuple[api.ReleaseState, str]:
+        self._refusals.add(folder, reason, bug)
+        if self.active is None:
+            self.waiting_for = f"a release that can be served; refused {reason}"
+        return api.RELEASE_STATE_REFUSED, reason
 
     async def _confirm_or_activate(self, folder: Path) -> None:
         """Return once the release is active. Raises ReleaseError or NotYet if it cannot be served."""
@@ -115,8 +136,9 @@ class ReleaseWatcher:
         if active is not None and active.version == int(folder.name):
             await self._probe.expect_available(active)  # parsing it every second would delay calls
             return
-        await self._probe.expect_available(await asyncio.to_thread(read_manifest, folder))
-        release = await asyncio.to_thread(load_release, folder)
+        key_file = self._settings.verify_key_file
+        await self._probe.expect_available(await asyncio.to_thread(read_manifest, folder, key_file))
+        release = await asyncio.to_thread(load_release, folder, key_file)
         await self._probe.expect_probe_embeddings(folder, release.manifest)
         self._activate(release)
 
@@ -132,6 +154,9 @@ class ReleaseWatcher:
         if dataset.generated:
             fields["note"] = "trained on a generated sample: good for trying the system, not for figures"
         log.info("release active", extra={"fields": fields})
+        if release.lock is None:
+            note = "its file system has no file locks, so prune cannot tell that it is in use"
+            log.warning("release not locked", extra={"fields": {"release": release.version, "note": note}})
         ACTIVE_RELEASE.set(release.version)
         RELEASES_ACTIVATED.inc()
         if previous is None:

@@ -41,10 +41,13 @@ def model_server(
 
 
 @contextmanager
-def recommender(artifacts: Path, tf_serving_address: str, log: Path, **settings: str) -> Iterator[tuple[Server, str]]:
+def recommender(
+    artifacts: Path, tf_serving_address: str, log: Path, prefix: Sequence[str] = (), **settings: str
+) -> Iterator[tuple[Server, str]]:
     """(server, host:port) of a recommender over the releases in `artifacts`, once its port is open.
 
-    It may not be SERVING yet.  settings: environment variables; LISTEN_ADDRESS is a free port by default.
+    It may not be SERVING yet.  prefix: a command that runs the one after it.
+    settings: environment variables; LISTEN_ADDRESS is a free port by default.
     """
     environment = {
         "LISTEN_ADDRESS": f"{HOST}:0",
@@ -53,7 +56,7 @@ def recommender(artifacts: Path, tf_serving_address: str, log: Path, **settings:
         **settings,
     }
     port = int(environment["LISTEN_ADDRESS"].rpartition(":")[2])
-    command = [sys.executable, "-m", "recommender_service"]
+    command = [*prefix, sys.executable, "-m", "recommender_service"]
     with served(command, log, environment, _named("the recommender", port)) as server:
         yield server, server.wait_for_line(r'"event": "listening", "address": "([^"]+)"')[1]
 

@@ -32,12 +32,14 @@ def train(
     force: bool = False,
     on_evaluated: Callable[[Evaluation], None] = lambda evaluation: None,
     cheapest: bool = False,
+    signing_key: bytes | None = None,
 ) -> Path:
     """Evaluate, fit and publish; return the published release's folder.
 
     force: publish even if the figures are too bad; the release's manifest then says why it should not be there.
     on_evaluated: called with the evaluation before the gate judges it.
     cheapest: whether the fastest engine finds the nearest movies, or the Annoy index wherever it is nearly as fast.
+    signing_key: signs the release's manifest, if there is one.
 
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
@@ -57,7 +59,7 @@ def train(
     with epochs_bar("fit on all ratings", hyperparameters.epochs) as on_epoch:
         embeddings = fit(known, hyperparameters, on_epoch)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
-    release = publish(fitted, artifacts)
+    release = publish(fitted, artifacts, signing_key)
     log.info("published release %s: %s", release.name, release)
     return release
 

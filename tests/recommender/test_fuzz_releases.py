@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from protos.release.v1.layout import CURRENT
 from recommender_service.release_files import ReleaseError, read_movies
 from recommender_service.release_loading import load_release
+from tests.support.crafted import index_nodes, rewrite
 from tests.support.fuzzing import FUZZ
 
 pytestmark = pytest.mark.slow
 
 FILES = sorted(CURRENT.files)
+SEARCH_K = 10_000  # every node of every tree
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +40,28 @@ def test_a_damaged_file_is_read_or_refused(release: Path, tmp_path: Path, name: 
     for _ in range(data.draw(st.integers(0, 8), label="changes")):
         if content:
             content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    (copy / name).write_bytes(content)
-    manifest = json.loads((copy / "manifest.json").read_text())
-    entry = next(file for file in manifest["files"] if file["name"] == name)
-    entry["sha256"], entry["size"] = hashlib.sha256(content).hexdigest(), str(len(content))
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    rewrite(copy, name, bytes(content))
+    _load_or_refuse(copy)
+
+
+INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-3, 60)
+
+
+@FUZZ
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 5), INT32), min_size=1, max_size=6),
+    num_nodes=st.integers(0, 10**6) | st.none(),
+)
+def test_a_crafted_index_is_searched_or_refused(
+    release: Path, tmp_path: Path, changes: list[tuple[int, int, int]], num_nodes: int | None
+) -> None:
+    """An index with any numbers in the nodes of its trees, and with any number of nodes, crashes nothing."""
+    copy = _copy(release, tmp_path)
+    nodes, num_items = index_nodes(copy)
+    inner = nodes[num_items:]
+    for row, column, value in changes:
+        inner[row % len(inner), column % inner.shape[1]] = value
+    rewrite(copy, "movies.ann", nodes[: num_nodes and num_nodes % len(nodes)].tobytes())
     _load_or_refuse(copy)
 
 
@@ -102,10 +121,15 @@ def _copy(release: Path, tmp_path: Path) -> Path:
 
 
 def _load_or_refuse(folder: Path) -> None:
-    """Load the release, which must either succeed or raise a ReleaseError that names the folder."""
+    """Load the release and search it, which must either succeed or raise a ReleaseError that names the folder."""
     complaint = str(folder)
     try:
-        load_release(folder)
+        release = load_release(folder)
+        for movies in (release.movie_embeddings, release.similarity):
+            num_movies, dim = movies.vectors.shape
+            for query in np.eye(dim, dtype=np.float32):
+                found, _ = movies.index.get_nns_by_vector(query, num_movies, SEARCH_K, include_distances=True)
+                assert set(found) <= set(range(num_movies))
     except ReleaseError as error:
         complaint = str(error)
     assert str(folder) in complaint

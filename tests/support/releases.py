@@ -31,11 +31,14 @@ TITLES = {
 GENRES = {2: "Western", 4: "Romance|Comedy", 6: "Animation", UNRATED_MOVIE: "Western|Romance", UNLIKED_MOVIE: ""}
 
 
-def publish_checkerboard(artifacts: Path, rotate_degrees: float = 0.0, stretch: float = 1.0) -> int:
+def publish_checkerboard(
+    artifacts: Path, rotate_degrees: float = 0.0, stretch: float = 1.0, signing_key: bytes | None = None
+) -> int:
     """Publish the checkerboard: even users like even movies. Returns the version.
 
     rotate_degrees: turns all embeddings, which does not change the answers.
     stretch: factor of the degrees between users and movies, which changes the scores only.
+    signing_key: signs the manifest, if there is one.
     """
     rated = [(EVEN_USER, 2, LIKED), (EVEN_USER, 8, LIKED), (EVEN_USER, 3, DISLIKED), (ODD_USER, 1, LIKED)]
     rated += [(20, movie, LIKED) for movie in (2, 4, 6, 8, 10, 12)] + [
@@ -57,7 +60,7 @@ def publish_checkerboard(artifacts: Path, rotate_degrees: float = 0.0, stretch: 
     users = _at_degrees(np.where(known.user_ids % 2 == 0, 0, 90) + rotate_degrees) * likes_something[:, None]
     trained = known.movie_ids[: known.num_trained_movies]
     items = _at_degrees(np.where(trained % 2 == 0, stretch * trained, 90 - stretch * trained) + rotate_degrees)
-    return _publish(artifacts, ratings, movies, users, items)
+    return _publish(artifacts, ratings, movies, users, items, signing_key)
 
 
 def publish_random(artifacts: Path, num_movies: int = 3000, dim: int = 16, heavy: int = 2698, seed: int = 0) -> int:
@@ -82,12 +85,19 @@ def publish_random(artifacts: Path, num_movies: int = 3000, dim: int = 16, heavy
     return _publish(artifacts, ratings, movies, _unit(users), _unit(items))
 
 
-def _publish(artifacts: Path, ratings: pd.DataFrame, movies: pd.DataFrame, users: np.ndarray, items: np.ndarray) -> int:
+def _publish(
+    artifacts: Path,
+    ratings: pd.DataFrame,
+    movies: pd.DataFrame,
+    users: np.ndarray,
+    items: np.ndarray,
+    signing_key: bytes | None = None,
+) -> int:
     known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
     embeddings = Embeddings(users.astype(np.float32), items.astype(np.float32), TEMPERATURE)
     settings = Hyperparameters(embedding_dim=items.shape[1])
     dataset = Dataset("hand-made", ratings, movies, fingerprint="0" * 64)
-    return int(publish(Fitted(dataset, known, embeddings, settings, None), artifacts).name)
+    return int(publish(Fitted(dataset, known, embeddings, settings, None), artifacts, signing_key).name)
 
 
 def _at_degrees(degrees: np.ndarray) -> np.ndarray:

@@ -63,9 +63,9 @@ class Outcomes:
         self.answers: Counter[tuple[int, ...]] = Counter()
         self.problems: list[str] = []
 
-    def call(self, stub: RecommenderServiceStub) -> None:
+    def call(self, stub: RecommenderServiceStub, user_id: int = EVEN_USER) -> None:
         try:
-            response = stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10, wait_for_ready=True)
+            response = stub.Recommend(RecommendRequest(user_id=user_id, limit=3), timeout=10, wait_for_ready=True)
             self.answers[tuple(scored.movie.movie_id for scored in response.movies)] += 1
         except grpc.RpcError as error:
             self.problems.append(str(error))

@@ -56,7 +56,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="what finds the nearest movies: the Annoy index wherever it is nearly as fast as a scan of all vectors, "
         "or the faster of the two (default: %(default)s)",
     )
-    parser.add_argument("--if-none", action="store_true", help="do nothing if a release is already published there")
+    parser.add_argument(
+        "--if-none", action="store_true", help="do nothing if a release that can be served is already there"
+    )
     _add_reading(parser)
     _add_model(parser)
 
@@ -115,6 +117,9 @@ def _add_releases(parser: argparse.ArgumentParser) -> None:
     prune = actions.add_parser("prune", help="remove old releases with their models, but none that is in use")
     prune.add_argument(
         "--keep", type=_positive_int, default=2, help="how many of the newest to keep (default: %(default)s)"
+    )
+    prune.add_argument(
+        "--force", action="store_true", help="also remove what may be in use because the file system has no file locks"
     )
     rollback = actions.add_parser("rollback", help="withdraw the newest release, so that the one before it is served")
     for action in (listing, prune, rollback):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
 from trainer.cli.inputs import dataset_of
-from trainer.release.catalogue import PublishedRelease, prune, published_releases, roll_back
+from trainer.release.catalogue import PublishedRelease, published_releases, roll_back
+from trainer.release.prune import complete_publishing, prune
 
 
 def report(arguments: argparse.Namespace) -> None:
@@ -22,10 +24,15 @@ def report(arguments: argparse.Namespace) -> None:
 def releases(arguments: argparse.Namespace) -> None:
     """List, prune or roll back the published releases."""
     if arguments.action == "prune":
-        removed, in_use = prune(arguments.artifacts, arguments.keep)
-        print(f"removed: {', '.join(map(str, removed)) or 'nothing'}")
-        if in_use:
-            print(f"kept, because in use: {', '.join(map(str, in_use))}")
+        for version in complete_publishing(arguments.artifacts):
+            print(f"completed: {version}, whose trainer was killed while it published")
+        pruned = prune(arguments.artifacts, arguments.keep, arguments.force)
+        print(f"removed: {_listed(pruned.removed) or 'nothing'}")
+        if pruned.in_use:
+            print(f"kept, because in use: {_listed(pruned.in_use)}")
+        if pruned.unknown:
+            print(f"kept, because file locks do not work there, so they may be in use: {_listed(pruned.unknown)}")
+            print("--force removes them too")
     elif arguments.action == "rollback":
         withdrawn, newest = roll_back(arguments.artifacts)
         print(f"withdrew {withdrawn}; the newest release is {newest}")
@@ -33,6 +40,10 @@ def releases(arguments: argparse.Namespace) -> None:
         print(f"{'release':<16}{'dataset':<20}{'recall@20':>10}{'ndcg@20':>10}{'MB':>8}  note")
         for release in published_releases(arguments.artifacts):
             print(_line(release))
+
+
+def _listed(versions: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(versions)))
 
 
 def _line(release: PublishedRelease) -> str:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+from pathlib import Path
 
+from protos.release.v1.signature import read_keys
 from trainer.cli.arguments import CHEAPEST
 from trainer.cli.inputs import dataset_of, hyperparameters_of, positive_threshold_of
-from trainer.release.catalogue import check_writable, published_releases
+from trainer.release.catalogue import check_writable, served_versions
+from trainer.release.errors import SigningKeyError
+from trainer.release.prune import complete_publishing
 
 log = logging.getLogger(__name__)
 
 
 def train(arguments: argparse.Namespace) -> None:
     """Train and publish a release; with --if-none, only if there is no release yet."""
-    published = published_releases(arguments.artifacts) if arguments.if_none else []
-    if published:
-        log.info("release %d is published in %s already: nothing to do", published[-1].version, arguments.artifacts)
+    for version in complete_publishing(arguments.artifacts):
+        log.info("release %d: its trainer was killed while it published; its model is in place now", version)
+    served = served_versions(arguments.artifacts) if arguments.if_none else []
+    if served:
+        log.info("release %d is published in %s already: nothing to do", served[-1], arguments.artifacts)
         return
     check_writable(arguments.artifacts)
+    signing_key = _signing_key()
     dataset = dataset_of(arguments)
     threshold = positive_threshold_of(arguments, dataset.ratings)
 
@@ -28,5 +36,23 @@ def train(arguments: argparse.Namespace) -> None:
     hyperparameters = hyperparameters_of(arguments)
     cheapest = arguments.index == CHEAPEST
     training.train(
-        dataset, threshold, hyperparameters, arguments.artifacts, arguments.force, print_evaluation, cheapest
+        dataset,
+        threshold,
+        hyperparameters,
+        arguments.artifacts,
+        arguments.force,
+        print_evaluation,
+        cheapest,
+        signing_key,
     )
+
+
+def _signing_key() -> bytes | None:
+    """Return the first key of the file that SIGNING_KEY_FILE names; None if it names none. Raises SigningKeyError."""
+    path = os.environ.get("SIGNING_KEY_FILE")
+    if not path:
+        return None
+    try:
+        return read_keys(Path(path))[0]
+    except (OSError, ValueError) as error:
+        raise SigningKeyError(f"SIGNING_KEY_FILE: {error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from trainer.release.errors import KeyTableError
 
 FOLDER = "keys"
 USERS, MOVIES = "users.txt", "movies.txt"
+LOCK_TIMEOUT_S = 60.0  # a million keys take up to 20 s on a busy machine
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,37 @@ def ids_of_keys(artifacts: Path, table: str, keys: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Waits until no other trainer reads or appends. A trainer that dies holds no lock."""
-    with path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Wait until no other trainer reads or appends. A trainer that dies holds no lock.
+
+    Where the file system has no locks, a second file stands for the lock. It outlives a trainer that dies.
+    """
+    with path.open("r+b") as file:  # NFS grants no exclusive lock to who may only read
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            with _sole_creator(path.with_name(f"{path.name}.lock")):
+                yield
+        else:
+            yield
+
+
+@contextmanager
+def _sole_creator(path: Path) -> Iterator[None]:
+    """Create a file that must not exist, wait for that if it does, and remove it at the end. Raises KeyTableError."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            path.touch(exist_ok=False)
+            break
+        except FileExistsError:
+            if time.monotonic() > deadline:
+                message = f"{path}: expected that another trainer removes it within {LOCK_TIMEOUT_S:g} s, got it still"
+                raise KeyTableError(f"{message}; remove it if no trainer runs") from None
+            time.sleep(0.05)
+    try:
         yield
+    finally:
+        path.unlink()
 
 
 def _read(path: Path) -> dict[str, int]:

@@ -11,6 +11,7 @@ from google.protobuf import json_format
 
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
+from protos.release.v1.signature import sign
 from trainer.data.dataset import Dataset
 from trainer.evaluation.evaluate import Evaluation
 from trainer.index.annoy_index import METRIC, NUM_TREES, RECALL_K
@@ -23,8 +24,10 @@ NUM_PROBES = 5
 UNKNOWN_USER = -1  # ids are 0 or more
 
 
-def write_manifest(fitted: Fitted, version: int, calibrations: Calibrations, folder: Path) -> None:
-    """Write the manifest of a release whose other files are in `folder` already."""
+def write_manifest(
+    fitted: Fitted, version: int, calibrations: Calibrations, folder: Path, signing_key: bytes | None
+) -> None:
+    """Write the manifest of a release whose other files are in `folder` already, and sign it if there is a key."""
     manifest = pb.Manifest(
         format_version=layout.CURRENT.version,
         model_name=layout.MODEL_NAME,
@@ -46,16 +49,18 @@ def write_manifest(fitted: Fitted, version: int, calibrations: Calibrations, fol
             similar_movies=_calibration(calibrations.similar_movies),
         ),
         evaluations=_evaluations(fitted.evaluation),
-        files=[_file(path) for path in sorted(folder.iterdir())],
+        files=[_file(folder / name) for name in sorted(layout.CURRENT.files)],
         probes=_probes(fitted.known.user_ids, fitted.embeddings.users),
         forced_despite=fitted.forced_despite,
         report=f"{REPORTS}/{version}.html",
         users_have_keys=fitted.user_keys is not None,
         movies_have_keys=fitted.movie_keys is not None,
     )
-    (folder / layout.MANIFEST).write_text(
-        json_format.MessageToJson(manifest, preserving_proto_field_name=True, indent=1) + "\n", encoding="utf-8"
-    )
+    text = json_format.MessageToJson(manifest, preserving_proto_field_name=True, indent=1) + "\n"
+    content = text.encode("utf-8")
+    if signing_key is not None:
+        (folder / layout.SIGNATURE).write_text(sign(content, signing_key) + "\n", encoding="ascii")
+    (folder / layout.MANIFEST).write_bytes(content)
 
 
 def _dataset(dataset: Dataset) -> pb.Dataset:

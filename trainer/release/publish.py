@@ -11,19 +11,21 @@ from trainer.release.manifest import write_manifest
 from trainer.release.staging import claimed_version, staging_folder, sync, sync_folder
 
 
-def publish(fitted: Fitted, artifacts: Path) -> Path:
+def publish(fitted: Fitted, artifacts: Path, signing_key: bytes | None = None) -> Path:
     """Write releases/<version> and models/user_embedding/<version> under `artifacts`, and return the release's folder.
 
     Each folder appears whole by a rename; the manifest is written last. The release is renamed first: without its model
     it is not served, whereas a model without a release would replace an older one on the model server. If publishing
     fails, the folders are as before.
+
+    signing_key: signs the manifest, if there is one.
     """
     releases, models = releases_folder(artifacts), models_folder(artifacts)
     with claimed_version(models, releases) as version:
         staged_release, staged_model = staging_folder(releases, version), staging_folder(models, version)
         write_model(fitted, staged_model)
         calibrations = write_files(fitted, staged_release)
-        write_manifest(fitted, version, calibrations, staged_release)
+        write_manifest(fitted, version, calibrations, staged_release, signing_key)
         for folder in (staged_model, staged_release):
             sync(folder)
         staged_release.rename(releases / str(version))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trainer.release.catalogue import STAGING, locked, version_of
+from trainer.release.catalogue import STAGING, remove_folder, version_of
+from trainer.release.locks import CLAIM, locked
 
 
 @contextmanager
@@ -18,7 +20,8 @@ def claimed_version(models: Path, releases: Path) -> Iterator[int]:
 
     The version is the UTC time as YYYYMMDDHHMMSS. If a version at least as high was ever used, which also happens when
     the clock goes backwards, it is one more than the highest. Creating the staging folder is the claim, so of two
-    trainers in the same second only one gets the version. A lock on that folder tells that its trainer is alive.
+    trainers in the same second only one gets the version. A lock on a file in that folder, which moves along when the
+    folder is renamed, tells that its trainer is alive.
     """
     for parent in (models, releases):
         parent.mkdir(parents=True, exist_ok=True)
@@ -30,17 +33,17 @@ def claimed_version(models: Path, releases: Path) -> Iterator[int]:
             break
         except FileExistsError:
             version += 1
-    with locked(staging_folder(releases, version)):
-        try:
+    (staging_folder(releases, version) / CLAIM).touch()
+    try:
+        with locked(staging_folder(releases, version) / CLAIM):
             yield version
-        except BaseException:
-            for folder in (
-                staging_folder(releases, version),
-                releases / str(version),
-                staging_folder(models, version),
-            ):
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
+    except BaseException:
+        for parent in (releases, models):
+            with suppress(OSError):
+                remove_folder(parent / str(version))
+            shutil.rmtree(staging_folder(parent, version), ignore_errors=True)
+        raise
+    (releases / str(version) / CLAIM).unlink()
 
 
 def staging_folder(parent: Path, version: int) -> Path:
@@ -57,9 +60,12 @@ def sync(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the folder's own list of names to disk."""
+    """Flush the folder's own list of names to disk, if its file system can do that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # what network file systems answer
+            raise
     finally:
         os.close(descriptor)

@@ -8,12 +8,14 @@ manifest.proto says what each file holds.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 RELEASES = "releases"
 MODELS = "models"
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.json.hmac"  # beside the manifest if the trainer signs; signature.py has the rule
 MOVIES = "movies.csv"
 EMBEDDINGS = "embeddings.npy"
 EMBEDDINGS_INDEX = "movies.ann"
@@ -30,6 +32,14 @@ WATCHED_POSITIVE = "watched_positive.npy"
 
 GENRE_SEPARATOR = "|"
 MAX_KEY_BYTES = 256  # of a text key in UTF-8; a key holds no control characters
+
+
+VERSION = re.compile("[1-9][0-9]{0,17}")  # any such number fits into int64
+
+
+def version_named(name: str) -> int | None:
+    """The version of a folder with this name; None for all other names, which both sides skip."""
+    return int(name) if VERSION.fullmatch(name) else None
 
 
 @dataclass(frozen=True)
