@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from protos.release.v1.layout import MODEL_NAME
+from recommender_service.client.channel import connect
 from tools.processes import START_TIMEOUT_S, Server, served, wait_for
 from trainer.release.catalogue import models_folder, releases_folder
 
@@ -41,10 +42,13 @@ def model_server(
 
 
 @contextmanager
-def recommender(artifacts: Path, tf_serving_address: str, log: Path, **settings: str) -> Iterator[tuple[Server, str]]:
+def recommender(
+    artifacts: Path, tf_serving_address: str, log: Path, prefix: Sequence[str] = (), **settings: str
+) -> Iterator[tuple[Server, str]]:
     """(server, host:port) of a recommender over the releases in `artifacts`, once its port is open.
 
-    It may not be SERVING yet.  settings: environment variables; LISTEN_ADDRESS is a free port by default.
+    It may not be SERVING yet.  prefix: a command that runs the one after it.
+    settings: environment variables; LISTEN_ADDRESS is a free port by default.
     """
     environment = {
         "LISTEN_ADDRESS": f"{HOST}:0",
@@ -53,7 +57,7 @@ def recommender(artifacts: Path, tf_serving_address: str, log: Path, **settings:
         **settings,
     }
     port = int(environment["LISTEN_ADDRESS"].rpartition(":")[2])
-    command = [sys.executable, "-m", "recommender_service"]
+    command = [*prefix, sys.executable, "-m", "recommender_service"]
     with served(command, log, environment, _named("the recommender", port)) as server:
         yield server, server.wait_for_line(r'"event": "listening", "address": "([^"]+)"')[1]
 
@@ -86,7 +90,7 @@ def _named(name: str, port: int) -> str:
 
 def health_status(address: str, service: str = "") -> str:
     """SERVING, NOT_SERVING, …, or the name of the status code if the health check fails."""
-    with grpc.insecure_channel(address) as channel:
+    with connect(address) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(service=service), timeout=2
