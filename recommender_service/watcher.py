@@ -7,6 +7,7 @@ model version of the same number, and only after the model server returned the p
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -133,6 +134,7 @@ class ReleaseWatcher:
             fields["note"] = "trained on a generated sample: good for trying the system, not for figures"
         log.info("release active", extra={"fields": fields})
         ACTIVE_RELEASE.set(release.version)
+        gc.freeze()  # else looking for garbage among a release's movies would hold up calls for ten milliseconds
         RELEASES_ACTIVATED.inc()
         if previous is None:
             self._on_active()
