@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from recommender_service.errors import InternalError, InvalidArgument, ServiceError, TooManyCalls
 from recommender_service.metrics import CALLS, CALLS_IN_PROGRESS, CallTally
+from recommender_service.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +28,13 @@ Behaviour = Callable[[Any, Context], Awaitable[bytes]]
 
 
 def add_guarded_service(
-    server: grpc.aio.Server, service: ServiceDescriptor, servicer: object, max_concurrent_calls: int
+    server: grpc.aio.Server, service: ServiceDescriptor, servicer: object, turns: Turns, max_concurrent_calls: int
 ) -> None:
     """Let `servicer` answer the RPCs of a service, all of them unary.
 
     servicer: has a method of each RPC's name, which takes a request and a context and returns an encoded response.
     """
-    guard = CallGuard(max_concurrent_calls)
+    guard = CallGuard(turns, max_concurrent_calls)
     handlers: dict[str, grpc.RpcMethodHandler[Any, bytes]] = {
         method.name: grpc.unary_unary_rpc_method_handler(
             guard.wrap(method.name, getattr(servicer, method.name)),
@@ -47,7 +48,8 @@ def add_guarded_service(
 class CallGuard:
     """Guards the calls of our own service. It is the only place that aborts a call."""
 
-    def __init__(self, max_concurrent_calls: int) -> None:
+    def __init__(self, turns: Turns, max_concurrent_calls: int) -> None:
+        self._turns = turns
         self._max_concurrent_calls = max_concurrent_calls
         self._in_progress = 0
         self._unlogged_refusals, self._log_refusals_at = 0, 0.0
@@ -67,7 +69,9 @@ class CallGuard:
                     raise TooManyCalls(f"{self._in_progress} calls are in progress, the most allowed; retry later")
                 self._in_progress += 1
                 try:
+                    await self._turns.begin()
                     response = await behaviour(request, context)
+                    await self._turns.step()  # answers are sent together too
                 finally:
                     self._in_progress -= 1
             except TooManyCalls as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from typing import TypeVar
@@ -12,16 +13,9 @@ from google.protobuf.message import DecodeError, Message
 
 from protos.release.v1.layout import FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from protos.tfserving.v1 import predict_pb2 as pb
+from recommender_service.model_server_channel import connect
 
-# By default gRPC waits up to two minutes before it tries a lost connection again. A model server that has come back
-# should be used at once.
-CHANNEL_OPTIONS = [
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.max_receive_message_length", 64 << 20),
-]
-
+CLOSE_GRACE_S = 15.0  # longer than any call takes
 
 Response = TypeVar("Response", bound=Message)
 
@@ -31,11 +25,16 @@ class ModelServerError(Exception):
 
 
 class ModelServer:
-    """A client of one TensorFlow Serving."""
+    """A client of TensorFlow Serving: of one server, or of several that serve the same models."""
 
     def __init__(self, address: str) -> None:
+        """address: as for `connect`."""
         self.address = address
-        self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._closing: set[asyncio.Task[None]] = set()
+        self._connect()
+
+    def _connect(self) -> None:
+        self._channel = connect(self.address)
         self._predict = self._channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict",
             request_serializer=pb.PredictRequest.SerializeToString,
@@ -109,17 +108,41 @@ class ModelServer:
 
     async def available_versions(self, model_name: str, timeout_s: float) -> set[int]:
         """The model's versions that are AVAILABLE, none if the server does not know it. Raises ModelServerError."""
-        request = pb.GetModelStatusRequest(model_spec=pb.ModelSpec(name=model_name))
+        return await self._available_versions(pb.ModelSpec(name=model_name), timeout_s)
+
+    async def is_available(self, model_name: str, version: int, timeout_s: float) -> bool:
+        """Whether a server offers that version, although another may not have it. Raises ModelServerError."""
+        spec = pb.ModelSpec(name=model_name, version=pb.Int64Value(value=version))
+        return version in await self._available_versions(spec, timeout_s)
+
+    async def _available_versions(self, spec: pb.ModelSpec, timeout_s: float) -> set[int]:
+        """Those of the spec's versions that are AVAILABLE. Makes a new channel if no server can be reached."""
+        request = pb.GetModelStatusRequest(model_spec=spec)
         try:
             response = _parsed(pb.GetModelStatusResponse, await self._get_model_status(request, timeout=timeout_s))
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.NOT_FOUND:
                 return set()
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                self._reconnect()
             raise ModelServerError(_describe(error)) from error
         available = pb.ModelVersionStatus.STATE_AVAILABLE
         return {status.version for status in response.model_version_status if status.state == available}
 
+    def _reconnect(self) -> None:
+        """Make calls on a new channel; those in progress end on the old one.
+
+        The old channel would wait longer and longer, up to two minutes, before it looks up again a name that was not
+        known for a while.
+        """
+        closing = asyncio.create_task(self._channel.close(CLOSE_GRACE_S))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        self._connect()
+
     async def close(self) -> None:
+        for closing in self._closing:
+            closing.cancel()
         await self._channel.close()
 
 

@@ -38,10 +38,13 @@ class ModelServerProbe:
         self._available = None
 
     async def expect_available(self, manifest: pb.Manifest) -> None:
-        """Raise NotYet unless the model server offers the release's version of the model."""
+        """Raise NotYet unless the model server offers the release's version of the model.
+
+        Of several servers, the one that told its versions may lack this one for a moment, so the others are asked too.
+        """
         if self._available is None:
             self._available = await self._available_versions(manifest.model_name)
-        if manifest.version not in self._available:
+        if manifest.version not in self._available and not await self._is_available(manifest):
             wanted = f"{manifest.model_name} {manifest.version}"
             raise NotYet(f"the model server at {self._model_server.address} to load {wanted}")
 
@@ -66,6 +69,12 @@ class ModelServerProbe:
                 f"{self._model_server.address} is not the one of this release: user {user_id}'s embedding differs by "
                 f"{differences.max():.3g}"
             )
+
+    async def _is_available(self, manifest: pb.Manifest) -> bool:
+        try:
+            return await self._model_server.is_available(manifest.model_name, manifest.version, STATUS_TIMEOUT_S)
+        except ModelServerError as error:
+            raise NotYet(f"the model server at {self._model_server.address}: {error}") from error
 
     async def _available_versions(self, model_name: str) -> set[int]:
         """Ask the model server for its versions, and record in `status` whether it answered. Raises NotYet."""

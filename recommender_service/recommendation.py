@@ -1,4 +1,4 @@
-"""One recommendation: a request is resolved against a release, and answered once the user's embedding is known."""
+"""One recommendation in three steps: a request is resolved against a release, movies are ranked, the answer encoded."""
 
 from __future__ import annotations
 
@@ -53,6 +53,18 @@ class ResolvedRequest(NamedTuple):
     ignored_movie_keys: list[str]
 
 
+class Ranking(NamedTuple):
+    """The movies that answer a request, best first, and how they were chosen.
+
+    degraded_reason: empty if nothing went wrong.
+    """
+
+    source: api.Source
+    degraded_reason: str
+    rows: list[int]
+    scores: list[float]
+
+
 def resolve(release: Release, request: api.RecommendRequest) -> ResolvedRequest:
     """Check a request and look up its ids and keys in the release. Raises InvalidArgument."""
     limit = check_limit(request.limit)
@@ -81,10 +93,10 @@ def resolve(release: Release, request: api.RecommendRequest) -> ResolvedRequest:
     )
 
 
-def answer(
+def rank(
     release: Release, request: ResolvedRequest, embedding: np.ndarray | ServiceError | None, degraded_answers: bool
-) -> bytes:
-    """Answer a request: an encoded RecommendResponse.
+) -> Ranking:
+    """Rank movies for a request.
 
     embedding: float32[embedding_dim]; the error that came in its place; or None if the request needs none.
     Raises that error, unless it allows a degraded answer and `degraded_answers` is true.
@@ -106,18 +118,23 @@ def answer(
             release.movie_embeddings, effort, embedding, request.limit, request.excluded_rows, request.qualifying
         )
     ANSWERS[source, bool(degraded_reason)] += 1
+    return Ranking(source, degraded_reason, rows, scores)
+
+
+def encode(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
+    """Encode the RecommendResponse, with reasons if the request asks for them."""
     rest = api.RecommendResponse(
-        source=source,
+        source=ranking.source,
         release=release.version,
         ignored_movie_ids=request.ignored_movie_ids,
         ignored_movie_keys=request.ignored_movie_keys,
-        degraded_reason=degraded_reason,
+        degraded_reason=ranking.degraded_reason,
     )
-    return _movies(release, request, rows, scores) + rest.SerializeToString()
+    return _movies(release, request, ranking.rows, ranking.scores) + rest.SerializeToString()
 
 
-def is_heavy(release: Release, request: ResolvedRequest) -> bool:
-    """Whether making the answer takes so long that it would hold up other calls."""
+def has_many_reasons(release: Release, request: ResolvedRequest) -> bool:
+    """Whether `encode` takes so long that it would hold up other calls."""
     return (
         request.explain and request.limit * len(_liked_rows(release, request.user, request.named_rows)) > HEAVY_REASONS
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -18,10 +19,13 @@ from recommender_service.model_server import ModelServer
 from recommender_service.servicer import RecommenderServicer
 from recommender_service.settings import Settings
 from recommender_service.supervisor import CannotListen
+from recommender_service.turns import Turns
 from recommender_service.watcher import ReleaseWatcher
 
 log = logging.getLogger(__name__)
 
+# Calls in progress hold so many objects that Python would look for garbage among them every few calls, and find none.
+GC_THRESHOLD = 10_000
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"]
 MAX_REQUEST_BYTES = 1 << 20  # ten times what the longest allowed lists of ids take
 
@@ -32,6 +36,7 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     is_worker: the process shares its port with other workers, and stops when its standard input ends, which happens
         when its supervisor is gone.
     """
+    gc.set_threshold(GC_THRESHOLD)
     model_server = ModelServer(settings.tf_serving_address)
     health_servicer = health.aio.HealthServicer()
     await _set_health(health_servicer, health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -67,8 +72,9 @@ def _build(
         ("grpc.so_reuseport", int(is_worker)),  # a second service on the port must fail, not take half of the calls
     ]
     server = grpc.aio.server(options=options)
-    servicer = RecommenderServicer(watcher, settings.degraded_answers)
-    add_guarded_service(server, SERVICE, servicer, settings.max_concurrent_calls)
+    turns = Turns()
+    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers)
+    add_guarded_service(server, SERVICE, servicer, turns, settings.max_concurrent_calls)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection((SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     return server

@@ -17,9 +17,11 @@ from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.checks import check_limit
 from recommender_service.errors import InvalidArgument, NoActiveRelease, ServiceError
 from recommender_service.movie_bytes import message_field
-from recommender_service.recommendation import ResolvedRequest, answer, is_heavy, resolve
+from recommender_service.recommendation import Ranking, ResolvedRequest, encode, has_many_reasons, rank, resolve
+from recommender_service.release import Release
 from recommender_service.similarity import similar_movies
 from recommender_service.title_index import words_of
+from recommender_service.turns import Turns
 from recommender_service.user_embeddings.source import UserEmbeddings
 from recommender_service.watcher import ActiveRelease, ReleaseWatcher
 
@@ -37,8 +39,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RecommenderServicer:
     """Answers the calls of recommender.v1.RecommenderService from the active release; responses are encoded already."""
 
-    def __init__(self, watcher: ReleaseWatcher, degraded_answers: bool) -> None:
+    def __init__(self, watcher: ReleaseWatcher, turns: Turns, degraded_answers: bool) -> None:
         self._watcher = watcher
+        self._turns = turns
         self._degraded_answers = degraded_answers
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
@@ -49,7 +52,10 @@ class RecommenderServicer:
             embedding = active.user_embeddings.by_user_id.cached(resolved.user_id)
         if embedding is None:
             (embedding,) = await _embeddings(active.user_embeddings, [resolved], context.time_remaining())
-        return await self._answer(active, resolved, embedding)
+        await self._turns.step()
+        ranking = rank(active.release, resolved, embedding, self._degraded_answers)
+        await self._turns.step()
+        return await _encoded(active.release, resolved, ranking)
 
     async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> bytes:
         _check_batch(request.requests)
@@ -60,19 +66,26 @@ class RecommenderServicer:
                 entries.append(resolve(active.release, single))
             except ServiceError as error:
                 entries.append(error)
-            await asyncio.sleep(0)  # a long batch must not keep other calls waiting
+            await self._turns.pause()
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
         embeddings = iter(await _embeddings(active.user_embeddings, valid, context.time_remaining()))
-        results = []
+        rankings: list[Ranking | ServiceError] = []
         for entry in entries:
             try:
                 if isinstance(entry, ServiceError):
                     raise entry
-                result = message_field(RESPONSE, await self._answer(active, entry, next(embeddings)))
+                rankings.append(rank(active.release, entry, next(embeddings), self._degraded_answers))
             except ServiceError as error:
-                result = message_field(ERROR, error.status().SerializeToString())
+                rankings.append(error)
+            await self._turns.pause()
+        results = []
+        for entry, ranking in zip(entries, rankings, strict=True):
+            if isinstance(ranking, Ranking) and isinstance(entry, ResolvedRequest):
+                result = message_field(RESPONSE, await _encoded(active.release, entry, ranking))
+            elif isinstance(ranking, ServiceError):
+                result = message_field(ERROR, ranking.status().SerializeToString())
             results.append(message_field(RESULTS, result))
-            await asyncio.sleep(0)
+            await self._turns.pause()
         return b"".join(results)
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> bytes:
@@ -85,7 +98,10 @@ class RecommenderServicer:
             raise InvalidArgument("query", f"expected words of a title, got {request.query[:40]!r}")
         limit = check_limit(request.limit)
         release = self._active().release
-        rows = release.titles.search(request.query, limit)
+        if release.titles.takes_long(request.query):
+            rows = await asyncio.to_thread(release.titles.search, request.query, limit)
+        else:
+            rows = release.titles.search(request.query, limit)
         by_key = (release.rows_by_key or {}).get(request.query)
         if by_key is not None:
             rows = [by_key, *(row for row in rows if row != by_key)][:limit]
@@ -102,13 +118,12 @@ class RecommenderServicer:
             raise NoActiveRelease(f"no release is active yet: waiting for {self._watcher.waiting_for}")
         return active
 
-    async def _answer(
-        self, active: ActiveRelease, request: ResolvedRequest, embedding: np.ndarray | ServiceError | None
-    ) -> bytes:
-        """An encoded RecommendResponse; made by a thread if that would hold up other calls. Raises ServiceError."""
-        if request.explain and is_heavy(active.release, request):
-            return await asyncio.to_thread(answer, active.release, request, embedding, self._degraded_answers)
-        return answer(active.release, request, embedding, self._degraded_answers)
+
+async def _encoded(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
+    """An encoded RecommendResponse; made by a thread if that would hold up other calls."""
+    if request.explain and has_many_reasons(release, request):
+        return await asyncio.to_thread(encode, release, request, ranking)
+    return encode(release, request, ranking)
 
 
 async def _embeddings(

@@ -80,7 +80,7 @@ class Settings:
     """File with the keys, one per line, one of which must have signed a release. Empty takes unsigned releases too."""
 
     tf_serving_address: str = "localhost:8500"
-    """host:port of TensorFlow Serving's gRPC API."""
+    """host:port of TensorFlow Serving's gRPC API, or of several servers; model_server_channel.py says how."""
 
     predict_timeout_ms: int = 500
     """Longest time that a call waits for the model server. The caller's deadline may shorten it."""

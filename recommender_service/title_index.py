@@ -16,7 +16,9 @@ MIN_SIMILARITY = 75.0  # of two words, on a scale of 0 to 100; allows one wrong 
 PREFIX_SIMILARITY = 0.9  # of two words, one of which begins with the other; below 1 so that a whole word wins
 YEAR_SIMILARITY = 0.9  # of a number and a movie's year; below 1 so that a title that contains the number wins
 MIN_MATCHED = 0.65  # share of the query's weight that a title must match
+MAX_SIMILAR = 20  # indexed words that count as a word of the query, misspelt
 MAX_WORDS = 16  # words of a query that count; the rest is ignored
+LONG_SEARCH = 50_000  # pairs of a query's word and an indexed word; comparing so many takes two milliseconds
 APOSTROPHES = re.compile("['\N{RIGHT SINGLE QUOTATION MARK}]")
 NUMERALS = dict(zip("ii iii iv vi vii viii ix xi xii xiii".split(), "2 3 4 6 7 8 9 11 12 13".split(), strict=True))
 
@@ -57,11 +59,15 @@ class TitleIndex:
         most = max(float(log_likes.max(initial=0.0)), 1.0)
         self._relative_log_likes = log_likes / most  # float64[num_movies], 0 to 1
 
+    def takes_long(self, query: str) -> bool:
+        """Whether a search takes so long that it would hold up other calls."""
+        return len(_different_words(query)) * len(self._words) > LONG_SEARCH
+
     def search(self, query: str, limit: int) -> list[int]:
         """Return the rows of at most `limit` movies whose titles match, best match first."""
         if not len(self._rows):
             return []
-        scores = self._scores(list(dict.fromkeys(words_of(query)))[:MAX_WORDS])
+        scores = self._scores(_different_words(query))
         found: dict[int, None] = {}
         for name in np.argsort(-scores, kind="stable")[: 4 * limit]:  # a movie has up to about four names
             if scores[name] > 0:
@@ -76,8 +82,8 @@ class TitleIndex:
         query_weight = 0.0
         matched_of_query = np.zeros(len(self._rows))  # weight of the query's words that the name or the year matches
         matched_of_name = np.zeros(len(self._rows))  # weight of the query's words that the name matches
-        for position, word in enumerate(query_words):
-            similar = self._similar(word, is_last=position == len(query_words) - 1)
+        for position, (word, similar) in enumerate(zip(query_words, self._misspelt(query_words), strict=True)):
+            self._add_exact(similar, word, is_last=position == len(query_words) - 1)
             matched = np.zeros(len(self._rows))
             for number, similarity in sorted(similar.items(), key=lambda pair: pair[1]):
                 matched[self._names_with[number]] = similarity  # the most similar word comes last and stays
@@ -97,23 +103,42 @@ class TitleIndex:
         """Inverse document frequency of a word that so many names contain."""
         return math.log((1 + len(self._rows)) / (num_names or 1))
 
-    def _similar(self, word: str, is_last: bool) -> dict[int, float]:
-        """Similarity, 0 to 1, of the indexed words that are like this one, by their number.
+    def _misspelt(self, query_words: Sequence[str]) -> list[dict[int, float]]:
+        """For each word of a query, the similarity, 0 to 1, of the MAX_SIMILAR indexed words that are most like it.
 
-        is_last: whether it is the last word of the query, which may be still incomplete.
+        Each similarity is by the number of the indexed word. Short words and numbers are not taken for misspelt.
         """
-        similar: dict[int, float] = {}
-        if len(word) > 2 and not word.isdecimal():
-            matches = process.extract(word, self._words, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY, limit=20)
-            similar = {number: (ratio / 100) ** 2 for _, ratio, number in matches}
-        if is_last and len(word) > 2 and not word.isdecimal():
+        long = [word for word in query_words if _may_be_misspelt(word)]
+        # float32[len(long), num_words], 0 below the cut; a call for each word would take several times as long
+        ratios = process.cdist(long, self._words, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY, dtype=np.float32)
+        similar: dict[str, dict[int, float]] = {}
+        for word, of_word in zip(long, ratios, strict=True):
+            numbers = np.flatnonzero(of_word)
+            best = numbers[np.argsort(-of_word[numbers], kind="stable")[:MAX_SIMILAR]]
+            similar[word] = dict(zip(best.tolist(), ((of_word[best] / 100) ** 2).tolist(), strict=True))
+        return [similar.get(word, {}) for word in query_words]
+
+    def _add_exact(self, similar: dict[int, float], word: str, is_last: bool) -> None:
+        """Add the indexed word that is this one. Add also those that begin with it, if it is the last of the query.
+
+        The last word may be still incomplete.  similar: similarity by number of the indexed word.
+        """
+        if is_last and _may_be_misspelt(word):
             number = bisect_left(self._words, word)
             while number < len(self._words) and self._words[number].startswith(word):
                 similar[number] = max(PREFIX_SIMILARITY, similar.get(number, 0.0))
                 number += 1
         if word in self._word_numbers:
             similar[self._word_numbers[word]] = 1.0
-        return similar
+
+
+def _different_words(query: str) -> list[str]:
+    """The words of a query that count, each once."""
+    return list(dict.fromkeys(words_of(query)))[:MAX_WORDS]
+
+
+def _may_be_misspelt(word: str) -> bool:
+    return len(word) > 2 and not word.isdecimal()
 
 
 def words_of(text: str) -> list[str]:

@@ -7,6 +7,7 @@ model version of the same number, and only after the model server returned the p
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -158,6 +159,7 @@ class ReleaseWatcher:
             note = "its file system has no file locks, so prune cannot tell that it is in use"
             log.warning("release not locked", extra={"fields": {"release": release.version, "note": note}})
         ACTIVE_RELEASE.set(release.version)
+        gc.freeze()  # else looking for garbage among a release's movies would hold up calls for ten milliseconds
         RELEASES_ACTIVATED.inc()
         if previous is None:
             self._on_active()

@@ -13,6 +13,9 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.releases import publish_checkerboard
 from tools.servers import model_server, recommender, wait_until_serving
 
+# Clients under test call servers on this machine, which a proxy for the web does not know.
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+
 # A TensorFlow Serving that is running already may stand in for ours. The base path of its model user_embedding must be
 # $TF_SERVING_ARTIFACTS/models/user_embedding.
 GIVEN_ADDRESS = os.environ.get("TF_SERVING_ADDRESS")

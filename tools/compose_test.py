@@ -20,6 +20,7 @@ import grpc
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1 import recommender_pb2_grpc
+from recommender_service.client.channel import connect
 from recommender_service.client.table import movie_table
 from tools.servers import free_port
 
@@ -43,7 +44,7 @@ def main() -> int:
         with _stack(compose) as (address, proxied):
             _check_answers(address)
             _check_recommender_container(compose)
-            with grpc.insecure_channel(proxied) as channel:
+            with connect(proxied) as channel:
                 recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
                 assert recommender.Recommend(api.RecommendRequest(user_id=1), timeout=10, wait_for_ready=True).movies
                 print("Recommend through Envoy: answered")
@@ -96,7 +97,7 @@ def _stack(compose: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _check_answers(address: str) -> None:
     """A known user gets personal recommendations, and a movie has similar ones."""
-    with grpc.insecure_channel(address) as channel:
+    with connect(address) as channel:
         recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
         response = _first_answer(recommender)
         print(f"\nRecommend from containers: {api.Source.Name(response.source)}, release {response.release}")

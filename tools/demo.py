@@ -10,13 +10,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import grpc
 import pandas as pd
 from google.protobuf import json_format
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub as Recommender
 from protos.release.v1 import manifest_pb2
+from recommender_service.client.channel import connect
 from recommender_service.client.table import format_table, movie_table, shorten
 from tools.processes import ServerError
 from tools.stack import running_stack, train_release
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
             return status
         _say("2. Start the model server and the recommender")
         try:
-            with running_stack(artifacts) as stack, grpc.insecure_channel(stack.recommender) as channel:
+            with running_stack(artifacts) as stack, connect(stack.recommender) as channel:
                 print(f"model server  {stack.model_server}  {stack.model_server_kind}")
                 print(f"recommender   {stack.recommender}")
                 _show(Recommender(channel), _dataset(arguments.dataset, artifacts))

@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from protos.release.v1.layout import MODEL_NAME
+from recommender_service.client.channel import connect
 from tools.processes import START_TIMEOUT_S, Server, served, wait_for
 from trainer.release.catalogue import models_folder, releases_folder
 
@@ -89,7 +90,7 @@ def _named(name: str, port: int) -> str:
 
 def health_status(address: str, service: str = "") -> str:
     """SERVING, NOT_SERVING, …, or the name of the status code if the health check fails."""
-    with grpc.insecure_channel(address) as channel:
+    with connect(address) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(service=service), timeout=2

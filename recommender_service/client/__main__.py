@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from recommender_service.client import commands
+from recommender_service.client.channel import connect
 from recommender_service.client.commands import FAILED, NoSuchTitle
 
 NO_SERVER = 3
@@ -23,7 +24,7 @@ NO_SERVER = 3
 def main(argv: list[str]) -> int:
     """Run the command and return the exit status."""
     arguments = _parse(argv)
-    with grpc.insecure_channel(arguments.address) as channel:
+    with connect(arguments.address) as channel:
         try:
             return int(arguments.run(channel, arguments))
         except NoSuchTitle as error:

@@ -38,7 +38,7 @@ class MicroBatcher(Generic[Key]):
         one.
         """
         futures = {key: self._future(key) for key in keys}
-        self._start_next_batch()
+        asyncio.get_running_loop().call_soon(self._start_next_batch)  # calls of the same turn share a batch
         return futures
 
     def _future(self, key: Key) -> asyncio.Future[np.ndarray]:

@@ -17,7 +17,7 @@ from recommender_service.user_embeddings.circuit_breaker import CircuitBreaker
 from recommender_service.user_embeddings.lru_cache import LruCache
 from recommender_service.user_embeddings.micro_batcher import Fetch, MicroBatcher
 
-RESERVE_S = 0.01  # this much of the caller's deadline is kept for the search and the answer
+RESERVE_S, RESERVE_SHARE = 0.01, 0.1  # of the time to the deadline, the larger is kept for the search and the answer
 
 Key = TypeVar("Key", int, bytes)
 
@@ -112,7 +112,7 @@ class EmbeddingSource(Generic[Key]):
         """Ask the model server for the keys, and return an embedding or an error for each."""
         timeout_s = self._timeout_s
         if time_remaining_s is not None:
-            timeout_s = min(timeout_s, time_remaining_s - RESERVE_S)
+            timeout_s = min(timeout_s, time_remaining_s - max(RESERVE_S, RESERVE_SHARE * time_remaining_s))
         if timeout_s <= 0:
             return dict.fromkeys(keys, DeadlineExceeded("the deadline leaves no time to ask the model server"))
         if not self._breaker.allows(attempt_in_progress=self._batcher.is_fetching):

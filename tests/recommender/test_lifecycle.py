@@ -156,7 +156,10 @@ def test_sigterm_lets_calls_in_progress_finish_and_exits_with_0(tmp_path: Path) 
     publish_checkerboard(tmp_path)
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
-        recommender(tmp_path, model_server_address, tmp_path / "log", PREDICT_TIMEOUT_MS="8000") as (server, address),
+        recommender(tmp_path, model_server_address, tmp_path / "recommender.log", PREDICT_TIMEOUT_MS="8000") as (
+            server,
+            address,
+        ),
         ThreadPoolExecutor() as pool,
     ):
         wait_until_serving(address)

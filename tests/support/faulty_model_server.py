@@ -1,16 +1,16 @@
-"""A model server that answers wrongly on purpose: `… tests.support.faulty_model_server RELEASE_FOLDER FAULT_FILE`.
+"""A model server that answers wrongly on purpose: `… tests.support.faulty_model_server RELEASE FAULT_FILE HOST:PORT`.
 
 It offers the release's version. Users of the manifest's probes get their embeddings, all others that of the first
 probe. It logs each Predict. Before each call it reads from FAULT_FILE what to do wrong: "version", "width", "nan",
 "dtype", "slow", or "garbage", which answers every call with bytes that are no message. Without that
-file it does nothing wrong.
+file it does nothing wrong. While the file says "not serving", so does its health service; calls are still answered.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import grpc
 import numpy as np
 from google.protobuf import json_format
+from grpc_health.v1 import health_pb2
 
 from protos.release.v1 import manifest_pb2
 from protos.tfserving.v1 import predict_pb2 as pb
@@ -26,13 +27,23 @@ from tools.processes import Server, served
 
 SLOW_S = 3.0
 GARBAGE = b"\xff\xff"
+STATUS = health_pb2.HealthCheckResponse
+HEALTH = {
+    serving: STATUS(status=STATUS.SERVING if serving else STATUS.NOT_SERVING).SerializeToString()
+    for serving in (True, False)
+}
 
 
 @contextmanager
-def faulty_model_server(release: Path, log: Path) -> Iterator[tuple[Server, str, Path]]:
-    """Yield (server, address, fault file) of a model server that does wrong what the fault file says."""
+def faulty_model_server(
+    release: Path, log: Path, listen: str = "127.0.0.1:0", prefix: Sequence[str] = ()
+) -> Iterator[tuple[Server, str, Path]]:
+    """Yield (server, address, fault file) of a model server that does wrong what the fault file says.
+
+    listen: host:port.  prefix: a command that runs the one after it.
+    """
     fault = log.with_suffix(".fault")
-    command = [sys.executable, "-m", __name__, str(release), str(fault)]
+    command = [*prefix, sys.executable, "-m", __name__, str(release), str(fault), listen]
     with served(command, log, {}) as server:
         yield server, server.wait_for_line(r"faulty model server at (\S+)")[1], fault
 
@@ -46,6 +57,7 @@ class Faulty:
         self._embeddings = {probe.user_id: list(probe.embedding) for probe in manifest.probes}
 
     def predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> bytes:
+        self._check_version(request.model_spec, context)
         fault = self._fault()
         if fault == "slow":
             time.sleep(SLOW_S)
@@ -70,16 +82,32 @@ class Faulty:
         return GARBAGE if fault == "garbage" else response.SerializeToString()
 
     def get_model_status(self, request: pb.GetModelStatusRequest, context: grpc.ServicerContext) -> bytes:
+        self._check_version(request.model_spec, context)
         available = pb.ModelVersionStatus(version=self._manifest.version, state=pb.ModelVersionStatus.STATE_AVAILABLE)
         response = pb.GetModelStatusResponse(model_version_status=[available])
         return GARBAGE if self._fault() == "garbage" else response.SerializeToString()
+
+    def _check_version(self, spec: pb.ModelSpec, context: grpc.ServicerContext) -> None:
+        """Abort a call for a version other than the one on offer."""
+        if spec.version.value not in (0, self._manifest.version):
+            context.abort(grpc.StatusCode.NOT_FOUND, f"no version {spec.version.value}")
+
+    def watch(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        """Health.Watch: the status, and again whenever it changes."""
+        last = None
+        while context.is_active():
+            is_serving = self._fault() != "not serving"
+            if is_serving != last:
+                yield HEALTH[is_serving]
+            last = is_serving
+            time.sleep(0.05)
 
     def _fault(self) -> str:
         return self._fault_file.read_text() if self._fault_file.exists() else ""
 
 
-def main(release: Path, fault_file: Path) -> None:
-    """Serve on a free port, which is printed, until killed."""
+def main(release: Path, fault_file: Path, listen: str) -> None:
+    """Serve until killed.  listen: host:port; 0 takes a free port, which is printed."""
     manifest = json_format.Parse((release / "manifest.json").read_text(), manifest_pb2.Manifest())
     faulty = Faulty(manifest, fault_file)
     server = grpc.server(futures.ThreadPoolExecutor(16))
@@ -91,11 +119,13 @@ def main(release: Path, fault_file: Path) -> None:
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", {method: handler}),)
         )
-    port = server.add_insecure_port("127.0.0.1:0")
+    watch: grpc.RpcMethodHandler[Any, Any] = grpc.unary_stream_rpc_method_handler(faulty.watch)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Watch": watch}),))
+    port = server.add_insecure_port(listen)
     server.start()
-    print(f"faulty model server at 127.0.0.1:{port}", flush=True)
+    print(f"faulty model server at {listen.rpartition(':')[0]}:{port}", flush=True)
     server.wait_for_termination()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -69,3 +69,5 @@ class Outcomes:
             self.answers[tuple(scored.movie.movie_id for scored in response.movies)] += 1
         except grpc.RpcError as error:
             self.problems.append(str(error))
+            # gRPC needs a moment to notice that the connection is lost. Calls made meanwhile are sent into it and fail.
+            time.sleep(0.2)

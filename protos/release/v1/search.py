@@ -132,9 +132,10 @@ def _scan(
     if qualifying is not None:
         scores[~qualifying] = -np.inf
     depth = min(scan_depth(movies.scan_candidates, movies.recall_k, limit), num_movies)
-    rows = np.argpartition(scores, num_movies - depth)[num_movies - depth :]
-    rows = rows[scores[rows] > -np.inf]
-    exact = scores[rows] if scan_dims == len(query) else movies.vectors[rows] @ query
+    rows = scores.argpartition(num_movies - depth)[num_movies - depth :]
+    if qualifying is not None or len(excluded_rows) + depth > num_movies:  # else at least `depth` movies are left
+        rows = rows[scores[rows] > -np.inf]
+    exact = scores[rows] if scan_dims == len(query) else movies.vectors.take(rows, axis=0) @ query
     return _best(rows, exact, limit)
 
 
@@ -150,7 +151,7 @@ def _score_few(
 def _best(rows: np.ndarray, scores: np.ndarray, limit: int) -> tuple[list[int], list[float]]:
     """Return the `limit` rows with the highest scores and these scores, best first, equal scores in order of rows."""
     if limit < len(rows):
-        best = np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
+        best = scores.argpartition(len(scores) - limit)[len(scores) - limit :]
         rows, scores = rows[best], scores[best]
     order = np.lexsort((rows, -scores))
     return rows[order].tolist(), scores[order].tolist()
