@@ -25,6 +25,8 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
 from tools.servers import model_server, recommender, wait_until_serving
 
+pytestmark = pytest.mark.slow
+
 MOVIES = [f"B{number:05d}" for number in range(40)]  # even ones are liked by even users
 FAN = "user-00@example"
 
