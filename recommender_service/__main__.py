@@ -6,8 +6,9 @@ import os
 import sys
 
 from recommender_service import logs
+from recommender_service.addresses import CannotListen
 from recommender_service.settings import Settings, SettingsError
-from recommender_service.supervisor import WORKER_FLAG, CannotListen, supervise
+from recommender_service.supervisor import WORKER_FLAG, supervise
 
 
 def main() -> int:

@@ -13,58 +13,72 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from recommender_service.errors import InternalError, InvalidArgument, ServiceError, TooManyCalls
+from recommender_service.errors import InternalError, InvalidArgument, ServiceError, TooManyCalls, abort
 from recommender_service.metrics import CALLS, CALLS_IN_PROGRESS, CallTally
+from recommender_service.receiver import Receiver
 from recommender_service.turns import Turns
 
 log = logging.getLogger(__name__)
+
+LARGE_ANSWER_BYTES = 100_000
+MAX_UNREAD_BYTES = 64 << 20  # of large answers, which take twice as much: Python has a copy of what gRPC holds
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Context], Awaitable[bytes]]
 
 
 def add_guarded_service(
-    server: grpc.aio.Server, service: ServiceDescriptor, servicer: object, turns: Turns, max_concurrent_calls: int
+    server: grpc.aio.Server,
+    service: ServiceDescriptor,
+    servicer: object,
+    receiver: Receiver,
+    turns: Turns,
+    max_concurrent_calls: int,
 ) -> None:
     """Let `servicer` answer the RPCs of a service, all of them unary.
 
     servicer: has a method of each RPC's name, which takes a request and a context and returns an encoded response.
     """
-    guard = CallGuard(turns, max_concurrent_calls)
+    guard = CallGuard(receiver, turns, max_concurrent_calls)
+    # To gRPC they take streams of requests, of which they read one: then it lets the receiver read it.
     handlers: dict[str, grpc.RpcMethodHandler[Any, bytes]] = {
-        method.name: grpc.unary_unary_rpc_method_handler(
-            guard.wrap(method.name, getattr(servicer, method.name)),
-            request_deserializer=_lenient(GetMessageClass(method.input_type).FromString),
-        )
+        method.name: grpc.stream_unary_rpc_method_handler(guard.wrap(method, getattr(servicer, method.name)))
         for method in service.methods
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
 
 
 class CallGuard:
-    """Guards the calls of our own service. It is the only place that aborts a call."""
+    """Guards the calls of our own service."""
 
-    def __init__(self, turns: Turns, max_concurrent_calls: int) -> None:
+    def __init__(self, receiver: Receiver, turns: Turns, max_concurrent_calls: int) -> None:
+        self._receiver = receiver
         self._turns = turns
         self._max_concurrent_calls = max_concurrent_calls
         self._in_progress = 0
+        self._unread_bytes = 0  # of large answers that clients have not taken yet
         self._unlogged_refusals, self._log_refusals_at = 0, 0.0
         CALLS_IN_PROGRESS.set_function(lambda: self._in_progress)
 
-    def wrap(self, name: str, behaviour: Behaviour) -> Behaviour:
-        """The guarded form of an RPC's method.  name: of the RPC."""
+    def wrap(self, method: MethodDescriptor, behaviour: Behaviour) -> Callable[[object, Context], Awaitable[bytes]]:
+        """The guarded form of an RPC's method, as a handler of a stream of requests."""
+        name, parse = method.name, GetMessageClass(method.input_type).FromString
         tally = CALLS[name] = CallTally()
 
-        async def guarded(request: Any | None, context: Context) -> bytes:
+        async def guarded(_: object, context: Context) -> bytes:
             start = time.perf_counter()
             failure: ServiceError
             try:
-                if request is None:
-                    raise InvalidArgument("request", "expected a message in protobuf encoding, got other bytes")
+                content = await self._receiver.receive(context)
+            except grpc.aio.AbortError:
+                tally.add(context.code().name, time.perf_counter() - start)
+                raise
+            try:
+                request = _parsed(parse, content)
                 if self._in_progress >= self._max_concurrent_calls:
                     raise TooManyCalls(f"{self._in_progress} calls are in progress, the most allowed; retry later")
                 self._in_progress += 1
@@ -72,6 +86,8 @@ class CallGuard:
                     await self._turns.begin()
                     response = await behaviour(request, context)
                     await self._turns.step()  # answers are sent together too
+                    if len(response) > LARGE_ANSWER_BYTES:
+                        self._hold_until_read(context, len(response))
                 finally:
                     self._in_progress -= 1
             except TooManyCalls as error:
@@ -90,11 +106,21 @@ class CallGuard:
                 tally.add("OK", time.perf_counter() - start)
                 return response
             tally.add(failure.code.name, time.perf_counter() - start)
-            trailers = (("grpc-status-details-bin", failure.status().SerializeToString()),)
-            await context.abort(failure.code, str(failure), trailers)
-            raise AssertionError("abort returned")
+            return await abort(context, failure)
 
         return guarded
+
+    def _hold_until_read(self, context: Context, num_bytes: int) -> None:
+        """Count the bytes of an answer until the client has them. Raises TooManyCalls if too many wait already."""
+        if self._unread_bytes + num_bytes > MAX_UNREAD_BYTES:
+            waiting = f"{self._unread_bytes:,} bytes of large answers wait for clients to read them"
+            raise TooManyCalls(f"{waiting}; the most allowed is {MAX_UNREAD_BYTES:,}; retry later")
+        self._unread_bytes += num_bytes
+
+        def release(_: Any) -> None:
+            self._unread_bytes -= num_bytes
+
+        context.add_done_callback(release)  # type: ignore[arg-type] # its stub wants a class of its own
 
     def _log_refusal(self, name: str, error: TooManyCalls) -> None:
         """Log refused calls, at most once a second, because a line for each would add to the overload."""
@@ -105,19 +131,14 @@ class CallGuard:
             self._unlogged_refusals, self._log_refusals_at = 0, time.monotonic() + 1
 
 
-def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
-    """A deserializer that returns None for bytes that are no message.
-
-    If it raised, grpc would answer INTERNAL, as if the server were at fault.
-    """
-
-    def parse(content: bytes) -> Any | None:
-        try:
-            return content if deserialize is None else deserialize(content)
-        except DecodeError:
-            return None
-
-    return parse
+def _parsed(parse: Callable[[bytes], Any], content: bytes | None) -> Any:
+    """The request, or InvalidArgument is raised; gRPC would answer INTERNAL, as if the server were at fault."""
+    if content is None:
+        raise InvalidArgument("request", "expected a message, got none")
+    try:
+        return parse(content)
+    except DecodeError:
+        raise InvalidArgument("request", "expected a message in protobuf encoding, got other bytes") from None
 
 
 def _log_call(level: int, rpc: str, code: str, start: float, **fields: str) -> None:

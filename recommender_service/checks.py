@@ -17,6 +17,7 @@ MAX_EXCLUDED = 10_000
 MAX_LIKED = 1_000
 MAX_GENRES = 100
 MAX_GENRES_NAMED = 20  # in an error message
+MAX_ANSWER_BYTES = 4_000_000  # by default, clients take 4 MiB
 
 NO_ROWS = np.empty(0, np.int32)
 
@@ -51,6 +52,14 @@ def check_limit(limit: int) -> int:
     if not 0 <= limit <= MAX_LIMIT:
         raise InvalidArgument("limit", f"expected 1 to {MAX_LIMIT}, or 0 for {DEFAULT_LIMIT}; got {limit}")
     return limit or DEFAULT_LIMIT
+
+
+def check_answer_size(field: str, num_bytes: int) -> None:
+    """Check that clients will take an answer of that size. Raises InvalidArgument.  field: what to lower."""
+    if num_bytes > MAX_ANSWER_BYTES:
+        raise InvalidArgument(
+            field, f"expected an answer of at most {MAX_ANSWER_BYTES:,} bytes: ask for fewer movies, or without explain"
+        )
 
 
 def rows_of_movies(

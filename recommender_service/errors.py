@@ -1,13 +1,19 @@
-"""The errors a call can end with. They are raised where they are known; calls.py turns them into statuses."""
+"""The errors a call can end with. They are raised where they are known; `abort` turns them into statuses."""
 
 from __future__ import annotations
 
-from google.protobuf import any_pb2
+from typing import Any, NoReturn
+
+from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
-from grpc import StatusCode
+from grpc import StatusCode, aio
 
 DOMAIN = "recommender.v1"
+MAX_MESSAGE_BYTES = 1000
+"""A message comes back three times, encoded, and many clients take no more than 8 KiB of trailers."""
+
+RETRY_DELAY = duration_pb2.Duration(nanos=500_000_000)
 
 
 class ServiceError(Exception):
@@ -22,7 +28,8 @@ class ServiceError(Exception):
     allows_degraded_answer = False
 
     def __init__(self, message: str, **metadata: object) -> None:
-        super().__init__(message)
+        """message: is cut to MAX_MESSAGE_BYTES."""
+        super().__init__(_cut(message))
         self.metadata = {key: str(value) for key, value in metadata.items()}
 
     def details(self) -> list[Message]:
@@ -47,7 +54,7 @@ class InvalidArgument(ServiceError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}", field=field)
-        self._violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)
+        self._violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=_cut(problem))
 
     def details(self) -> list[Message]:
         return [*super().details(), error_details_pb2.BadRequest(field_violations=[self._violation])]
@@ -88,10 +95,33 @@ class DeadlineExceeded(ServiceError):
 
 
 class TooManyCalls(ServiceError):
-    """As many calls are in progress as the operator allows."""
+    """As much is going on as the service allows."""
 
     code = StatusCode.RESOURCE_EXHAUSTED
     reason = "TOO_MANY_CONCURRENT_CALLS"
+
+    def details(self) -> list[Message]:
+        return [*super().details(), error_details_pb2.RetryInfo(retry_delay=RETRY_DELAY)]
+
+
+class UnfinishedRequest(ServiceError):
+    """The client began to send a request and did not end it in time."""
+
+    code = StatusCode.DEADLINE_EXCEEDED
+    reason = "UNFINISHED_REQUEST"
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"expected the whole request within {timeout_s:g} s")
+
+
+class Stopping(ServiceError):
+    """The service has been told to stop."""
+
+    code = StatusCode.UNAVAILABLE
+    reason = "STOPPING"
+
+    def __init__(self) -> None:
+        super().__init__("the service is stopping")
 
 
 class InternalError(ServiceError):
@@ -102,3 +132,17 @@ class InternalError(ServiceError):
 
     def __init__(self, error_id: str) -> None:
         super().__init__(f"internal error {error_id}; the server's log holds the details", error_id=error_id)
+
+
+async def abort(context: aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
+    """End a call with the error's status. Raises grpc.aio.AbortError."""
+    await context.abort(error.code, str(error), (("grpc-status-details-bin", error.status().SerializeToString()),))
+    raise AssertionError("abort returned")
+
+
+def _cut(message: str) -> str:
+    """The message, or its beginning if it is longer than MAX_MESSAGE_BYTES in UTF-8."""
+    encoded = message.encode("utf-8", "replace")
+    if len(encoded) <= MAX_MESSAGE_BYTES:
+        return encoded.decode("utf-8")
+    return encoded[: MAX_MESSAGE_BYTES - len("…".encode())].decode("utf-8", "ignore") + "…"

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.addresses import split
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)  # upper bounds of the histogram's buckets
 
@@ -27,6 +28,10 @@ MODEL_SERVER_REACHABLE = Gauge("recommender_model_server_reachable", "1 if the m
 
 ANSWERS: Tally[tuple[api.Source, bool]] = Tally()
 """Answers to Recommend by (source, whether they are degraded)."""
+
+UNSEEN_CALLS = Counter(
+    "recommender_unseen_calls", "Calls that gRPC refused before the service saw them, or that clients gave up so early."
+)
 
 FROM_CACHE, FROM_MODEL_SERVER = "cache", "model server"
 USER_EMBEDDINGS: Tally[str] = Tally()
@@ -83,7 +88,8 @@ class Tallies(Collector):
 REGISTRY.register(Tallies())
 
 
-def serve_metrics(address: str) -> None:
-    """Start a thread that answers GET /metrics at host:port. Raises OSError if it cannot listen."""
-    host, _, port = address.rpartition(":")
-    start_http_server(int(port), host)
+def serve_metrics(address: str) -> int:
+    """Start a thread that answers GET /metrics at host:port. Returns the port. Raises OSError if it cannot listen."""
+    host, port = split(address)
+    server, _ = start_http_server(port, host)
+    return int(server.server_port)

@@ -7,19 +7,25 @@ import gc
 import logging
 import signal
 import sys
+from contextlib import nullcontext
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from protos.recommender.v1 import recommender_pb2
+from recommender_service import health
+from recommender_service.addresses import CannotListen, check_free, with_port
 from recommender_service.calls import add_guarded_service
+from recommender_service.health import Health
 from recommender_service.metrics import serve_metrics
 from recommender_service.model_server import ModelServer
+from recommender_service.port_sharing import above_other_descriptors, wait_until_needed
+from recommender_service.receiver import Receiver, UnknownMethods
+from recommender_service.reflection import Reflection
+from recommender_service.server_options import max_connections, server_options
 from recommender_service.servicer import RecommenderServicer
 from recommender_service.settings import Settings
-from recommender_service.supervisor import CannotListen
 from recommender_service.turns import Turns
+from recommender_service.unseen_calls import UnseenCalls
 from recommender_service.watcher import ReleaseWatcher
 
 log = logging.getLogger(__name__)
@@ -27,7 +33,6 @@ log = logging.getLogger(__name__)
 # Calls in progress hold so many objects that Python would look for garbage among them every few calls, and find none.
 GC_THRESHOLD = 10_000
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"]
-MAX_REQUEST_BYTES = 1 << 20  # ten times what the longest allowed lists of ids take
 
 
 async def serve(settings: Settings, is_worker: bool) -> None:
@@ -37,62 +42,64 @@ async def serve(settings: Settings, is_worker: bool) -> None:
         when its supervisor is gone.
     """
     gc.set_threshold(GC_THRESHOLD)
-    model_server = ModelServer(settings.tf_serving_address)
-    health_servicer = health.aio.HealthServicer()
-    await _set_health(health_servicer, health_pb2.HealthCheckResponse.NOT_SERVING)
-    became_active = asyncio.Event()
+    stop, became_active = _stop_event(is_worker), asyncio.Event()
+    receiver, model_server = Receiver(), ModelServer(settings.tf_serving_address)
+    server_health = Health(receiver, SERVICE.full_name)
     watcher = ReleaseWatcher(settings, model_server, became_active.set)
-    server = _build(settings, is_worker, watcher, health_servicer)
-    address = _listen(server, settings)
-    stop = _stop_event(is_worker)
-    await server.start()
-    log.info("listening", extra={"fields": {"address": address}})
-
-    watching = asyncio.create_task(watcher.run())
-    ready = asyncio.create_task(_report_ready(became_active, health_servicer))
-    await stop.wait()
+    server = _build(settings, is_worker, watcher, receiver, server_health)
+    unseen_calls = UnseenCalls(receiver, 2 * settings.max_queued_calls)
+    tasks = [asyncio.create_task(task) for task in (watcher.run(), receiver.run(), unseen_calls.run())]
+    tasks.append(asyncio.create_task(_report_ready(became_active, server_health)))
+    if is_worker:
+        needed = asyncio.create_task(wait_until_needed(settings.listen_address, became_active))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait((needed, stopped), return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        addresses = _listen(server, settings, is_worker)
+        await server.start()
+        log.info("listening", extra={"fields": addresses})
+        await stop.wait()
     log.info("stopping", extra={"fields": {"grace_s": settings.shutdown_grace_s}})
-    ready.cancel()
-    watching.cancel()
-    await health_servicer.enter_graceful_shutdown()
+    server_health.stop()
+    receiver.stop()
     await server.stop(settings.shutdown_grace_s)
+    for task in tasks:
+        task.cancel()
     await model_server.close()
     log.info("stopped")
 
 
 def _build(
-    settings: Settings, is_worker: bool, watcher: ReleaseWatcher, health_servicer: health.aio.HealthServicer
+    settings: Settings, is_worker: bool, watcher: ReleaseWatcher, receiver: Receiver, server_health: Health
 ) -> grpc.aio.Server:
     """The server with its three services: recommender, health and reflection."""
-    options = [
-        ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-        # gRPC refuses a growing share of the calls between the first bound and the second, and all calls above it.
-        ("grpc.server.max_pending_requests", settings.max_queued_calls),
-        ("grpc.server.max_pending_requests_hard_limit", 2 * settings.max_queued_calls),
-        ("grpc.so_reuseport", int(is_worker)),  # a second service on the port must fail, not take half of the calls
-    ]
-    server = grpc.aio.server(options=options)
+    server = grpc.aio.server(options=server_options(settings, is_worker))
     turns = Turns()
     servicer = RecommenderServicer(watcher, turns, settings.degraded_answers)
-    add_guarded_service(server, SERVICE, servicer, turns, settings.max_concurrent_calls)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection((SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls)
+    server_health.add_to(server)
+    Reflection(receiver, SERVICE.full_name, health.SERVICE).add_to(server)
+    server.add_generic_rpc_handlers((UnknownMethods(receiver),))
     return server
 
 
-def _listen(server: grpc.aio.Server, settings: Settings) -> str:
-    """Take the ports for calls and for metrics, and return host:port of the calls. Raises CannotListen."""
+def _listen(server: grpc.aio.Server, settings: Settings, is_worker: bool) -> dict[str, str]:
+    """Take the ports for calls and for metrics, and return what to log of them. Raises CannotListen."""
+    if not is_worker:  # the supervisor has checked
+        check_free("listen on", settings.listen_address)
     try:
-        port = server.add_insecure_port(settings.listen_address)
+        with above_other_descriptors(max_connections()) if is_worker else nullcontext():
+            port = server.add_insecure_port(settings.listen_address)
     except RuntimeError as error:
         raise CannotListen(f"cannot listen on {settings.listen_address}: {error}") from error
+    addresses = {"address": with_port(settings.listen_address, port)}
     if settings.metrics_address:
         try:
-            serve_metrics(settings.metrics_address)
+            metrics_port = serve_metrics(settings.metrics_address)
         except OSError as error:
-            raise CannotListen(f"cannot serve metrics on {settings.metrics_address}: {error}") from error
-    host = settings.listen_address.rpartition(":")[0]
-    return f"{host}:{port}"
+            raise CannotListen(f"cannot serve metrics on {settings.metrics_address}: {error.strerror}") from error
+        addresses["metrics"] = with_port(settings.metrics_address, metrics_port)
+    return addresses
 
 
 def _stop_event(is_worker: bool) -> asyncio.Event:
@@ -105,13 +112,6 @@ def _stop_event(is_worker: bool) -> asyncio.Event:
     return stop
 
 
-async def _report_ready(became_active: asyncio.Event, health_servicer: health.aio.HealthServicer) -> None:
+async def _report_ready(became_active: asyncio.Event, server_health: Health) -> None:
     await became_active.wait()
-    await _set_health(health_servicer, health_pb2.HealthCheckResponse.SERVING)
-
-
-async def _set_health(
-    health_servicer: health.aio.HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus
-) -> None:
-    for service in ("", SERVICE.full_name):
-        await health_servicer.set(service, status)
+    server_health.set_serving()

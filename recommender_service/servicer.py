@@ -6,7 +6,7 @@ Responses are returned encoded: lists of movies are put together from parts that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +14,7 @@ import grpc
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
-from recommender_service.checks import check_limit
+from recommender_service.checks import check_answer_size, check_limit
 from recommender_service.errors import InvalidArgument, NoActiveRelease, ServiceError
 from recommender_service.movie_bytes import message_field
 from recommender_service.recommendation import Ranking, ResolvedRequest, encode, has_many_reasons, rank, resolve
@@ -27,6 +27,7 @@ from recommender_service.watcher import ActiveRelease, ReleaseWatcher
 
 MAX_BATCH = 100
 MAX_BATCH_MOVIES = 10_000  # with reasons, so many nearly fill the largest answer that clients accept by default
+MAX_BATCHES_AT_ONCE = 8  # whose answers are being made; each may take 4 MB
 MAX_QUERY = 200  # characters
 
 RESULTS = api.BatchRecommendResponse.RESULTS_FIELD_NUMBER
@@ -43,6 +44,7 @@ class RecommenderServicer:
         self._watcher = watcher
         self._turns = turns
         self._degraded_answers = degraded_answers
+        self._batches = asyncio.Semaphore(MAX_BATCHES_AT_ONCE)
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
         active = self._active()
@@ -55,7 +57,9 @@ class RecommenderServicer:
         await self._turns.step()
         ranking = rank(active.release, resolved, embedding, self._degraded_answers)
         await self._turns.step()
-        return await _encoded(active.release, resolved, ranking)
+        response = await _encoded(active.release, resolved, ranking)
+        check_answer_size("limit", len(response))
+        return response
 
     async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> bytes:
         _check_batch(request.requests)
@@ -69,27 +73,44 @@ class RecommenderServicer:
             await self._turns.pause()
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
         embeddings = iter(await _embeddings(active.user_embeddings, valid, context.time_remaining()))
+        async with self._batches:
+            return await self._answer_batch(active.release, entries, embeddings)
+
+    async def _answer_batch(
+        self,
+        release: Release,
+        entries: Sequence[ResolvedRequest | ServiceError],
+        embeddings: Iterator[np.ndarray | ServiceError | None],
+    ) -> bytes:
+        """An encoded BatchRecommendResponse. Raises InvalidArgument if it would be too large.
+
+        embeddings: one for each resolved request, in order.
+        """
         rankings: list[Ranking | ServiceError] = []
         for entry in entries:
             try:
                 if isinstance(entry, ServiceError):
                     raise entry
-                rankings.append(rank(active.release, entry, next(embeddings), self._degraded_answers))
+                rankings.append(rank(release, entry, next(embeddings), self._degraded_answers))
             except ServiceError as error:
                 rankings.append(error)
             await self._turns.pause()
-        results = []
+        results, num_bytes = [], 0
         for entry, ranking in zip(entries, rankings, strict=True):
             if isinstance(ranking, Ranking) and isinstance(entry, ResolvedRequest):
-                result = message_field(RESPONSE, await _encoded(active.release, entry, ranking))
+                result = message_field(RESPONSE, await _encoded(release, entry, ranking))
             elif isinstance(ranking, ServiceError):
                 result = message_field(ERROR, ranking.status().SerializeToString())
             results.append(message_field(RESULTS, result))
+            num_bytes += len(results[-1])
+            check_answer_size("requests", num_bytes)
             await self._turns.pause()
         return b"".join(results)
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> bytes:
-        return similar_movies(self._active().release, request)
+        response = similar_movies(self._active().release, request)
+        check_answer_size("limit", len(response))
+        return response
 
     async def SearchMovies(self, request: api.SearchMoviesRequest, context: Context) -> bytes:
         if len(request.query) > MAX_QUERY:
@@ -106,7 +127,9 @@ class RecommenderServicer:
         if by_key is not None:
             rows = [by_key, *(row for row in rows if row != by_key)][:limit]
         movies = [release.movies[row] for row in rows]
-        return api.SearchMoviesResponse(movies=movies, release=release.version).SerializeToString()
+        response = api.SearchMoviesResponse(movies=movies, release=release.version).SerializeToString()
+        check_answer_size("limit", len(response))
+        return response
 
     async def GetServingStatus(self, request: api.GetServingStatusRequest, context: Context) -> bytes:
         return self._watcher.status().SerializeToString()

@@ -100,11 +100,15 @@ class Settings:
     gRPC refuses them before Python sees them, which costs far less than a refusal by our own code.
     """
 
+    max_connection_age_s: float = 300.0
+    """After this time, give or take a tenth, a client must connect anew, by which clients spread over workers and
+    replicas. Calls in progress may take shutdown_grace_s to finish. 0 lets connections stay."""
+
     metrics_address: str = ""
     """host:port at which Prometheus may scrape /metrics. Empty turns metrics off."""
 
     shutdown_grace_s: float = 10.0
-    """Longest time that calls in progress may take to finish after SIGTERM."""
+    """Longest time that calls in progress may take to finish after SIGTERM, or on a connection that is too old."""
 
     log_level: str = "INFO"
     """Lowest level that is logged: DEBUG logs every call, INFO the calls that fail."""
@@ -138,6 +142,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "user_cache_size": _at_least(0),
     "max_concurrent_calls": _at_least(1),
     "max_queued_calls": _at_least(1),
+    "max_connection_age_s": _seconds,
     "metrics_address": lambda text: text and _address(text),
     "shutdown_grace_s": _seconds,
     "log_level": _level,

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
+from recommender_service.addresses import check_free, hold, split, with_port
 from recommender_service.sealed_files import open_copying_lock
 from recommender_service.settings import Settings
 
@@ -24,10 +25,6 @@ log = logging.getLogger(__name__)
 
 WORKER_FLAG = "--worker"
 RESTART_PAUSE_S = 0.5  # a worker that dies at once must not turn into a busy loop
-
-
-class CannotListen(Exception):
-    """The service cannot listen on the address it was given."""
 
 
 @dataclass
@@ -38,9 +35,12 @@ class _Worker:
 
 def supervise(settings: Settings) -> None:
     """Run settings.workers workers until SIGTERM or SIGINT, then let them finish their calls. Raises CannotListen."""
-    host, _, port = settings.listen_address.rpartition(":")
-    with _reserve(host, int(port)) as reserved, open_copying_lock():
-        address = f"{host}:{reserved.getsockname()[1]}"
+    with ExitStack() as held, open_copying_lock():
+        for listener in hold("listen on", settings.listen_address):
+            address = with_port(settings.listen_address, held.enter_context(listener).getsockname()[1])
+        for number in range(settings.workers):
+            if settings.metrics_address:
+                check_free("serve metrics on", _metrics_address(settings, number))
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
@@ -61,30 +61,17 @@ def supervise(settings: Settings) -> None:
         log.info("stopped")
 
 
-def _reserve(host: str, port: int) -> socket.socket:
-    """Bind a socket that keeps the port for the workers. It never listens, so it takes no connection from them."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bare_host = host.strip("[]")
-    exclusive, reserved = socket.socket(family), socket.socket(family)
-    try:
-        with exclusive:  # has no SO_REUSEPORT, so it fails if another service listens there, even one that shares ports
-            exclusive.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            exclusive.bind((bare_host, port))
-            port = exclusive.getsockname()[1]
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reserved.bind((bare_host, port))
-    except OSError as error:
-        reserved.close()
-        raise CannotListen(f"cannot listen on {host}:{port}: {error}") from error
-    return reserved
-
-
 def _start(settings: Settings, address: str, number: int) -> subprocess.Popen[bytes]:
     """Start worker `number`, counted from 0, on host:port."""
     environment = {**os.environ, "LISTEN_ADDRESS": address, "WORKERS": "1"}
     if settings.metrics_address:  # each worker counts its own calls only, so it serves them on a port of its own
-        host, _, port = settings.metrics_address.rpartition(":")
-        environment["METRICS_ADDRESS"] = f"{host}:{int(port) + number}"
+        environment["METRICS_ADDRESS"] = _metrics_address(settings, number)
     # Nothing is written to the pipe. It ends when this process does, which tells the worker to stop.
     command = [sys.executable, "-m", "recommender_service", WORKER_FLAG]
     return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+
+
+def _metrics_address(settings: Settings, number: int) -> str:
+    """Where worker `number` serves its metrics: on the port that is set, and on those after it."""
+    _, port = split(settings.metrics_address)
+    return with_port(settings.metrics_address, port + number if port else 0)

@@ -89,17 +89,18 @@ NODE_MODULES = next(
     reason="node, or @grpc/grpc-js and @grpc/proto-loader in NODE_PATH, are missing (npm install @grpc/grpc-js …)",
 )
 def test_grpc_js_gets_an_answer_and_an_error_with_details(recommender_address: str) -> None:
-    """A Node client gets an answer, and an error with its details."""
+    """A Node client gets an answer, an error with its details, and short errors that do not end its connection."""
     script = Path(__file__).parents[1] / "support" / "client.js"
     command = ["node", str(script), str(DESCRIPTORS), recommender_address, str(EVEN_USER)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert run.returncode == 0, run.stderr
-    answer, failure = map(json.loads, run.stdout.splitlines())
+    answer, failure, long = map(json.loads, run.stdout.splitlines())
     assert [movie["movie"]["title"] for movie in answer["movies"]] == [TITLES[4], TITLES[6]]
     assert answer["movies"][0]["reasons"][0]["because"]["movie_id"] == "2"
     assert failure["code"] == grpc.StatusCode.INVALID_ARGUMENT.value[0]
     assert failure["details"] == "user_id: expected an id or user_key, or else movies that the user likes; got none"
     assert failure["has_status_details"]
+    assert long["code"] == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 
 
 def test_reflection_lists_the_services(recommender_address: str) -> None:

@@ -1,5 +1,6 @@
 // A client of the kind that other services write: node client.js DESCRIPTOR_SET ADDRESS USER_ID
-// Prints the answer to a good request and the error of a bad one, one JSON object a line.
+// Prints the answer to a good request, and the errors of a bad one and of one with a very long text, one JSON object a
+// line. Then it makes a good call on the same connection.
 const fs = require('fs');
 const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
@@ -16,6 +17,12 @@ client.Recommend({ user_id: userId, limit: 2, explain: true }, (error, answer) =
   client.Recommend({}, (refused) => {
     const has_status_details = refused.metadata.get('grpc-status-details-bin').length === 1;
     console.log(JSON.stringify({ code: refused.code, details: refused.details, has_status_details }));
-    client.close();
+    client.Recommend({ user_id: userId, filter: { genres: ['x'.repeat(40000)] } }, (long) => {
+      console.log(JSON.stringify({ code: long.code, details: long.details }));
+    });
+    client.Recommend({ user_id: userId }, (lost) => {
+      if (lost) throw lost;
+      client.close();
+    });
   });
 });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import grpc
 from google.rpc import error_details_pb2
@@ -15,6 +16,7 @@ class Failure:
     """A failed call: its status and the details of its `google.rpc.Status`, empty if there are none.
 
     code: the name of the status code.  violations: the problem with each field of the request, by field.
+    trailers_bytes: the size of the message and of all other trailers as they are sent.
     """
 
     code: str
@@ -23,6 +25,7 @@ class Failure:
     domain: str
     metadata: dict[str, str]
     violations: dict[str, str]
+    trailers_bytes: int
 
 
 def failure_of(call: Callable[[], object]) -> Failure:
@@ -39,6 +42,22 @@ def failure_of(call: Callable[[], object]) -> Failure:
             detail.Unpack(bad_request)
         violations = {v.field: v.description for v in bad_request.field_violations}
         return Failure(
-            error.code().name, error.details() or "", info.reason, info.domain, dict(info.metadata), violations
+            error.code().name,
+            error.details() or "",
+            info.reason,
+            info.domain,
+            dict(info.metadata),
+            violations,
+            _trailers_bytes(error),
         )
     raise AssertionError(f"the call succeeded: {answer}")
+
+
+def _trailers_bytes(error: grpc.Call) -> int:
+    """The size of a failed call's trailers. Bytes are sent in base64, and the message with escapes of three bytes."""
+    message = len(quote(error.details() or "", safe=" !#$&'()*+,/:;<=>?@[]^_`{|}~\""))
+    values = [
+        (4 * len(value) + 2) // 3 if isinstance(value, bytes) else len(value)
+        for _, value in error.trailing_metadata() or ()
+    ]
+    return message + sum(values)

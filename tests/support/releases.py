@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +64,19 @@ def publish_checkerboard(
     return _publish(artifacts, ratings, movies, users, items, signing_key)
 
 
-def publish_random(artifacts: Path, num_movies: int = 3000, dim: int = 16, heavy: int = 2698, seed: int = 0) -> int:
+def publish_random(
+    artifacts: Path,
+    num_movies: int = 3000,
+    dim: int = 16,
+    heavy: int = 2698,
+    seed: int = 0,
+    title: str = "Movie",
+    genres: Sequence[str] = RANDOM_GENRES,
+) -> int:
     """Publish random movies of 40 clusters and 60 users, who like all they watched. Returns the version.
 
-    heavy: how many movies user 1 has watched; user 2 has watched the others.
+    heavy: how many movies user 1 has watched; user 2 has watched the others.  title: of every movie, before its id.
+    genres: of which each movie has up to three.
     """
     rng = np.random.default_rng(seed)
     movie_ids = np.sort(rng.choice(10 * num_movies, num_movies, replace=False)) + 1
@@ -75,9 +85,9 @@ def publish_random(artifacts: Path, num_movies: int = 3000, dim: int = 16, heavy
     for user in range(3, 61):
         rated += [(user, movie, LIKED) for movie in rng.choice(movie_ids, rng.integers(1, 80), replace=False)]
     ratings = pd.DataFrame(rated, columns=["user_id", "movie_id", "rating"]).assign(timestamp=0)
-    titles = [f"Movie {movie}" for movie in movie_ids]
+    titles = [f"{title} {movie}" for movie in movie_ids]
     years = np.where(rng.random(num_movies) < 0.1, 0, rng.integers(1950, 2021, num_movies))
-    listed = ["|".join(rng.choice(RANDOM_GENRES, rng.integers(0, 4), replace=False)) for _ in movie_ids]
+    listed = ["|".join(rng.choice(genres, rng.integers(0, 4), replace=False)) for _ in movie_ids]
     movies = pd.DataFrame({"movie_id": movie_ids, "title": titles, "year": years, "genres": listed})
     clusters = rng.normal(size=(40, dim))
     items = clusters[rng.integers(0, 40, num_movies)] + 0.7 * rng.normal(size=(num_movies, dim))

@@ -34,9 +34,10 @@ class RecommenderServiceStub:
 
     Any RPC may end with one of these statuses:
     UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
-    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
+    RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
-    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer; or the request did not arrive within 10 s.
     """
 
     def __init__(self, channel):
@@ -81,9 +82,10 @@ class RecommenderServiceServicer:
 
     Any RPC may end with one of these statuses:
     UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
-    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
+    RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
-    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer; or the request did not arrive within 10 s.
     """
 
     def Recommend(self, request, context):
@@ -187,9 +189,10 @@ class RecommenderService:
 
     Any RPC may end with one of these statuses:
     UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
-    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
+    RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
-    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer; or the request did not arrive within 10 s.
     """
 
     @staticmethod

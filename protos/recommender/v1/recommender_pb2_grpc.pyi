@@ -35,9 +35,10 @@ class RecommenderServiceStub:
 
     Any RPC may end with one of these statuses:
     UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
-    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
+    RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
-    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer; or the request did not arrive within 10 s.
     """
 
     @_typing.overload
@@ -91,9 +92,10 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 
     Any RPC may end with one of these statuses:
     UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
-    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
+    RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
-    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer; or the request did not arrive within 10 s.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -143,9 +145,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Any RPC may end with one of these statuses:
     UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
-    RESOURCE_EXHAUSTED: too many calls wait for the model server. Back off and retry.
+    INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
+    RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
-    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer.
+    DEADLINE_EXCEEDED: the call's deadline passed, or leaves no time to answer; or the request did not arrive within 10 s.
     """
 
     @_abc_1.abstractmethod
