@@ -20,8 +20,8 @@ def server_options(settings: Settings, shares_port: bool) -> Options:
         # gRPC refuses a growing share of the calls between the first bound and the second, and all calls above it.
         ("grpc.server.max_pending_requests", settings.max_queued_calls),
         ("grpc.server.max_pending_requests_hard_limit", 2 * settings.max_queued_calls),
-        # One connection can fill the queue to the first bound and no further: neither is one client alone refused, nor
-        # can it have others refused, be it by calls that it takes back at once. What it sends above that waits in it.
+        # One connection fills a quarter of the queue; what it sends above that waits in the client. So no client alone
+        # is refused, and none has others refused, be it by calls that it takes back at once.
         ("grpc.max_concurrent_streams", max(1, settings.max_queued_calls // 4)),
         ("grpc.http2.max_deallocating_streams", max(1, settings.max_queued_calls // 4)),
         ("grpc.so_reuseport", int(shares_port)),  # a second service on the port must fail, not take half of the calls

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -16,7 +17,6 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.support.errors import failure_of
 from tests.support.http2 import INITIAL_WINDOW_SIZE, connection
-from tests.support.releases import publish_checkerboard
 from tools.servers import health_status, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ def test_open_streams_do_not_delay_a_stop(
         wait_until_serving(address)
         watching = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=60)
         watched = pool.submit(_until_the_end, watching)
-        reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         reflecting = reflection.ServerReflectionInfo(_first_of_none(stopped), timeout=60)
         assert next(reflecting).list_services_response.service
         started = time.monotonic()
@@ -74,7 +74,7 @@ def test_open_streams_do_not_delay_a_stop(
         assert watched.result() == ([STATUS.SERVING, STATUS.NOT_SERVING], "STOPPING")
 
 
-def _until_the_end(watching: Iterator[STATUS]) -> tuple[list[int], str]:
+def _until_the_end(watching: Iterator[health_pb2.HealthCheckResponse]) -> tuple[list[int], str]:
     """(statuses, reason of the end) of a stream."""
     statuses: list[int] = []
     failure = failure_of(lambda: statuses.extend(response.status for response in watching))

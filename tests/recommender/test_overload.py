@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
+import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -16,6 +18,7 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, publish_checkerboard
+from tools.processes import wait_for
 from tools.servers import health_status, model_server, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
@@ -51,21 +54,56 @@ def test_too_many_concurrent_calls_are_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_too_many_queued_calls_are_cancelled(tmp_path: Path) -> None:
-    """Calls that queue beyond MAX_QUEUED_CALLS get CANCELLED, and the service recovers."""
+    """Calls that queue beyond MAX_QUEUED_CALLS get CANCELLED and are counted, and the service recovers."""
     publish_checkerboard(tmp_path)
+    settings = {"MAX_QUEUED_CALLS": "4", "METRICS_ADDRESS": "127.0.0.1:0"}
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (_, model_server_address),
-        recommender(tmp_path, model_server_address, tmp_path / "log", MAX_QUEUED_CALLS="4") as (server, address),
-        grpc.insecure_channel(address) as channel,
+        recommender(tmp_path, model_server_address, tmp_path / "log", **settings) as (server, address),
+        ExitStack() as channels,
     ):
         wait_until_serving(address)
-        stub = RecommenderServiceStub(channel)
-        assert stub.Recommend(RecommendRequest(user_id=EVEN_USER)).movies
+        stubs = [RecommenderServiceStub(channels.enter_context(own_connection(address))) for _ in range(60)]
+        for stub in stubs:
+            assert stub.Recommend(RecommendRequest(user_id=EVEN_USER), timeout=10).movies
         server.send(signal.SIGSTOP)
-        calls = [stub.Recommend.future(RecommendRequest(user_id=EVEN_USER), timeout=20) for _ in range(60)]
+        calls = [stub.Recommend.future(RecommendRequest(user_id=EVEN_USER), timeout=60) for stub in stubs]
         time.sleep(0.2)
         server.send(signal.SIGCONT)
         codes = Counter(call.code() for call in calls)
         assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
         assert codes[grpc.StatusCode.OK] >= 4
-        assert stub.Recommend(RecommendRequest(user_id=EVEN_USER)).movies
+        assert stubs[0].Recommend(RecommendRequest(user_id=EVEN_USER), timeout=10).movies
+        metrics = f"http://{server.events('listening')[0]['metrics']}/metrics"
+        refused = codes[grpc.StatusCode.CANCELLED]
+        wait_for(lambda: unseen_calls(metrics) == refused, f"{refused} refused calls are counted")
+
+
+def test_one_client_that_calls_too_much_waits(tmp_path: Path) -> None:
+    """Of calls beyond MAX_QUEUED_CALLS on one connection none is refused: they wait in the client, and all succeed."""
+    publish_checkerboard(tmp_path)
+    with (
+        model_server(tmp_path, tmp_path / "model_server.log") as (_, model_server_address),
+        recommender(tmp_path, model_server_address, tmp_path / "log", MAX_QUEUED_CALLS="4") as (server, address),
+        own_connection(address) as channel,
+    ):
+        wait_until_serving(address)
+        stub = RecommenderServiceStub(channel)
+        assert stub.Recommend(RecommendRequest(user_id=EVEN_USER), timeout=10).movies
+        server.send(signal.SIGSTOP)
+        calls = [stub.Recommend.future(RecommendRequest(user_id=EVEN_USER), timeout=60) for _ in range(60)]
+        time.sleep(0.2)
+        server.send(signal.SIGCONT)
+        assert Counter(call.code() for call in calls) == {grpc.StatusCode.OK: 60}
+
+
+def own_connection(address: str) -> grpc.Channel:
+    """A channel that shares its connection with no other."""
+    return grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+
+
+def unseen_calls(url: str) -> float:
+    """How many calls the service says that gRPC refused."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[1]) for line in lines if line.startswith("recommender_unseen_calls_total"))
