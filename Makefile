@@ -25,7 +25,7 @@ help:
 	@echo 'make test          the whole test suite'
 	@echo 'make test-fast     the tests that are not marked slow: within a minute on two cores'
 	@echo 'make conformance   ask the server at TF_SERVING_ADDRESS, or else the stand-in, what TensorFlow Serving is known to do'
-	@echo 'make soak          the long tests, SOAK_SECONDS (120) each: releases swapped, workers killed, arbitrary bytes'
+	@echo 'make soak          the long tests, SOAK_SECONDS (120) each: releases swapped, workers killed, abuse, arbitrary bytes'
 	@echo 'make check         everything that is checked without running the product: linters, types, imports, generated code'
 	@echo 'make format        format the code, and apply the fixes that the linter is sure of'
 	@echo 'make protos        generate the code under protos/ and docs/api.md'
@@ -65,7 +65,7 @@ SOAK_SECONDS ?= 120
 
 soak: $(STAMP)
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -s --timeout 3600 \
-		tests/stack/test_hot_swap.py tests/recommender/test_workers.py tests/recommender/test_fuzz_requests.py tests/recommender/test_fuzz_releases.py
+		tests/stack/test_hot_swap.py tests/stack/test_abuse.py tests/recommender/test_workers.py tests/recommender/test_fuzz_requests.py tests/recommender/test_fuzz_releases.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .
