@@ -18,7 +18,7 @@ from tests.support.answers import movie_ids
 from tests.support.callers import Callers
 from tests.support.errors import failure_of
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
-from tests.support.workers import Outcomes, supervised, wait_for_active, workers_of
+from tests.support.workers import Outcomes, supervised, wait_for_workers, workers_of
 from tools.servers import health_status, model_server, proxy, recommender, wait_until_serving
 
 pytestmark = [
@@ -82,7 +82,7 @@ def test_envoy_repeats_calls_that_a_killed_worker_lost(
         callers = Callers(address, 4, outcomes.call, [("grpc.enable_retries", 0)])
         for kills in (1, 2):
             os.kill(workers_of(server)[0], signal.SIGKILL)
-            wait_for_active(server, 2 + kills)
+            wait_for_workers(server, 2 + kills)
         callers.stop()
     assert outcomes.problems == []
     assert set(outcomes.answers) == {(4, 6, 10)}
