@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -224,33 +223,6 @@ def test_metrics_can_be_scraped(checkerboard_artifacts: Path, model_server_addre
     assert 'recommender_user_embeddings_total{origin="model server"} 1.0' in lines
     assert "recommender_model_server_reachable 1.0" in lines
     assert any(line.startswith("recommender_active_release 2.0") for line in lines)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::]", "[::1]"])
-def test_calls_and_metrics_take_the_same_addresses(
-    checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path, host: str
-) -> None:
-    """LISTEN_ADDRESS and METRICS_ADDRESS take names and IPv6 addresses alike."""
-    if "::" in host and not _has_ipv6():
-        pytest.skip("this machine has no IPv6")
-    settings = {"LISTEN_ADDRESS": f"{host}:0", "METRICS_ADDRESS": f"{host}:0"}
-    log = tmp_path / "recommender.log"
-    with recommender(checkerboard_artifacts, model_server_address, log, **settings) as (server, address):
-        metrics = str(server.events("listening")[0]["metrics"])
-        assert address.startswith(f"{host}:")
-        assert metrics.startswith(f"{host}:")
-        wait_until_serving(address)
-        with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=30) as response:
-            assert b"recommender_active_release" in response.read()
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 def test_the_service_imports_neither_tensorflow_nor_pandas() -> None:
