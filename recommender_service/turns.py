@@ -15,7 +15,7 @@ MAX_CALLS = 32
 # own. A turn in which nothing happens takes two microseconds.
 QUIET_TURNS = 8
 # A turn ends after so long, and whatever else the loop has to do comes first: health checks above all.
-MAX_HOLD_S = 0.003
+MAX_HOLD_S = 0.004
 
 
 class Turns:
