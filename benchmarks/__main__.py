@@ -1,11 +1,11 @@
 """What this repository is fast at and what not, in one table: `make bench`, or `python -m benchmarks`.
 
 Writes bench.md, bench.json and bench.html into artifacts/bench/, where it also keeps what it trains. The first run
-takes a quarter of an hour, later ones ten minutes. Linux only. Each server that is measured has one core to itself; whoever
-calls it, and the model server, have another. Other programs on the same cores change times more than ratios, because
-what is compared takes turns, round by round.
+takes a quarter of an hour, later ones ten minutes. Linux only. Each server that is measured has one core to itself;
+whoever calls it, and the model server, have another. Other programs on the same cores change times more than ratios,
+because what is compared takes turns, round by round.
 
-TF_SERVING=/path/to/tensorflow_model_server takes the place of the stand-in. `pip install '.[bench]'` installs the
+TF_SERVING=/path/to/tensorflow_model_server takes the place of the stand-in. `pip install '.[benchmarks]'` installs the
 libraries that are compared.
 """
 
