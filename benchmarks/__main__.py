@@ -1,9 +1,9 @@
 """What this repository is fast at and what not, in one table: `make bench`, or `python -m benchmarks`.
 
-Writes bench.md, bench.json and bench.html into artifacts/bench/, where it also keeps what it trains. The first run
-takes a quarter of an hour, later ones ten minutes. Linux only. Each server that is measured has one core to itself;
-whoever calls it, and the model server, have another. Other programs on the same cores change times more than ratios,
-because what is compared takes turns, round by round.
+Writes table.md, results.json and plots into benchmarks/results/. What it trains is kept in artifacts/bench/, which takes
+the first run some minutes more. Linux only. Each server that is measured has one core to itself; whoever calls it, and
+the model server, have another. Other programs on the same cores change times more than ratios, because what is compared
+takes turns, round by round.
 
 TF_SERVING=/path/to/tensorflow_model_server takes the place of the stand-in. `pip install '.[benchmarks]'` installs the
 libraries that are compared.
@@ -21,6 +21,7 @@ from pathlib import Path
 from benchmarks.calls import ALONE, ECHO, MANY, cases, cases_alone, measure_rounds, servers
 from benchmarks.figures import Figure
 from benchmarks.frontier import frontier
+from benchmarks.loads import Target
 from benchmarks.releases import ANNOY, CHEAPEST, newest, release_artifacts
 from benchmarks.report import Results, write_report
 from benchmarks.stalls import heavy_requests, stalls
@@ -33,14 +34,14 @@ from tools.servers import STAND_IN, free_port, model_server
 
 ROUNDS = 7
 CATALOGUES = (10_000, 60_000)  # movies
-FOLDER = Path("artifacts/bench")
+TRAINED, RESULTS = Path("artifacts/bench"), Path(__file__).parent / "results"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="the most are compared (default: %(default)s)")
     rounds: int = parser.parse_args().rounds
-    folder = FOLDER.resolve()
+    folder = TRAINED.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     artifacts = {index: release_artifacts(folder, index) for index in (ANNOY, CHEAPEST)}
     vectors = [trained_vectors(num_movies, folder) for num_movies in CATALOGUES]
@@ -50,8 +51,8 @@ def main() -> None:
         figures.append(figure)
     points = [point for of_catalogue in vectors for point in frontier(of_catalogue)]
     program = os.environ.get("TF_SERVING", "the stand-in")
-    print(write_report(Results(program, rounds, figures, points), folder))
-    print(f"plots: {folder / 'bench.html'}")
+    print(write_report(Results(program, rounds, figures, points), RESULTS))
+    print(f"table and plots: {RESULTS}")
 
 
 def _figures(artifacts: Mapping[str, Path], rounds: int) -> Iterator[Figure]:
@@ -60,7 +61,7 @@ def _figures(artifacts: Mapping[str, Path], rounds: int) -> Iterator[Figure]:
         logs = Path(scratch)
         models = {}
         for index, of_index in artifacts.items():
-            models[index] = stack.enter_context(_model_server(of_index, logs / f"{index}-models.log"))[1]
+            models[index] = Target(*stack.enter_context(_model_server(of_index, logs / f"{index}-models.log")))
         release = newest(artifacts[ANNOY])
         many = cases(release)
         with servers(artifacts, models, logs) as targets:
@@ -68,7 +69,7 @@ def _figures(artifacts: Mapping[str, Path], rounds: int) -> Iterator[Figure]:
             yield from measure_tutorial(release, targets[ECHO], many[0].echo_load, rounds)
             yield from measure_rounds(targets, ALONE, cases_alone(release), rounds)
             yield from stalls(targets[ANNOY], heavy_requests(release))
-        yield from measure_workers(artifacts[ANNOY], models[ANNOY], logs, list(many[0].load.requests), rounds)
+        yield from measure_workers(artifacts[ANNOY], models[ANNOY].address, logs, list(many[0].load.requests), rounds)
 
 
 def _model_server(artifacts: Path, log: Path) -> AbstractContextManager[tuple[Server, str]]:

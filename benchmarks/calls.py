@@ -6,24 +6,27 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 
 from benchmarks.figures import Figure, Goal, figure
 from benchmarks.loads import Costs, Load, Target, measure
 from benchmarks.releases import ANNOY, CHEAPEST, heaviest_user, newest, rare_genre
-from benchmarks.support import SERVER_CORE, SERVICE, on_cores
+from benchmarks.support import SERVER_CORE, SERVICE, on_cores, predict_request
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.release import Release
 from tools.processes import served
 from tools.servers import recommender, wait_until_serving
 
 MANY, ALONE = "32 calls in flight: CPU of the server", "One client: median latency"
-CALLS, CALLS_ALONE, LIMIT, BATCH = 2_000, 400, 10, 50
-COLD, TUTORIAL, ECHO = "cold", "tutorial", "echo"
+CALLS, CALLS_ALONE, IN_FLIGHT, LIMIT, BATCH = 2_000, 400, 32, 10, 50
+RECOMMEND, BATCH_RECOMMEND, SIMILAR_MOVIES = (SERVICE + rpc for rpc in ("Recommend", "BatchRecommend", "SimilarMovies"))
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+COLD, TUTORIAL, MODELS, ECHO = "cold", "tutorial", "models", "echo"
 """Servers beside those with the releases ANNOY and CHEAPEST, which answer from the cache."""
 
 
@@ -38,10 +41,11 @@ class Case:
 
     @property
     def echo_load(self) -> Load:
-        """As many calls in flight of the RPC that gives a single such answer."""
-        if self.load.rpc == "BatchRecommend":
-            return Load("Recommend", [_recommend(user_id=0)], CALLS)
-        return self.load
+        """As many answers of the echo; those of Recommend where the load has none of its own."""
+        if self.load.method in (RECOMMEND, SIMILAR_MOVIES):
+            return self.load
+        calls, in_flight = self.load.calls * self.load.answers, 1 if self.load.in_flight == 1 else IN_FLIGHT
+        return Load(RECOMMEND, [_recommend(user_id=0)], calls, in_flight)
 
 
 def cases(release: Release) -> list[Case]:
@@ -53,9 +57,9 @@ def cases(release: Release) -> list[Case]:
     narrow = _load([_recommend(user_id=user_id, filter=api.MovieFilter(genres=[genre])) for user_id in user_ids])
     starts = range(0, len(user_ids) - BATCH + 1, BATCH)
     batches = [_batch(user_ids[start : start + BATCH]) for start in starts]
-    batch = Load("BatchRecommend", batches, CALLS // BATCH, in_flight=4, answers=BATCH)
+    batch = Load(BATCH_RECOMMEND, batches, CALLS // BATCH, in_flight=4, answers=BATCH)
     trained = release.movie_ids[: release.num_trained_movies].tolist()
-    similar = Load("SimilarMovies", [_similar(movie_id) for movie_id in trained], CALLS)
+    similar = Load(SIMILAR_MOVIES, [_similar(movie_id) for movie_id in trained], CALLS, IN_FLIGHT)
     return [
         Case("Recommend from the cache, --index annoy", ANNOY, users, 1.5),
         Case("Recommend from the cache, --index cheapest", CHEAPEST, users, 1.3),
@@ -71,34 +75,38 @@ def cases(release: Release) -> list[Case]:
 
 def cases_alone(release: Release) -> list[Case]:
     """A single client, who waits for each answer; the ratios are of median latencies."""
-    requests = [_recommend(user_id=user_id) for user_id in _users_with_likes(release)]
-    alone = Load("Recommend", requests, CALLS_ALONE, in_flight=1)
+    user_ids = _users_with_likes(release)
+    alone = Load(RECOMMEND, [_recommend(user_id=user_id) for user_id in user_ids], CALLS_ALONE, in_flight=1)
+    predicts = [predict_request("serving_default", "user_id", np.array([user_id])) for user_id in user_ids]
+    predict = replace(alone, method=PREDICT, requests=[request.SerializeToString() for request in predicts])
     return [
         Case("Recommend from the cache, --index annoy", ANNOY, alone, 1.5),
+        Case("Recommend from the cache, --index cheapest", CHEAPEST, alone, 1.5),
         Case("Recommend without the cache", COLD, alone, 2.5),
+        Case("a Predict, which the line above includes", MODELS, predict),
         Case("a plain service: a Predict for each call, angular Annoy", TUTORIAL, alone),
     ]
 
 
 @contextmanager
-def servers(artifacts: Mapping[str, Path], models: Mapping[str, str], logs: Path) -> Iterator[dict[str, Target]]:
+def servers(artifacts: Mapping[str, Path], models: Mapping[str, Target], logs: Path) -> Iterator[dict[str, Target]]:
     """Every server of the cases, SERVING, on a core of its own.
 
-    artifacts, models: by index, the artifacts folder and the host:port of the model server with its models.
+    artifacts, models: by index, the artifacts folder and the model server with its models.
     """
-    targets = {}
+    targets = {MODELS: models[ANNOY]}
     with ExitStack() as stack:
         for name, index, cache_size in ((ANNOY, ANNOY, 100_000), (CHEAPEST, CHEAPEST, 100_000), (COLD, ANNOY, 0)):
             log = logs / f"{name}.log"
             with on_cores(SERVER_CORE):
-                starting = recommender(artifacts[index], models[index], log, USER_CACHE_SIZE=str(cache_size))
+                starting = recommender(artifacts[index], models[index].address, log, USER_CACHE_SIZE=str(cache_size))
                 targets[name] = Target(*stack.enter_context(starting))
             wait_until_serving(targets[name].address)
         release = newest(artifacts[ANNOY])
         answers = [f"{rpc}={answer.hex()}" for rpc, answer in _answers(targets[ANNOY].address, release).items()]
         for name, arguments in (
             (ECHO, answers),
-            (TUTORIAL, [str(artifacts[ANNOY] / "releases" / str(release.version)), models[ANNOY]]),
+            (TUTORIAL, [str(artifacts[ANNOY] / "releases" / str(release.version)), models[ANNOY].address]),
         ):
             command = [sys.executable, "-m", f"benchmarks.{name}_server", *arguments]
             with on_cores(SERVER_CORE):
@@ -140,7 +148,7 @@ def _users_with_likes(release: Release) -> list[int]:
 
 
 def _load(requests: Sequence[bytes]) -> Load:
-    return Load("Recommend", requests, CALLS)
+    return Load(RECOMMEND, requests, CALLS, IN_FLIGHT)
 
 
 def _recommend(**fields: object) -> bytes:

@@ -1,7 +1,7 @@
 """What finds nearest vectors: what this repository uses, and the libraries that one could use instead.
 
-Every library gets the settings of its documentation for building, one thread, and one vector in a call, as the
-recommender asks.
+Every library builds with its own default settings, on one thread. It gets one vector in a call, as the recommender
+asks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from usearch.index import Index as UsearchIndex
 from protos.release.v1.search import Effort, IndexedVectors, leading_components, nearest
 from trainer.index.annoy_index import build_index
 
-LINKS, BUILD_EFFORT = 16, 200  # of the graphs, as hnswlib's documentation has them: M and ef_construction
 EFFORTS = (10, 20, 40, 80, 160)  # of searches in graphs
 PROBES = (1, 2, 4, 8, 16, 32, 64, 128)  # lists that Faiss looks into
 NODES = (400, 800, 1600, 3200, 6400, 12_800)  # Annoy's search_k
@@ -80,7 +79,7 @@ def searching(movies: IndexedVectors, effort: Effort, k: int) -> Search:
 
 def _hnswlib(vectors: np.ndarray, k: int) -> Built:
     index = hnswlib.Index("ip", vectors.shape[1])
-    index.init_index(len(vectors), ef_construction=BUILD_EFFORT, M=LINKS)
+    index.init_index(len(vectors))
     index.set_num_threads(1)
     index.add_items(vectors)
 
@@ -115,9 +114,7 @@ def _faiss(kind: str) -> Build:
 
 
 def _usearch(vectors: np.ndarray, k: int) -> Built:
-    index = UsearchIndex(
-        ndim=vectors.shape[1], metric="ip", dtype="f32", connectivity=LINKS, expansion_add=BUILD_EFFORT
-    )
+    index = UsearchIndex(ndim=vectors.shape[1], metric="ip", dtype="f32")
     index.add(np.arange(len(vectors)), vectors, threads=1)
 
     def searching(effort: int) -> Search:
@@ -132,7 +129,7 @@ def _usearch(vectors: np.ndarray, k: int) -> Built:
 
 
 def _voyager(vectors: np.ndarray, k: int) -> Built:
-    index = voyager.Index(voyager.Space.InnerProduct, vectors.shape[1], M=LINKS, ef_construction=BUILD_EFFORT)
+    index = voyager.Index(voyager.Space.InnerProduct, vectors.shape[1])
     index.add_items(vectors, num_threads=1)
 
     def searching(effort: int) -> Search:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import grpc
 import uvloop
 
-from benchmarks.support import SERVICE, cpu_seconds
+from benchmarks.support import cpu_seconds
 from tools.processes import Server
 
 TIMEOUT_S = 60
@@ -23,14 +23,15 @@ TIMEOUT_S = 60
 class Load:
     """Calls of one RPC.
 
-    requests: serialized; they are sent in turn.  in_flight: 1 makes each call wait for the one before.
+    method: /package.Service/RPC.  requests: serialized; they are sent in turn.
+    in_flight: 1 makes each call wait for the one before.
     answers: how many answers a call asks for; costs are told for one.
     """
 
-    rpc: str
+    method: str
     requests: Sequence[bytes]
     calls: int
-    in_flight: int = 32
+    in_flight: int
     answers: int = 1
 
 
@@ -62,7 +63,7 @@ async def _make_calls(address: str, load: Load) -> tuple[float, float]:
     """Return (seconds that all calls took, median seconds of one). Bytes are neither encoded nor decoded."""
     requests, remaining, latencies = itertools.cycle(load.requests), iter(range(load.calls)), list[float]()
     async with grpc.aio.insecure_channel(address) as channel:
-        call: Any = channel.unary_unary(SERVICE + load.rpc)
+        call: Any = channel.unary_unary(load.method)
 
         async def caller() -> None:
             for _ in remaining:

@@ -21,7 +21,7 @@ def search_effort(search_k: int, recall_k: int, limit: float, candidates: int) -
 COMPONENTS_PER_NODE = 700
 SELECTION_COMPONENTS = 24  # to select the best costs as much as reading so many more of each movie,
 SCAN_START_NODES = 200  # and a scan calls numpy a dozen times.
-MAX_SCANS = 2  # a search of the index that would cost more scans than this is answered by a scan
+MAX_SCANS = 3  # a search of the index that would cost more scans than this is answered by a scan
 
 
 def index_is_worthwhile(effort: int, num_movies: int, scan_dims: int, depth: int, dim: int) -> bool:
