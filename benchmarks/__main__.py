@@ -2,8 +2,8 @@
 
 Writes table.md, results.json and plots into benchmarks/results/. What it trains is kept in artifacts/bench/, which takes
 the first run some minutes more. Linux only. Each server that is measured has one core to itself; whoever calls it, and
-the model server, have another. Other programs on the same cores change times more than ratios, because what is compared
-takes turns, round by round.
+the model server, have another. Other programs on the same cores change times more than ratios, because what is
+compared takes turns, round by round.
 
 TF_SERVING=/path/to/tensorflow_model_server takes the place of the stand-in. `pip install '.[benchmarks]'` installs the
 libraries that are compared.

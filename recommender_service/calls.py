@@ -83,7 +83,7 @@ class CallGuard:
                     raise TooManyCalls(f"{self._in_progress} calls are in progress, the most allowed; retry later")
                 self._in_progress += 1
                 try:
-                    await self._turns.begin(is_alone=self._in_progress == 1)
+                    await self._turns.begin()
                     response = await behaviour(request, context)
                     await self._turns.step()  # answers are sent together too
                     if len(response) > LARGE_ANSWER_BYTES:

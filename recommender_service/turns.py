@@ -14,9 +14,8 @@ MAX_CALLS = 32
 # Of calls that wait in gRPC, one reaches Python about every four turns, because each passes through a thread of gRPC's
 # own. A turn in which nothing happens takes two microseconds.
 QUIET_TURNS = 8
-# A turn ends after so long, and whatever else the loop has to do comes first: health checks above all. So
-# long take the searches of MAX_CALLS calls.
-MAX_HOLD_S = 0.004
+# A turn ends after so long, and whatever else the loop has to do comes first: health checks above all.
+MAX_HOLD_S = 0.003
 
 
 class Turns:
@@ -24,19 +23,12 @@ class Turns:
 
     def __init__(self) -> None:
         self._arrived: list[asyncio.Future[None]] = []  # calls that have not begun
-        self._began_together = 0  # calls that began in the same turn, the last time that any did
         self._quiet_turns = 0  # turns since the last call arrived
         self._ends = 0.0  # when this turn ends, by perf_counter
         self._next_is_scheduled = False
 
-    async def begin(self, is_alone: bool) -> None:
-        """Wait until no more calls arrive, or MAX_CALLS have. The calls that waited then begin in the same turn.
-
-        is_alone: whether no other call is in progress. Such a call does not wait if the one before it was alone too.
-        """
-        if is_alone and self._began_together == 1:
-            self._start()
-            return
+    async def begin(self) -> None:
+        """Wait until no more calls arrive, or MAX_CALLS have. The calls that waited then begin in the same turn."""
         if not self._arrived:
             asyncio.get_running_loop().call_soon(self._let_begin)
         future = asyncio.get_running_loop().create_future()
@@ -72,7 +64,6 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._let_begin)
             return
         arrived, self._arrived = self._arrived, []
-        self._began_together = len(arrived)
         self._start()
         for future in arrived:
             if not future.done():  # the caller may have left
