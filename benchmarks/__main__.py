@@ -1,8 +1,8 @@
 """What this repository is fast at and what not, in one table: `make bench`, or `python -m benchmarks`.
 
-Writes table.md, results.json and plots into benchmarks/results/. What it trains is kept in artifacts/bench/, which takes
-the first run some minutes more. Linux only. Each server that is measured has one core to itself; whoever calls it, and
-the model server, have another. Other programs on the same cores change times more than ratios, because what is
+Writes table.md, results.json and plots into benchmarks/results/. It keeps what it trains in artifacts/bench/; the first
+run takes some minutes more for that. Linux only. Each server that is measured has one core to itself; whoever calls it,
+and the model server, have another. Other programs on the same cores change times more than ratios, because what is
 compared takes turns, round by round.
 
 TF_SERVING=/path/to/tensorflow_model_server takes the place of the stand-in. `pip install '.[benchmarks]'` installs the
