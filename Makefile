@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-benchmarks
 DATASET ?= ml-latest-small
 RECOMMENDER_PORT ?= 50051
 MODEL_SERVER_PORT ?= 8500
@@ -15,13 +16,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve train report test test-fast conformance soak check format protos compose-test lock install clean
+.PHONY: help demo serve train report bench test test-fast conformance soak check format protos compose-test lock install clean
 
 help:
 	@echo 'make demo          train on MovieLens, publish, serve, show calls of every RPC, stop'
 	@echo 'make serve         train unless artifacts/ holds a release, then serve until Ctrl-C; prints commands to call it with'
 	@echo 'make train         train and publish a release into artifacts/'
 	@echo 'make report        write an HTML page about the newest release in artifacts/: figures, plots, examples'
+	@echo 'make bench         measure everything that docs/benchmarks.md says of speed; TF_SERVING=/path/to/tensorflow_model_server puts that in'
 	@echo 'make test          the whole test suite'
 	@echo 'make test-fast     the tests that are not marked slow: within a minute on two cores'
 	@echo 'make conformance   ask the server at TF_SERVING_ADDRESS, or else the stand-in, what TensorFlow Serving is known to do'
@@ -49,6 +51,9 @@ train: $(STAMP)
 
 report: $(STAMP)
 	@$(BIN)/python -m trainer report --dataset $(DATASET)
+
+bench: $(BENCH_STAMP)
+	@$(BIN)/python -m benchmarks
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
@@ -107,4 +112,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt \
 		--editable '.[trainer,report,service,serving,dev]' | sed -nE 's/^ *(Downloading|Using cached|Building wheel for) ([^ ]+).*/  \1 \2/p'
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP)
+	@echo 'adding the libraries that are compared to $(VENV) (once)'
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[benchmarks]'
 	@touch $@

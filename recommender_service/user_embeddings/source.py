@@ -120,11 +120,12 @@ class EmbeddingSource(Generic[Key]):
         futures = self._batcher.submit(keys)
         # asyncio.wait leaves the futures, which other calls may share, uncancelled when the time is up
         await asyncio.wait(futures.values(), timeout=timeout_s)
-        late = ModelServerUnavailable(f"the model server at {self._address} did not answer within {timeout_s:.3g} s")
-        return {key: self._outcome(future) if future.done() else late for key, future in futures.items()}
+        return {key: self._outcome(future, timeout_s) for key, future in futures.items()}
 
-    def _outcome(self, future: asyncio.Future[np.ndarray]) -> np.ndarray | ServiceError:
-        """The embedding of a finished future, or ModelServerUnavailable. Any other error is a bug and is raised."""
+    def _outcome(self, future: asyncio.Future[np.ndarray], waited_s: float) -> np.ndarray | ServiceError:
+        """The embedding, or ModelServerUnavailable. Any other error is a bug and is raised."""
+        if not future.done():
+            return ModelServerUnavailable(f"the model server at {self._address} did not answer within {waited_s:.3g} s")
         error = future.exception()
         if isinstance(error, ModelServerError):
             return ModelServerUnavailable(f"the model server at {self._address} gave no embedding: {error}")
