@@ -74,7 +74,9 @@ def test_a_report_has_the_figures_of_the_release(temperature: float | None, tmp_
     train(dataset, 3.5, replace(SMALL, temperature=temperature), tmp_path, force=True)
     release = load(tmp_path, None, dataset)
     fitted = release.manifest.hyperparameters.temperature
-    assert fitted == pytest.approx(temperature or default_temperature(release.manifest.num_trained_movies))
+    assert fitted == pytest.approx(
+        temperature or default_temperature(release.num_likes[: release.manifest.num_trained_movies])
+    )
     assert release.hyperparameters == replace(SMALL, temperature=temperature)
     assert measure(release).metrics == pytest.approx(metrics_of(release.manifest))
 

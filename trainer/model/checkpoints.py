@@ -16,6 +16,7 @@ from scipy import sparse
 from trainer.model.hyperparameters import Hyperparameters
 
 EVERY_S = 120.0  # a fit that takes less is not worth a file of hundreds of megabytes
+EPOCH = "epoch"  # the name of its number among the arrays
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Checkpoint:
         """histories: CSR float32[num_users, num_movies], what the fit learns from."""
         digest = hashlib.sha256(repr((histories.shape, sorted(asdict(hyperparameters).items()))).encode())
         for values in (histories.indptr, histories.indices, histories.data):
-            digest.update(np.ascontiguousarray(values))
+            digest.update(np.ascontiguousarray(values).data)
         self._path = folder / f"{digest.hexdigest()[:32]}.npz"
         self._every_s = every_s
         self._saved_at = time.monotonic()
@@ -44,7 +45,7 @@ class Checkpoint:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             log.warning("%s cannot be read, so the fit starts anew: %s", self._path, error)
             return None
-        return int(state.pop("epoch")), state
+        return int(state.pop(EPOCH)), state
 
     def save(self, epoch: int, state: Mapping[str, np.ndarray]) -> None:
         """Write the state after this epoch, unless little time has passed since it was last written."""
@@ -53,6 +54,7 @@ class Checkpoint:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self._path.with_suffix(".unfinished")
         with unfinished.open("wb") as file:
-            np.savez(file, epoch=np.int64(epoch), **state)
+            # its signature takes every keyword but `allow_pickle` for an array
+            np.savez(file, **{EPOCH: np.int64(epoch), **state})  # type: ignore[arg-type]
         unfinished.replace(self._path)
         self._saved_at = time.monotonic()

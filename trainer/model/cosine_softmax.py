@@ -86,7 +86,7 @@ def _train(
     histories = history[with_history]  # CSR float32[U, num_movies]
     checkpoint = Checkpoint(checkpoints, histories, hyperparameters) if checkpoints is not None else None
     saved = checkpoint.load() if checkpoint is not None else None
-    num_epochs = hyperparameters.epochs_for(histories.shape[0])
+    num_epochs = hyperparameters.epochs_for(history.shape[0])
     if saved is not None:
         done, state = saved
         tables = TwoTables.resumed(state, partition.is_exact)

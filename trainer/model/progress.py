@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from tqdm import tqdm
 
@@ -51,7 +52,7 @@ class _Bars:
     def __init__(self, title: str) -> None:
         self._title = title
         self._doing = ""
-        self._bar: tqdm | None = None
+        self._bar: tqdm[Any] | None = None
 
     def show(self, progress: Progress) -> None:
         if progress.doing != self._doing:

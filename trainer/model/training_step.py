@@ -46,7 +46,10 @@ class TwoTables(tf.Module):
         return {name: variable.numpy() for name, variable in self._variables().items()}
 
     def embeddings(self, histories: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-        """Return the embeddings of all users and of all movies, unit rows.  histories: CSR float32[num_users, num_movies]."""
+        """Return the embeddings of all users and of all movies, unit rows.
+
+        histories: CSR float32[num_users, num_movies].
+        """
         movies = unit_rows(self.movies.table.numpy())
         return unit_rows(unit_rows(self.users.table.numpy()) + unit_rows(histories @ movies)), movies
 
@@ -100,7 +103,11 @@ class TwoTables(tf.Module):
         log_weights: tf.Tensor,
         learning_rate: tf.Tensor,
     ) -> tf.Tensor:
-        """candidates: int32, places in movie_rows.  histories: [B, len(movie_rows)]; transposed: the same, transposed."""
+        """Take the step, and return the sum of the users' losses.
+
+        user_rows: int32[B].  movie_rows: int32[M], those that take part.  histories, transposed: of these, [B, M] and
+        [M, B].  temperatures: float32[B].  candidates: int32[C], places in movie_rows.  log_weights: float32[C].
+        """
         user_table, movie_table = self.users.rows(user_rows), self.movies.rows(movie_rows)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([user_table, movie_table])

@@ -57,24 +57,28 @@ def load(artifacts: Path, version: int | None, dataset: Dataset) -> LoadedReleas
             f"{folder}: was trained on {manifest.dataset.name} with fingerprint {manifest.dataset.fingerprint[:12]}…, "
             f"got {dataset.name} with {dataset.fingerprint[:12]}…: name its own data with --dataset or --data"
         )
+    movies = pd.read_csv(folder / layout.MOVIES, keep_default_na=False)
+    num_likes = movies["popularity"].to_numpy()[: manifest.num_trained_movies]
     return LoadedRelease(
         manifest=manifest,
         embeddings=np.load(folder / layout.EMBEDDINGS),
         similar=np.load(folder / layout.SIMILAR_MOVIES),
-        movies=pd.read_csv(folder / layout.MOVIES, keep_default_na=False),
+        movies=movies,
         dataset=dataset,
-        hyperparameters=_hyperparameters(manifest),
+        hyperparameters=_hyperparameters(manifest, num_likes),
     )
 
 
-def _hyperparameters(manifest: pb.Manifest) -> Hyperparameters:
+def _hyperparameters(manifest: pb.Manifest, num_likes: np.ndarray) -> Hyperparameters:
     """Return the hyperparameters that the release was evaluated and fitted with.
 
-    The manifest has the temperature of the fit on all ratings. If that is the default for the release's number of
-    movies, none was chosen, and the evaluation used the default for the movies of the training part.
+    The manifest has the temperature of the fit on all ratings. If that is the default for the likes of the release's
+    movies, none was chosen, and the evaluation used the default for the likes of the training part.
+
+    num_likes: int64[num_trained_movies].
     """
     fitted = manifest.hyperparameters
-    is_default = math.isclose(fitted.temperature, default_temperature(manifest.num_trained_movies))
+    is_default = math.isclose(fitted.temperature, default_temperature(num_likes), rel_tol=1e-6)
     return Hyperparameters(
         embedding_dim=manifest.embedding_dim,
         epochs=fitted.epochs,
