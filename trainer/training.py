@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from trainer.data.dataset import Dataset
@@ -60,6 +61,7 @@ def train(
     _raise_unless_forced(problems, force)
     for problem in problems:
         log.warning("publishing all the same: %s", problem)
+    hyperparameters = replace(hyperparameters, temperature=evaluation.embeddings.temperature)
     known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
     with progress_bar("fit on all ratings") as on_progress:
         embeddings = fit(known, hyperparameters, on_progress, checkpoints)

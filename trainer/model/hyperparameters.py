@@ -19,11 +19,11 @@ class Hyperparameters:
     less than a standard error.
     """
 
-    embedding_dim: int = 512
+    embedding_dim: int = 256
     epochs: int | None = None  # passes over the users; None: see `epochs_for`
     batch_size: int = 256  # users per step, but at most one in STEPS_PER_EPOCH
     learning_rate: float = 0.007  # Adam's, at the first step; it decays to 0 along a cosine
-    temperature: float | None = None  # cosines are divided by it before the softmax; None: see `temperature_for`
+    temperature: float | None = None  # divides cosines before the softmax; None: see `trainer.model.temperature`
     watched_weight: float = 0.15  # how much a movie counts that was watched but not liked; a liked one counts 1
     recency: float = 3.0  # a user's oldest rating counts exp(−recency) of the newest: see Interactions.history
     seed: int = 0
@@ -37,13 +37,6 @@ class Hyperparameters:
     def batch_size_for(self, num_users: int) -> int:
         """Return how many of that many users are in a step."""
         return min(self.batch_size, -(-num_users // STEPS_PER_EPOCH))
-
-    def temperature_for(self, num_likes: np.ndarray) -> float:
-        """Return the chosen temperature, or the default for such a catalogue if none was chosen.
-
-        num_likes: int64[num_movies], of the trained movies, at least 1 each.
-        """
-        return default_temperature(num_likes) if self.temperature is None else self.temperature
 
 
 def default_temperature(num_likes: np.ndarray) -> float:
