@@ -33,7 +33,7 @@ def draw_ratios(figures: Sequence[Figure], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"], minor=False)
-    axes.set_xlabel("cost ÷ that of an empty gRPC echo of the same answer; orange: goal")
+    axes.set_xlabel("ratio to an empty gRPC echo; orange: goal")
     axes.grid(axis="x", alpha=0.3)
     canvas.savefig(path, metadata=NO_DATE)
 
