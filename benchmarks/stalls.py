@@ -1,4 +1,8 @@
-"""How long a health check waits while the recommender answers one heavy request that is allowed."""
+"""How long a health check waits while the recommender answers one heavy request that is allowed.
+
+Where other programs want the same core, the check waits for them too. So the most CPU that the recommender used during
+one check is told beside the wait: for so long at most it held the check up itself.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import uvloop
@@ -15,7 +19,7 @@ from grpc_health.v1 import health_pb2
 from benchmarks.figures import Figure, Goal, figure
 from benchmarks.loads import Target
 from benchmarks.releases import heaviest_user
-from benchmarks.support import SERVICE
+from benchmarks.support import SERVICE, cpu_seconds
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.checks import MAX_EXCLUDED, MAX_GENRES, MAX_LIKED, MAX_LIMIT
 from recommender_service.release import Release
@@ -28,6 +32,14 @@ REPETITIONS = 9
 IDLE_S = 0.1  # health checks alone, for comparison
 
 Request = tuple[str, bytes]
+
+
+class Waits(NamedTuple):
+    """Seconds: of the longest health check, most CPU of the server during one check, and of the call meanwhile."""
+
+    longest: float
+    cpu: float
+    call: float
 
 
 def heavy_requests(release: Release) -> dict[str, Request]:
@@ -73,31 +85,30 @@ def heavy_requests(release: Release) -> dict[str, Request]:
 
 def stalls(target: Target, requests: dict[str, Request]) -> Iterator[Figure]:
     """Yield for each request the longest health check in milliseconds, over REPETITIONS; the first line is without."""
-    waits = uvloop.run(_stalls(target.address, requests))
-    for name, pairs in waits.items():
+    for name, waits in uvloop.run(_stalls(target, requests)).items():
         goal = Goal(GOAL_MS) if name in requests else None
-        seconds = [[wait * 1e3 for wait, _ in pairs], [call * 1e3 for _, call in pairs]]
-        yield figure(SECTION, name, seconds[0], "ms", goal, longest_ms=[max(seconds[0])], call_ms=seconds[1])
+        longest, cpu, call = ([seconds * 1e3 for seconds in column] for column in zip(*waits, strict=True))
+        yield figure(
+            SECTION, name, longest, "ms", goal, longest_ms=[max(longest)], most_cpu_ms=[max(cpu)], call_ms=call
+        )
 
 
-async def _stalls(address: str, requests: dict[str, Request]) -> dict[str, list[tuple[float, float]]]:
-    """By name of the request: for each repetition (seconds of the longest check, seconds of the call)."""
-    waits: dict[str, list[tuple[float, float]]] = {}
-    async with grpc.aio.insecure_channel(address) as channel, grpc.aio.insecure_channel(address) as other:
+async def _stalls(target: Target, requests: dict[str, Request]) -> dict[str, list[Waits]]:
+    """By name of the request, for each repetition."""
+    waits: dict[str, list[Waits]] = {}
+    pid = target.server.process.pid
+    async with grpc.aio.insecure_channel(target.address) as channel, grpc.aio.insecure_channel(target.address) as other:
         check: Any = channel.unary_unary(
             "/grpc.health.v1.Health/Check", request_serializer=health_pb2.HealthCheckRequest.SerializeToString
         )
         for repetition in range(REPETITIONS + 1):
-            idle = await _longest_check(check, asyncio.create_task(asyncio.sleep(IDLE_S)))
-            measured = {"nothing else": (idle, IDLE_S)}
+            measured = {"nothing else": await _waits(check, pid, asyncio.create_task(asyncio.sleep(IDLE_S)))}
             for name, (rpc, request) in requests.items():
-                start = time.perf_counter()
                 call = asyncio.ensure_future(_call(other.unary_unary(SERVICE + rpc), request))
-                longest = await _longest_check(check, call)
-                measured[name] = longest, time.perf_counter() - start
+                measured[name] = await _waits(check, pid, call)
             if repetition:  # the first fills the cache
-                for name, pair in measured.items():
-                    waits.setdefault(name, []).append(pair)
+                for name, of_request in measured.items():
+                    waits.setdefault(name, []).append(of_request)
     return waits
 
 
@@ -105,15 +116,17 @@ async def _call(call: Any, request: bytes) -> None:
     await call(request, timeout=60)
 
 
-async def _longest_check(check: Any, until: asyncio.Task[None]) -> float:
-    """Seconds of the longest of the health checks that are made, one after the other, until the task ends."""
-    longest = 0.0
+async def _waits(check: Any, pid: int, until: asyncio.Task[None]) -> Waits:
+    """Make health checks, one after the other, until the task ends.  pid: of the server."""
+    longest = most_cpu = 0.0
+    begin = time.perf_counter()
     while not until.done():
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), cpu_seconds(pid)
         await check(health_pb2.HealthCheckRequest(), timeout=60)
         longest = max(longest, time.perf_counter() - start)
+        most_cpu = max(most_cpu, cpu_seconds(pid) - cpu)
     await until
-    return longest
+    return Waits(longest, most_cpu, time.perf_counter() - begin)
 
 
 def _recommend(one: api.RecommendRequest, **fields: Any) -> Request:
