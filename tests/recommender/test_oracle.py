@@ -64,8 +64,8 @@ class World:
     def folded_in(self, movie_ids: np.ndarray) -> np.ndarray:
         """The embedding of somebody who likes these movies, made by the formula of the model's fold-in.
 
-        It takes five steps of projected gradient ascent on the likelihood of the movies, from their mean. The softmax is
-        the flatter the fewer movies there are.
+        It takes five steps of projected gradient ascent on the likelihood of the movies, from their mean. The fewer
+        movies there are, the flatter is the softmax.
         """
         liked = self.embeddings[np.isin(self.movie_ids, movie_ids)]
         temperature = TEMPERATURE * (len(liked) / 50) ** 0.15 * (1 + (4 / len(liked)) ** 2)

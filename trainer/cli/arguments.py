@@ -196,7 +196,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--temperature",
         type=_positive_float,
-        help="what cosines are divided by before the softmax (default: the fewer movies share the likes, the higher)",
+        help="what cosines are divided by before the softmax (default: the fewer movies share the likes, the higher; "
+        "where users like few movies, a search finds it)",
     )
     model.add_argument(
         "--watched-weight",

@@ -24,15 +24,12 @@ log = logging.getLogger(__name__)
 class Checkpoint:
     """The state after an epoch of one fit, in a file whose name tells the histories and the hyperparameters apart."""
 
-    def __init__(
-        self, folder: Path, histories: sparse.csr_matrix, hyperparameters: Hyperparameters, every_s: float = EVERY_S
-    ) -> None:
+    def __init__(self, folder: Path, histories: sparse.csr_matrix, hyperparameters: Hyperparameters) -> None:
         """histories: CSR float32[num_users, num_movies], what the fit learns from."""
         digest = hashlib.sha256(repr((histories.shape, sorted(asdict(hyperparameters).items()))).encode())
         for values in (histories.indptr, histories.indices, histories.data):
             digest.update(np.ascontiguousarray(values).data)
         self._path = folder / f"{digest.hexdigest()[:32]}.npz"
-        self._every_s = every_s
         self._saved_at = time.monotonic()
 
     def load(self) -> tuple[int, dict[str, np.ndarray]] | None:
@@ -49,7 +46,7 @@ class Checkpoint:
 
     def save(self, epoch: int, state: Mapping[str, np.ndarray]) -> None:
         """Write the state after this epoch, unless little time has passed since it was last written."""
-        if time.monotonic() - self._saved_at < self._every_s:
+        if time.monotonic() - self._saved_at < EVERY_S:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self._path.with_suffix(".unfinished")

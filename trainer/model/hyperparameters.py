@@ -50,4 +50,4 @@ def default_temperature(num_likes: np.ndarray) -> float:
     """
     share = num_likes / num_likes.sum()
     effective_movies = 1 / np.square(share).sum()
-    return float(min(max(0.9 * effective_movies**-0.27, 0.05), 0.3))
+    return float(min(max(0.95 * effective_movies**-0.27, 0.05), 0.3))

@@ -58,7 +58,8 @@ class _Bars:
         if progress.doing != self._doing:
             self.close()
             self._doing = progress.doing
-            self._bar = tqdm(total=progress.total, desc=f"{self._title}: {progress.doing}", unit="step")
+            title = f"{self._title}: {progress.doing}"
+            self._bar = tqdm(total=progress.total, initial=progress.done, desc=title, unit="step")
         assert self._bar is not None
         if progress.loss is not None:
             self._bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
@@ -73,15 +74,17 @@ class _Lines:
     def __init__(self, title: str) -> None:
         self._title = title
         self._doing = ""
+        self._first_done = 0  # when the clock started: a fit that goes on does not start at 0
         self._started = self._logged = 0.0
 
     def show(self, progress: Progress) -> None:
         now = time.monotonic()
         if progress.doing != self._doing:
-            self._doing, self._started, self._logged = progress.doing, now, now
-        if now - self._logged >= LINE_EVERY_S and progress.done < progress.total:
+            self._doing, self._first_done, self._started, self._logged = progress.doing, progress.done, now, now
+        if now - self._logged >= LINE_EVERY_S and self._first_done < progress.done < progress.total:
             self._logged = now
-            left_s = (now - self._started) * (progress.total - progress.done) / progress.done
+            step_s = (now - self._started) / (progress.done - self._first_done)
+            left_s = step_s * (progress.total - progress.done)
             loss = f", loss {progress.loss:.3f}" if progress.loss is not None else ""
             log.info(
                 "%s: %s: %d of %d steps, %.0f s left%s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from trainer.model.vectors import unit_rows
 # Only a row's direction counts. Its length decides how far one step turns it; this one has components of about 0.05.
 START_LENGTH_PER_ROOT_DIM = 0.05
 START_NOISE = 0.02  # as a share of the length, so that movies with the same users can part
+
+log = logging.getLogger(__name__)
 
 
 def train_tables(
@@ -41,6 +44,7 @@ def train_tables(
     num_epochs = hyperparameters.epochs_for(history.shape[0])
     if saved is not None:
         done, state = saved
+        log.info("goes on after epoch %d of %d, where it was killed", done, num_epochs)
         tables = TwoTables.resumed(state, partition.is_exact)
     else:
         done, tables = 0, TwoTables(*_start(histories, hyperparameters), partition.is_exact)
