@@ -41,9 +41,7 @@ def write_ratings(folder: Path, size: Size, seed: int = 0) -> int:
     movie_ids = np.arange(1, size.num_movies + 1)
     titles = pa.array([f"Movie {movie_id} ({1950 + movie_id % 70})" for movie_id in movie_ids.tolist()])
     pq.write_table(pa.table({"movieId": movie_ids, "title": titles}), folder / "movies.parquet")
-    schema = pa.schema(
-        {"userId": pa.int64(), "movieId": pa.int64(), "rating": pa.float32(), "timestamp": pa.int64()}
-    )
+    schema = pa.schema({"userId": pa.int64(), "movieId": pa.int64(), "rating": pa.float32(), "timestamp": pa.int64()})
     written = 0
     with pq.ParquetWriter(folder / "ratings.parquet", schema) as writer:
         for columns in ratings_in_blocks(size, seed):

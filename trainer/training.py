@@ -21,7 +21,9 @@ from trainer.release.fitted import Fitted
 from trainer.release.gate import changed_ids, failures
 from trainer.release.keys import with_lasting_ids
 from trainer.release.publish import publish
+from trainer.stages import stage
 
+MAX_SCORED_USERS = 20_000  # the standard error of NDCG is then about .0015
 CHECKPOINTS = "checkpoints"  # the folder beside the releases in which a run that is killed leaves its state
 
 log = logging.getLogger(__name__)
@@ -49,10 +51,11 @@ def train(
     problems = changed_ids(dataset, artifacts)
     _raise_unless_forced(problems, force)
     dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts)
-    task = task_of(*split(dataset.ratings), positive_threshold)
+    with stage("splitting"):
+        task = task_of(*split(dataset.ratings), positive_threshold, MAX_SCORED_USERS)
     hyperparameters = hyperparameters_for(task, hyperparameters)
     checkpoints = artifacts / CHECKPOINTS
-    with progress_bar("fit on the training part") as on_progress:
+    with stage("fitting and scoring on the split"), progress_bar("fit on the training part") as on_progress:
         evaluation = evaluate(
             task, hyperparameters, on_progress=on_progress, cheapest=cheapest, checkpoints=checkpoints
         )
@@ -62,11 +65,14 @@ def train(
     for problem in problems:
         log.warning("publishing all the same: %s", problem)
     hyperparameters = replace(hyperparameters, temperature=evaluation.embeddings.temperature)
-    known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
-    with progress_bar("fit on all ratings") as on_progress:
+    with stage("grouping all ratings"):
+        known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
+    dataset = replace(dataset, ratings=dataset.ratings.iloc[:0])  # gigabytes of many million, and `known` has them all
+    with stage("fitting on all ratings"), progress_bar("fit on all ratings") as on_progress:
         embeddings = fit(known, hyperparameters, on_progress, checkpoints)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
-    release = publish(fitted, artifacts, signing_key)
+    with stage("building the indexes, writing and checking"):
+        release = publish(fitted, artifacts, signing_key)
     remove_folder(checkpoints)
     log.info("published release %s: %s", release.name, release)
     return release

@@ -28,7 +28,7 @@ def test_reads_csv_with_quotes_commas_and_accents(tmp_path: Path) -> None:
     """The form of MovieLens: types, titles, years and genres are as documented."""
     dataset = read_folder(folder_with(tmp_path))
     assert dataset.ratings.to_dict("list") == EXPECTED
-    assert [str(t) for t in dataset.ratings.dtypes] == ["int64", "int64", "float32", "int64"]
+    assert [str(t) for t in dataset.ratings.dtypes] == ["int32", "int32", "float32", "int32"]
     assert dataset.movies["title"].tolist() == ["Heat (1995)", 'Amélie, the "Fabulous" (2001)', "Solaris"]
     assert dataset.movies["year"].tolist() == [1995, 2001, 0]
     assert dataset.movies["genres"].tolist() == ["Action|Crime", "Comedy", ""]
@@ -218,4 +218,4 @@ def test_files_of_a_split_share_their_text_ids(tmp_path: Path) -> None:
     train, test = read_split(tmp_path / "t.csv", tmp_path / "e.csv", None)
     assert train[["user_id", "movie_id", "rating"]].to_numpy().tolist() == [[1, 0, 5], [2, 1, 3]]
     assert test[["user_id", "movie_id"]].to_numpy().tolist() == [[0, 0], [2, 2]]
-    assert np.dtype("int64") == train["user_id"].dtype
+    assert np.dtype("int32") == train["user_id"].dtype

@@ -49,7 +49,7 @@ def test_other_ids_are_keys(tmp_path: Path, users: list[str]) -> None:
     assert dataset.user_keys.dtype == object
     assert dataset.user_keys.tolist() == sorted(users)
     assert [dataset.user_keys[i] for i in dataset.ratings["user_id"]] == users
-    assert dataset.ratings["user_id"].dtype == "int64"
+    assert dataset.ratings["user_id"].dtype == "int32"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from trainer.cli.inputs import dataset_of, hyperparameters_of, positive_threshol
 from trainer.release.catalogue import check_writable, served_versions
 from trainer.release.errors import SigningKeyError
 from trainer.release.prune import complete_publishing
+from trainer.stages import stage
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ def train(arguments: argparse.Namespace) -> None:
         return
     check_writable(arguments.artifacts)
     signing_key = _signing_key()
-    dataset = dataset_of(arguments)
+    with stage("reading"):
+        dataset = dataset_of(arguments)
     threshold = positive_threshold_of(arguments, dataset.ratings)
 
     from trainer import training

@@ -32,14 +32,16 @@ class Reading:
 
 
 DEFAULT_READING, USABLE = Reading(), Times()
+MAX_INT32 = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Checked ratings and movies.
 
-    ratings: user_id int64, movie_id int64, rating float32 (NaN: seen but not rated; 1 for all if they are implicit),
-    timestamp int64 (seconds since 1970; 0 where times cannot be used); unique by user and movie, in file order.
+    ratings: user_id, movie_id, rating float32 (NaN: seen but not rated; 1 for all if they are implicit), timestamp
+    (seconds since 1970; 0 where times cannot be used); unique by user and movie, in file order. Each column of whole
+    numbers is int32 if all of them fit, else int64.
     movies: movie_id int64, title str, year int64 (0 if unknown), genres str ("Comedy|Drama", may be empty); unique by
     movie_id; every rated movie is among them.  fingerprint: sha256 over the files, hex.
     user_keys, movie_keys: object of str, sorted, unique: the ids as text, which user_id and movie_id are positions in;
@@ -71,11 +73,13 @@ def read_folder(folder: Path, name: str | None = None, reading: Reading = DEFAUL
         refuse_first(rows.table, ~is_listed, "expected a movie that the list of movies holds")
     kept = last & is_listed
     _check_some_are_listed(rows, kept, files)
-    timestamps, times = judged(user_ids[kept], rows.seconds[kept], rows.known[kept], rows.has_times)
+    chosen = kept if not kept.all() else slice(None)  # all of many million rows need no copy
+    user_ids, movie_ids = user_ids[chosen], movie_ids[chosen]
+    timestamps, times = judged(user_ids, rows.seconds[chosen], rows.known[chosen], rows.has_times)
     movies = _movies(catalogue, listed[0] if listed else np.unique(movie_ids), movie_keys)
-    user_ids, user_keys = without_unused(user_ids[kept], user_keys)
-    movie_ids, movies, movie_keys = _renumbered(movie_ids[kept], movies, movie_keys)
-    ratings = ratings_frame(user_ids, movie_ids, rows.values.ratings[kept], timestamps)
+    user_ids, user_keys = without_unused(user_ids, user_keys)
+    movie_ids, movies, movie_keys = _renumbered(movie_ids, movies, movie_keys)
+    ratings = ratings_frame(user_ids, movie_ids, rows.values.ratings[chosen], timestamps)
     name = name or folder.resolve().name
     account = understood(name, files, rows, catalogue, ratings, times, ~last, last & ~is_listed)
     fingerprint = _fingerprint([file.path for file in files.all])
@@ -86,8 +90,16 @@ def ratings_frame(
     user_ids: np.ndarray, movie_ids: np.ndarray, ratings: np.ndarray, timestamps: np.ndarray
 ) -> pd.DataFrame:
     """As `Dataset.ratings`."""
-    columns = {"user_id": user_ids, "movie_id": movie_ids, "rating": ratings, "timestamp": timestamps}
+    numbers = {"user_id": user_ids, "movie_id": movie_ids, "timestamp": timestamps}
+    columns = {name: _narrow(values) for name, values in numbers.items()} | {"rating": ratings}
+    columns = {name: columns[name] for name in ("user_id", "movie_id", "rating", "timestamp")}
     return pd.DataFrame(columns, copy=False)
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """As int32 if they fit, which halves the memory."""
+    fits = abs(int(values.min(initial=0))) <= MAX_INT32 and int(values.max(initial=0)) <= MAX_INT32
+    return values.astype(np.int32) if fits else values
 
 
 def refuse_first(table: Table, bad: np.ndarray, message: str) -> None:

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from trainer.data.order import grouped_order
 from trainer.data.records import DataError
 
 MIN_SHARE = 0.1  # of the highest rating: on scales that go to 0 or below, what was liked must count
+MAX_SPARSITY = 4  # ids that are nearly as dense as rows are looked up in a table
+MAX_INT32 = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,17 @@ class Interactions:
         times exp(−recency · share of the user's ratings that are newer). Nothing for users who liked nothing.
         """
         highest = float(self.stars.max())
-        share = np.clip(self.stars / highest, MIN_SHARE, 1) if highest > 0 else 1.0
-        weights = share * np.where(self.liked, 1.0, watched_weight) * np.exp(-recency * (1 - self.freshness))
+        weights = np.ones(len(self.stars), np.float32)
+        if highest > 0:
+            np.clip(self.stars / np.float32(highest), MIN_SHARE, 1, out=weights)
+        weights *= np.where(self.liked, np.float32(1.0), np.float32(watched_weight))
+        if recency:
+            weights *= np.exp(np.float32(-recency) * (1 - self.freshness))
         likes = np.diff(self.positives.indptr)
         weights[np.repeat(likes == 0, np.diff(self.watched.indptr))] = 0
-        indices, indptr = self.watched.indices, self.watched.indptr
-        history = sparse.csr_matrix((weights.astype(np.float32), indices, indptr), shape=self.watched.shape)
-        history = history[:, : self.num_trained_movies]
-        history.eliminate_zeros()
+        counts = (weights > 0) & (self.watched.indices < self.num_trained_movies)
+        history = _entries(self.watched, counts, self.num_trained_movies)
+        history.data = weights[counts]
         return history
 
 
@@ -79,35 +85,47 @@ def interactions_of(
     ratings: pd.DataFrame, positive_threshold: float, catalogue: np.ndarray | None = None
 ) -> Interactions:
     """catalogue: int64 ids of movies that get a row even if nobody rated them.  DataError if nobody likes anything."""
-    user_ids, user_rows = np.unique(ratings["user_id"].to_numpy(), return_inverse=True)
+    user_ids = _unique(ratings["user_id"].to_numpy())
     rated = ratings["movie_id"].to_numpy()
     liked = ratings["rating"].to_numpy() >= positive_threshold
-    trained = np.unique(rated[liked])
+    trained = _unique(rated[liked])
     if not len(trained):
         raise DataError(
             f"expected some rating of at least {positive_threshold:g}, got none: nobody likes anything, so there is "
             "nothing to learn (see --positive-threshold)"
         )
-    others = np.setdiff1d(rated if catalogue is None else np.concatenate([rated, catalogue]), trained)
+    others = np.setdiff1d(_unique(rated) if catalogue is None else np.append(_unique(rated), catalogue), trained)
     movie_ids = np.concatenate([trained, others])
-    movie_rows = rows_of(movie_ids, rated)
-    stars = ratings["rating"].fillna(ratings["rating"].mean()).to_numpy(np.float32)
-    freshness = ratings.groupby("user_id")["timestamp"].rank(pct=True).to_numpy(np.float32)
-    in_order = np.lexsort((movie_rows, user_rows))
+    user_rows, movie_rows = rows_of(user_ids, ratings["user_id"].to_numpy()), rows_of(movie_ids, rated)
+    places = np.arange(len(ratings), dtype=np.int64 if len(ratings) > MAX_INT32 else np.int32)
+    shape = (len(user_ids), len(movie_ids))
+    watched = sparse.coo_matrix((places, (user_rows, movie_rows)), shape=shape).tocsr()  # sorts in linear time
+    del user_rows, movie_rows, places
+    watched.sort_indices()
+    in_order, watched.data = watched.data, np.ones(watched.nnz, np.float32)
+    liked = liked[in_order]
+    stars = ratings["rating"].to_numpy()
+    if np.isnan(stars).any():
+        stars = ratings["rating"].fillna(ratings["rating"].mean()).to_numpy()
     return Interactions(
         user_ids,
         movie_ids,
-        indicator(user_rows, movie_rows, (len(user_ids), len(movie_ids))),
-        liked[in_order],
-        freshness[in_order],
-        stars[in_order],
-        indicator(user_rows[liked], movie_rows[liked], (len(user_ids), len(trained))),
+        watched,
+        liked,
+        _freshness(watched.indptr, ratings["timestamp"].to_numpy()[in_order]),
+        stars.astype(np.float32, copy=False)[in_order],
+        _entries(watched, liked, len(trained)),
         positive_threshold,
     )
 
 
 def rows_of(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """int64[len(wanted)]: the position of each wanted id in `ids` (unique, any order), −1 where it is not there."""
+    """int[len(wanted)]: the position of each wanted id in `ids` (unique, any order), −1 where it is not there."""
+    highest = max(ids.max(initial=0), wanted.max(initial=0))
+    if _are_dense(min(ids.min(initial=0), wanted.min(initial=0)), highest, len(ids) + len(wanted)):
+        table = np.full(highest + 1, -1, np.int32)
+        table[ids] = np.arange(len(ids))
+        return table[wanted]
     order = np.argsort(ids)
     rows = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
     return np.where(ids[rows] == wanted, rows, -1)
@@ -118,3 +136,45 @@ def indicator(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> 
     matrix = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
     matrix.sort_indices()
     return matrix
+
+
+def _unique(ids: np.ndarray) -> np.ndarray:
+    """int64: the ids that occur, ascending.  ids: int[n]."""
+    if not _are_dense(ids.min(initial=0), ids.max(initial=0), len(ids)):
+        return np.unique(ids).astype(np.int64)
+    occurs = np.zeros(ids.max(initial=0) + 1, bool)
+    occurs[ids] = True
+    return np.flatnonzero(occurs)
+
+
+def _are_dense(lowest: int, highest: int, count: int) -> bool:
+    """Whether a table with a place for every id up to the highest costs no more than sorting so many ids."""
+    return 0 <= lowest and highest < MAX_SPARSITY * count
+
+
+def _freshness(indptr: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """As `Interactions.freshness`; equal times share the mean of their ranks.
+
+    indptr: int[num_users + 1], where the entries of each user begin.  times: int[n], of each entry.
+    """
+    count = np.diff(indptr)
+    users = np.repeat(np.arange(len(count), dtype=np.int32), count)
+    order = grouped_order(users, times)
+    ordered = times[order]
+    changes = np.r_[True, ordered[1:] != ordered[:-1]][: len(times)]
+    changes[indptr[:-1][count > 0]] = True
+    starts = np.append(np.flatnonzero(changes), len(times))  # of runs of equal times
+    ranks = (starts[:-1] + starts[1:] + 1) / 2  # counted from 1 over all entries
+    shares = np.repeat(ranks, np.diff(starts))
+    shares -= indptr[users]
+    shares /= count[users]
+    freshness = np.empty(len(times), np.float32)
+    freshness[order] = shares
+    return freshness
+
+
+def _entries(matrix: sparse.csr_matrix, chosen: np.ndarray, num_columns: int) -> sparse.csr_matrix:
+    """The chosen entries, all of them in the first columns.  chosen: bool[matrix.nnz]."""
+    indptr = np.append(0, np.cumsum(chosen))[matrix.indptr].astype(matrix.indptr.dtype)
+    indices = matrix.indices[chosen]
+    return sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), (matrix.shape[0], num_columns))

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from trainer.data.data_file import DataFile
 from trainer.data.records import DataError, check_widths, records, records_at, shown
-from trainer.data.text_files import TextForm, open_utf8
+from trainer.data.text_files import BAR, TextForm, open_utf8
 
 BLOCK_BYTES = 8 << 20
 MAX_EXACT = float(1 << 53)  # whole numbers below are exact in float64
@@ -113,7 +114,7 @@ def _parsed(file: DataFile, form: TextForm, roles: Sequence[str], times: pa.Data
     types = {role: times if role == "timestamp" else CODED if role in FEW_TEXTS else TEXT for role in roles}
     names = [str(at) for at in range(len(form.columns))]  # a header may name two columns alike that are not used
     at = {role: names[form.columns.index(file.used[role])] for role in roles}
-    with open_utf8(file.path, form) as stream:
+    with open_utf8(file.path, form, f"reading {file.path.name}") as stream:
         table = pacsv.read_csv(
             stream,
             pacsv.ReadOptions(column_names=names, skip_rows_after_names=int(form.has_header), block_size=BLOCK_BYTES),
@@ -132,13 +133,22 @@ def _parsed(file: DataFile, form: TextForm, roles: Sequence[str], times: pa.Data
 
 
 def _read_parquet(file: DataFile, roles: Sequence[str]) -> pa.Table:
+    """Read one group of rows after the other, so that only their coded columns are in memory all at once."""
+    names = [file.used[role] for role in roles]
+    parts: list[pa.Table] = []
+    num_rows = 0
     with pq.ParquetFile(file.path) as parquet:
-        table = parquet.read(columns=[file.used[role] for role in roles])
-    return pa.table({role: _as_text(file, role, table.column(file.used[role])) for role in roles})
+        groups = [[group] for group in range(parquet.num_row_groups)] or [[]]
+        for group in tqdm(groups, f"reading {file.path.name}", unit="group", **BAR):
+            table = parquet.read_row_groups(group, columns=names)
+            columns = {role: _as_text(file, role, table.column(file.used[role]), num_rows) for role in roles}
+            parts.append(pa.table(columns))
+            num_rows += len(table)
+    return pa.concat_tables(parts)
 
 
-def _as_text(file: DataFile, role: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of Parquet as `Table` has it, with "" for null."""
+def _as_text(file: DataFile, role: str, column: pa.ChunkedArray, first_row: int) -> pa.ChunkedArray:
+    """A column of Parquet as `Table` has it, with "" for null.  first_row: its first row's number in the file."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if role == "timestamp" and not pa.types.is_string(kind):
         return column.cast(kind)
@@ -148,19 +158,23 @@ def _as_text(file: DataFile, role: str, column: pa.ChunkedArray) -> pa.ChunkedAr
         texts = [json.dumps(value, default=str) if value is not None else "" for value in column.to_pylist()]
         column = pa.chunked_array([pa.array(texts, TEXT)])
     elif role in ("user", "movie") and pa.types.is_floating(kind):
-        column = _whole(file, role, column)
+        column = _whole(file, role, column, first_row)
+    if role in FEW_TEXTS and pa.types.is_primitive(column.type) and not column.null_count:
+        coded = column.combine_chunks().dictionary_encode()  # numbers first, because their texts are long to compare
+        texts = coded.dictionary.cast(TEXT)
+        return pa.chunked_array([pa.DictionaryArray.from_arrays(coded.indices, texts)], CODED)
     text = column.cast(TEXT).fill_null("")
     return text.dictionary_encode() if role in FEW_TEXTS else text
 
 
-def _whole(file: DataFile, role: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _whole(file: DataFile, role: str, column: pa.ChunkedArray, first_row: int) -> pa.ChunkedArray:
     """Ids stored as floats, as integers.  Raises DataError for those that are not whole, or too large to be exact."""
     values = column.to_numpy()
     bad = ~((np.abs(values) < MAX_EXACT) & (values == np.floor(values)))
     if bad.any():
         row = int(np.argmax(bad))
         raise DataError(
-            f"{file.path}: row {row + 1}: {file.used[role]}: expected a whole id, got {float(values[row]):g}"
+            f"{file.path}: row {first_row + row + 1}: {file.used[role]}: expected a whole id, got {float(values[row]):g}"
         )
     return pc.cast(column, pa.int64())
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from charset_normalizer import from_bytes
+from tqdm import tqdm
 
 CHUNK_BYTES = 1 << 20
 HEAD_BYTES = 1 << 16
@@ -22,6 +25,8 @@ ENCODINGS = (
     "mac_roman"
 ).split()
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "::": "double colons", " ": "spaces"}
+PACKED = {"gz": "gzip", "zst": "zstd", "bz2": "bz2", "lz4": "lz4"}  # endings, and what pyarrow calls them
+BAR: dict[str, Any] = {"disable": None, "delay": 1.0, "leave": False}  # only on a terminal, and if it takes a second
 _ESCAPED_QUOTE = re.compile(rb'\\"[^",;|\t\r\n]')  # not a field that ends in a backslash
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _BINARY = {
@@ -76,14 +81,39 @@ class Content:
     has_escaped_quotes: bool
 
 
-def open_bytes(path: Path) -> pa.NativeFile:
-    """The file's bytes, unpacked if its name ends in .gz, .zst, .bz2 or .lz4.  Raises OSError."""
-    return pa.input_stream(str(path), compression="detect")
+def open_bytes(path: Path, doing: str | None = None) -> pa.NativeFile:
+    """The file's bytes, unpacked if its name ends in .gz, .zst, .bz2 or .lz4.  Raises OSError.
+
+    doing: what a bar on the terminal says while the whole file is read; None: no bar.
+    """
+    if doing is None:
+        return pa.input_stream(str(path), compression="detect")
+    packed = path.suffix.removeprefix(".").casefold()
+    return pa.input_stream(_Shown(path, doing), compression=PACKED.get(packed))
 
 
-def open_utf8(path: Path, form: TextForm) -> pa.NativeFile:
-    """The file's bytes as UTF-8, with `form.delimiter` between the fields.  Raises OSError."""
-    stream = open_bytes(path)
+class _Shown(io.FileIO):
+    """A file whose reading moves a bar."""
+
+    def __init__(self, path: Path, doing: str) -> None:
+        super().__init__(path)
+        self._bar = tqdm(total=path.stat().st_size, desc=doing, unit="B", unit_scale=True, **BAR)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file."""
+        chunk = super().read(-1 if size is None else size)
+        self._bar.update(len(chunk))
+        return chunk
+
+    def close(self) -> None:
+        """Close the file and the bar."""
+        super().close()
+        self._bar.close()
+
+
+def open_utf8(path: Path, form: TextForm, doing: str | None = None) -> pa.NativeFile:
+    """The file's bytes as UTF-8, with `form.delimiter` between the fields.  doing: as above.  Raises OSError."""
+    stream = open_bytes(path, doing)
     if form.encoding in ("utf-8", "utf-8-sig") and form.separator != DOUBLE_COLON:
         return stream
     return pa.TransformInputStream(stream, _to_utf8(form))
@@ -117,7 +147,7 @@ def content_of(path: Path, otherwise: str | None = None) -> Content:
     """
     letters, quotes, escaped, encoding = _Letters(), False, False, "utf-8"
     before, line_length = b"", 0  # bytes before this chunk: the last two, and how many there are of the last line
-    with open_bytes(path) as file:
+    with open_bytes(path, f"checking {path.name}") as file:
         while chunk := file.read(CHUNK_BYTES):
             if not letters.num_lines:
                 encoding = next((name for mark, name in _BYTE_ORDER_MARKS if chunk.startswith(mark)), encoding)

@@ -15,7 +15,7 @@ from trainer.evaluation.task import HIT_RATE_K, Scores, Task
 from trainer.index.annoy_index import build_index, ranking
 from trainer.index.calibration import Calibration, calibrate, indexed
 from trainer.index.ranking import exact_ranking
-from trainer.model.cosine_softmax import Embeddings, fit
+from trainer.model.cosine_softmax import ALL, Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.progress import OnProgress
 
@@ -53,7 +53,8 @@ def evaluate(
     on_progress, checkpoints: as for `fit`.  cheapest: as for `calibrate`.
     """
     start = time.perf_counter()
-    embeddings = fit(task.known, hyperparameters_for(task, hyperparameters), on_progress, checkpoints)
+    scored = ALL if len(task.user_ids) == task.num_eligible else task.user_rows[task.user_rows >= 0]
+    embeddings = fit(task.known, hyperparameters_for(task, hyperparameters), on_progress, checkpoints, scored)
     users, longest = task.of_users(embeddings.users), max(k, HIT_RATE_K)
     popular = task.popularity_ranking(longest)
     exact = exact_ranking(users, embeddings.movies, task.watched, longest)

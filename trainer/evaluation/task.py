@@ -14,6 +14,7 @@ from trainer.evaluation.metrics import coverage_at_k, hit_rate_at_k, ndcg_at_k, 
 from trainer.index.ranking import popularity_ranking
 
 HIT_RATE_K = 10
+SAMPLE_SEED = 0  # of the users who are scored where there are very many
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Task:
     watched: CSR float32[num_users, num_trained_movies], the movies that are not candidates.
     held_out: CSR float32[num_users, n], the held-out positives; n counts the movies of `known` and, after them, those
     that only the test part has.
+    num_eligible: how many users have held-out positives; more than num_users if those are a random sample.
     num_repeated: test ratings that were left out because the training part has the same user and movie.
     is_later: whether most users' test ratings are later than their training ratings, as in a running service.
     """
@@ -58,6 +60,7 @@ class Task:
     user_rows: np.ndarray
     watched: sparse.csr_matrix
     held_out: sparse.csr_matrix
+    num_eligible: int
     num_repeated: int
     is_later: bool
 
@@ -86,32 +89,50 @@ class Task:
         return Scores(per_user, coverage_at_k(first_few, len(self.known.movie_ids)))
 
 
-def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float) -> Task:
+def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float, max_users: int | None = None) -> Task:
     """Build the task from two parts of ratings.  train, test: as `Dataset.ratings`.
+
+    max_users: if more users have held-out positives, so many are drawn at random; the means over them are unbiased
+    estimates of the means over all, and `Scores.standard_errors` says how accurate they are. None: take all.
 
     Raises DataError if either part holds no positive.
     """
     known = interactions_of(train, positive_threshold)
-    pairs = pd.MultiIndex.from_frame(train[["user_id", "movie_id"]])
-    repeated = pd.MultiIndex.from_frame(test[["user_id", "movie_id"]]).isin(pairs)
+    repeated = _are_known(known, test)
     liked = test[~repeated & (test["rating"] >= positive_threshold)]
     if liked.empty:
         raise DataError(
             f"the test part holds no new rating of at least {positive_threshold:g}: nothing to score against"
         )
-    user_ids, users = np.unique(liked["user_id"].to_numpy(), return_inverse=True)
+    user_ids = np.unique(liked["user_id"].to_numpy()).astype(np.int64)
+    num_eligible = len(user_ids)
+    if max_users is not None and num_eligible > max_users:
+        user_ids = np.sort(np.random.default_rng(SAMPLE_SEED).choice(user_ids, max_users, replace=False))
+        liked = liked[liked["user_id"].isin(user_ids)]
+    users = rows_of(user_ids, liked["user_id"].to_numpy())
     movie_ids = np.concatenate([known.movie_ids, np.setdiff1d(liked["movie_id"], known.movie_ids)])
     user_rows = rows_of(known.user_ids, user_ids)
-    unknown = sparse.csr_matrix((1, known.num_trained_movies), dtype=np.float32)  # the row −1, of unknown users
+    unknown = sparse.csr_matrix((1, known.num_trained_movies), dtype=np.float32)  # for the row −1, of unknown users
+    watched = sparse.csr_matrix(sparse.vstack([known.watched_trained[np.maximum(user_rows, 0)], unknown]))
     return Task(
         known=known,
         user_ids=user_ids,
         user_rows=user_rows,
-        watched=sparse.csr_matrix(sparse.vstack([known.watched_trained, unknown]))[user_rows],
+        watched=watched[np.where(user_rows < 0, len(user_ids), np.arange(len(user_ids)))],
         held_out=indicator(users, rows_of(movie_ids, liked["movie_id"].to_numpy()), (len(user_ids), len(movie_ids))),
+        num_eligible=num_eligible,
         num_repeated=int(repeated.sum()),
         is_later=_is_later(train, test),
     )
+
+
+def _are_known(known: Interactions, ratings: pd.DataFrame) -> np.ndarray:
+    """Return bool[n]: whether a rating's user has rated its movie in `known` too."""
+    users = rows_of(known.user_ids, ratings["user_id"].to_numpy())
+    movies = rows_of(known.movie_ids, ratings["movie_id"].to_numpy())
+    are_known = (users >= 0) & (movies >= 0)
+    are_known[are_known] = np.asarray(known.watched[users[are_known], movies[are_known]]).ravel() > 0
+    return are_known
 
 
 def _is_later(train: pd.DataFrame, test: pd.DataFrame) -> bool:

@@ -24,6 +24,8 @@ from trainer.model.temperature import temperature_for
 from trainer.model.train_tables import train_tables
 from trainer.model.vectors import principal_axes, unit_rows
 
+ALL = slice(None)
+
 
 @dataclass(frozen=True)
 class Embeddings:
@@ -44,6 +46,7 @@ def fit(
     hyperparameters: Hyperparameters,
     on_progress: OnProgress = lambda progress: None,
     checkpoints: Path | None = None,
+    folded: np.ndarray | slice = ALL,
 ) -> Embeddings:
     """Fit the movies, then fold in the users; the same seed gives the same embeddings.
 
@@ -51,6 +54,7 @@ def fit(
 
     on_progress: called after each step.  checkpoints: a folder in which a long fit leaves its state. If the fit is
     killed, the same call goes on from there, with the same result as without the interruption.
+    folded: int rows of the users who are folded in; the others keep the embedding that they were trained with.
     """
     num_likes = known.popularity[: known.num_trained_movies]
     training_history = known.history(0.0, hyperparameters.watched_weight)
@@ -63,5 +67,6 @@ def fit(
     axes = principal_axes(movies)
     users, movies = unit_rows(users @ axes), unit_rows(movies @ axes)
     history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
-    users = fold_in(history, movies, user_temperatures(temperature, history), users, partition, on_progress)
+    temperatures = user_temperatures(temperature, history)
+    users[folded] = fold_in(history[folded], movies, temperatures[folded], users[folded], partition, on_progress)
     return Embeddings(users, movies, temperature)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from trainer.model.vectors import unit_rows
+from trainer.model.vectors import TINY, unit_rows
 
 OVERSAMPLING = 10  # more directions than are kept, so that the last ones kept are accurate
+MAX_ENTRIES = 4_000_000  # of the matrix; a sample of the users tells the movies' directions as well
 PASSES = 2  # over the matrix and back; more change the singular vectors, but not the figures
 
 
@@ -16,14 +17,15 @@ def spectral_start(histories: sparse.csr_matrix, dim: int, rng: np.random.Genera
 
     The rows are the leading right singular vectors of D_users^-½ · histories · D_movies^-½, each times the square root
     of its singular value, from a randomized decomposition (Halko, Martinsson and Tropp 2011, algorithm 4.4). Columns
-    beyond the rank of the matrix are zeros.
+    beyond the rank of the matrix are zeros, and so are the rows of movies that none of the sampled users watched.
 
     histories: CSR float32[num_users, num_movies], no empty row or column.
     """
+    histories = _sample(histories, rng)
     num_users, num_movies = histories.shape
     rank = min(dim, num_users, num_movies)
     by_user = 1 / np.sqrt(np.asarray(histories.sum(axis=1)).ravel())
-    by_movie = 1 / np.sqrt(np.asarray(histories.sum(axis=0)).ravel())
+    by_movie = 1 / np.sqrt(np.maximum(np.asarray(histories.sum(axis=0)).ravel(), TINY))
     matrix = sparse.csr_matrix(sparse.diags(by_user) @ histories @ sparse.diags(by_movie), dtype=np.float32)
     transposed = sparse.csr_matrix(matrix.T)
     width = min(rank + OVERSAMPLING, num_users, num_movies)
@@ -36,6 +38,14 @@ def spectral_start(histories: sparse.csr_matrix, dim: int, rng: np.random.Genera
     scale = np.maximum(squares[leading], 1e-12) ** -0.25  # singular values to the power −½
     vectors = (projected @ rotation[:, leading].astype(np.float32)) * scale.astype(np.float32)
     return unit_rows(np.pad(vectors, ((0, 0), (0, dim - rank))))
+
+
+def _sample(histories: sparse.csr_matrix, rng: np.random.Generator) -> sparse.csr_matrix:
+    """Return the histories of so many users, drawn at random, that they have about MAX_ENTRIES entries."""
+    if histories.nnz <= MAX_ENTRIES:
+        return histories
+    num_users = histories.shape[0]
+    return histories[np.sort(rng.choice(num_users, num_users * MAX_ENTRIES // histories.nnz, replace=False))]
 
 
 def _orthonormal(vectors: np.ndarray) -> np.ndarray:
