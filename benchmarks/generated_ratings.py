@@ -1,6 +1,6 @@
 """Generated ratings of any size, written without ever holding all of them.
 
-They have what decides the cost and the success of training: few movies are popular and many are not, users differ in how
+They have what decides the cost and the success of training: few movies are popular, users differ in how
 much they watch, and what they watch follows latent tastes that can be learnt. The same seed gives the same files.
 """
 

@@ -149,7 +149,7 @@ def _unique(ids: np.ndarray) -> np.ndarray:
 
 def _are_dense(lowest: int, highest: int, count: int) -> bool:
     """Whether a table with a place for every id up to the highest costs no more than sorting so many ids."""
-    return 0 <= lowest and highest < MAX_SPARSITY * count
+    return lowest >= 0 and highest < MAX_SPARSITY * count
 
 
 def _freshness(indptr: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ def split(ratings: pd.DataFrame, test_share: float = 0.2, seed: int = 0) -> tupl
 
 
 def _in_order(ratings: pd.DataFrame, test_share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (int64[n], the order of the split by user; bool[n], whether a rating in that order is in the test part)."""
+    """Return (int64[n], the order by user and time; bool[n], whether a rating in that order is in the test part)."""
     by_movie = grouped_order(ratings["user_id"].to_numpy(), ratings["movie_id"].to_numpy())
     users, times = ratings["user_id"].to_numpy()[by_movie], ratings["timestamp"].to_numpy()[by_movie]
     starts = starts_of(users)

@@ -174,7 +174,8 @@ def _whole(file: DataFile, role: str, column: pa.ChunkedArray, first_row: int) -
     if bad.any():
         row = int(np.argmax(bad))
         raise DataError(
-            f"{file.path}: row {first_row + row + 1}: {file.used[role]}: expected a whole id, got {float(values[row]):g}"
+            f"{file.path}: row {first_row + row + 1}: {file.used[role]}: expected a whole id, "
+            f"got {float(values[row]):g}"
         )
     return pc.cast(column, pa.int64())
 
