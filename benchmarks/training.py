@@ -3,7 +3,7 @@
     make bench-training                    the sizes that take minutes together
     make bench-training ROWS='19m'         others: 1m, places, 5m, 19m, 100m
 
-Each run is `python -m trainer` in a process of its own: it reads, splits, evaluates, fits, indexes, publishes and checks.
+Each run is `python -m trainer` in a process of its own: read, split, evaluate, fit, index, publish and check.
 The table has its seconds by stage, those of its CPU, its highest memory, and NDCG@20 as served on the held-out fifth.
 Everything is kept in artifacts/bench/training/: the ratings for the next run, results.json, table.md and costs.svg.
 """

@@ -1,4 +1,4 @@
-"""NDCG@20 of implicit's ALS on the same split and users as a training run: `python -m benchmarks.training_als FOLDER`."""
+"""NDCG@20 of implicit's ALS on the split and users of a training run: `python -m benchmarks.training_als FOLDER`."""
 
 from __future__ import annotations
 

@@ -125,7 +125,8 @@ def rows_of(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     if _are_dense(min(ids.min(initial=0), wanted.min(initial=0)), highest, len(ids) + len(wanted)):
         table = np.full(highest + 1, -1, np.int32)
         table[ids] = np.arange(len(ids))
-        return table[wanted]
+        found: np.ndarray = table[wanted]
+        return found
     order = np.argsort(ids)
     rows = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
     return np.where(ids[rows] == wanted, rows, -1)
