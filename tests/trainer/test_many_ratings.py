@@ -73,11 +73,24 @@ def test_a_missing_number_in_parquet_is_refused_by_its_row(tmp_path: Path) -> No
         read_folder(tmp_path)
 
 
+@pytest.mark.parametrize("coarse", [False, True], ids=["seconds", "whole days"])
+def test_the_split_in_blocks_is_that_in_one(
+    generated: pd.DataFrame, coarse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users are sorted a block at a time, and what is grouped afterwards likewise."""
+    ratings = generated.assign(timestamp=generated["timestamp"] // 864_000 * 864_000) if coarse else generated
+    whole, known = split(ratings), interactions_of(ratings, 3.5)
+    monkeypatch.setattr("trainer.data.order.BLOCK", 100)
+    for part, expected in zip(split(ratings), whole, strict=True):
+        pd.testing.assert_frame_equal(part, expected)
+    assert interactions_of(ratings, 3.5).freshness.tobytes() == known.freshness.tobytes()
+
+
 def test_wide_and_sparse_ids_split_and_group_like_dense_ones(generated: pd.DataFrame) -> None:
     """Tables by id and sorting are two ways to the same rows."""
     sparse_ids = generated.assign(user_id=generated["user_id"] * 10**12, movie_id=generated["movie_id"] * 10**9)
     for dense_part, sparse_part in zip(split(generated), split(sparse_ids), strict=True):
-        assert dense_part.index.tolist() == sparse_part.index.tolist()
+        assert (dense_part["movie_id"] * 10**9 == sparse_part["movie_id"]).all()
     dense, other = interactions_of(generated, 3.5), interactions_of(sparse_ids, 3.5)
     assert (dense.user_ids * 10**12 == other.user_ids).all()
     assert (dense.movie_ids * 10**9 == other.movie_ids).all()

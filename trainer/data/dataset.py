@@ -14,6 +14,7 @@ from trainer.data.duplicates import is_last
 from trainer.data.folder import Files, find_files
 from trainer.data.ids import numbered, without_unused
 from trainer.data.movies import Catalogue, frame_without_catalogue, movie_frame, read_catalogue
+from trainer.data.order import narrow
 from trainer.data.ratings import FIVE_STARS, RatingScale
 from trainer.data.records import DataError
 from trainer.data.rows import Rows, read_rows
@@ -32,7 +33,6 @@ class Reading:
 
 
 DEFAULT_READING, USABLE = Reading(), Times()
-MAX_INT32 = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,9 @@ def ratings_frame(
 ) -> pd.DataFrame:
     """As `Dataset.ratings`."""
     numbers = {"user_id": user_ids, "movie_id": movie_ids, "timestamp": timestamps}
-    columns = {name: _narrow(values) for name, values in numbers.items()} | {"rating": ratings}
+    columns = {name: narrow(values) for name, values in numbers.items()} | {"rating": ratings}
     columns = {name: columns[name] for name in ("user_id", "movie_id", "rating", "timestamp")}
     return pd.DataFrame(columns, copy=False)
-
-
-def _narrow(values: np.ndarray) -> np.ndarray:
-    """As int32 if they fit, which halves the memory."""
-    fits = abs(int(values.min(initial=0))) <= MAX_INT32 and int(values.max(initial=0)) <= MAX_INT32
-    return values.astype(np.int32) if fits else values
 
 
 def refuse_first(table: Table, bad: np.ndarray, message: str) -> None:

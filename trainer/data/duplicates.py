@@ -11,7 +11,7 @@ MAX_FACTOR = 1 << 31  # the product of two numbers below fits into int64
 def is_last(user_ids: np.ndarray, movie_ids: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """bool[n]: whether a rating is its user's last of that movie: the latest, and of those as late, the last row.
 
-    user_ids, movie_ids, seconds: int64[n].
+    user_ids, movie_ids, seconds: int[n].
     """
     pairs = _pairs(user_ids, movie_ids)
     ordered = np.sort(pairs)
@@ -29,6 +29,7 @@ def _pairs(user_ids: np.ndarray, movie_ids: np.ndarray) -> np.ndarray:
     """int64[n]: one number for each pair of a user and a movie."""
     if max(user_ids.max(initial=0), movie_ids.max(initial=0)) >= MAX_FACTOR:
         user_ids, movie_ids = pd.factorize(user_ids)[0], pd.factorize(movie_ids)[0]
-    pairs: np.ndarray = user_ids * (movie_ids.max(initial=0) + 1)
+    pairs: np.ndarray = user_ids.astype(np.int64)
+    pairs *= int(movie_ids.max(initial=0)) + 1
     pairs += movie_ids
     return pairs

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from protos.release.v1.layout import MAX_KEY_BYTES
+from trainer.data.order import narrow
 from trainer.data.records import shown
 from trainer.data.tables import Table
 
@@ -63,10 +64,10 @@ def ids_of(table: Table, role: str) -> Ids:
 
 
 def numbered(columns: Sequence[Ids]) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """(int64[n] for each column, keys): ids as they are and None if all columns are whole numbers; else positions in
+    """(int[n] for each column, keys): ids as they are and None if all columns are whole numbers; else positions in
     keys, object[k] of str, sorted and unique, which all columns share."""
     if all(ids.numbers is not None for ids in columns):
-        return [ids.numbers[ids.codes] for ids in columns if ids.numbers is not None], None
+        return [narrow(ids.numbers)[ids.codes] for ids in columns if ids.numbers is not None], None
     texts = [ids.keys() for ids in columns]
     all_texts = pa.concat_arrays(texts)
     keys = all_texts if len(columns) == 1 and columns[0].numbers is None else pc.unique(all_texts)
@@ -74,17 +75,17 @@ def numbered(columns: Sequence[Ids]) -> tuple[list[np.ndarray], np.ndarray | Non
     place = np.empty(len(keys), np.int64)
     place[order.to_numpy()] = np.arange(len(keys))
     rows = [place] if keys is all_texts else [place[pc.index_in(own, keys).to_numpy()] for own in texts]
-    values = [own[ids.codes] for own, ids in zip(rows, columns, strict=True)]
+    values = [narrow(own)[ids.codes] for own, ids in zip(rows, columns, strict=True)]
     return values, keys.take(order).to_numpy(zero_copy_only=False)
 
 
 def without_unused(values: np.ndarray, keys: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """(int64[n], keys) without the keys that no value names."""
+    """(int[n], keys) without the keys that no value names."""
     if keys is None:
         return values, None
     used = np.zeros(len(keys), bool)
     used[values] = True
-    return (np.cumsum(used) - 1)[values], keys[used]
+    return narrow(np.cumsum(used) - 1)[values], keys[used]
 
 
 def _int64(texts: pa.StringArray) -> np.ndarray | None:

@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from trainer.data.order import grouped_order
+from trainer.data.order import by_user_and_movie, grouped_order, rows_of, unique_ids, user_blocks
 from trainer.data.records import DataError
 
 MIN_SHARE = 0.1  # of the highest rating: on scales that go to 0 or below, what was liked must count
-MAX_SPARSITY = 4  # ids that are nearly as dense as rows are looked up in a table
-MAX_INT32 = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -85,51 +83,30 @@ def interactions_of(
     ratings: pd.DataFrame, positive_threshold: float, catalogue: np.ndarray | None = None
 ) -> Interactions:
     """catalogue: int64 ids of movies that get a row even if nobody rated them.  DataError if nobody likes anything."""
-    user_ids = _unique(ratings["user_id"].to_numpy())
-    rated = ratings["movie_id"].to_numpy()
+    users, rated = ratings["user_id"].to_numpy(), ratings["movie_id"].to_numpy()
     liked = ratings["rating"].to_numpy() >= positive_threshold
-    trained = _unique(rated[liked])
+    user_ids, trained = unique_ids(users), unique_ids(rated[liked])
     if not len(trained):
         raise DataError(
             f"expected some rating of at least {positive_threshold:g}, got none: nobody likes anything, so there is "
             "nothing to learn (see --positive-threshold)"
         )
-    others = np.setdiff1d(_unique(rated) if catalogue is None else np.append(_unique(rated), catalogue), trained)
-    movie_ids = np.concatenate([trained, others])
-    user_rows, movie_rows = rows_of(user_ids, ratings["user_id"].to_numpy()), rows_of(movie_ids, rated)
-    places = np.arange(len(ratings), dtype=np.int64 if len(ratings) > MAX_INT32 else np.int32)
+    everything = unique_ids(rated) if catalogue is None else np.append(unique_ids(rated), catalogue)
+    movie_ids = np.concatenate([trained, np.setdiff1d(everything, trained)])
     shape = (len(user_ids), len(movie_ids))
-    watched = sparse.coo_matrix((places, (user_rows, movie_rows)), shape=shape).tocsr()  # sorts in linear time
-    del user_rows, movie_rows, places
-    watched.sort_indices()
+    watched = by_user_and_movie(rows_of(user_ids, users), rows_of(movie_ids, rated), shape)
     in_order, watched.data = watched.data, np.ones(watched.nnz, np.float32)
     liked = liked[in_order]
-    stars = ratings["rating"].to_numpy()
-    if np.isnan(stars).any():
-        stars = ratings["rating"].fillna(ratings["rating"].mean()).to_numpy()
     return Interactions(
         user_ids,
         movie_ids,
         watched,
         liked,
         _freshness(watched.indptr, ratings["timestamp"].to_numpy()[in_order]),
-        stars.astype(np.float32, copy=False)[in_order],
+        _stars(ratings["rating"])[in_order],
         _entries(watched, liked, len(trained)),
         positive_threshold,
     )
-
-
-def rows_of(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """int[len(wanted)]: the position of each wanted id in `ids` (unique, any order), −1 where it is not there."""
-    highest = max(ids.max(initial=0), wanted.max(initial=0))
-    if _are_dense(min(ids.min(initial=0), wanted.min(initial=0)), highest, len(ids) + len(wanted)):
-        table = np.full(highest + 1, -1, np.int32)
-        table[ids] = np.arange(len(ids))
-        found: np.ndarray = table[wanted]
-        return found
-    order = np.argsort(ids)
-    rows = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
-    return np.where(ids[rows] == wanted, rows, -1)
 
 
 def indicator(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
@@ -139,18 +116,9 @@ def indicator(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> 
     return matrix
 
 
-def _unique(ids: np.ndarray) -> np.ndarray:
-    """int64: the ids that occur, ascending.  ids: int[n]."""
-    if not _are_dense(ids.min(initial=0), ids.max(initial=0), len(ids)):
-        return np.unique(ids).astype(np.int64)
-    occurs = np.zeros(ids.max(initial=0) + 1, bool)
-    occurs[ids] = True
-    return np.flatnonzero(occurs)
-
-
-def _are_dense(lowest: int, highest: int, count: int) -> bool:
-    """Whether a table with a place for every id up to the highest costs no more than sorting so many ids."""
-    return lowest >= 0 and highest < MAX_SPARSITY * count
+def _stars(ratings: pd.Series) -> np.ndarray:
+    """Return float32[n]: the ratings, with their mean where a movie was seen but not rated."""
+    return (ratings.fillna(ratings.mean()) if ratings.isna().any() else ratings).to_numpy(np.float32)
 
 
 def _freshness(indptr: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -158,19 +126,19 @@ def _freshness(indptr: np.ndarray, times: np.ndarray) -> np.ndarray:
 
     indptr: int[num_users + 1], where the entries of each user begin.  times: int[n], of each entry.
     """
-    count = np.diff(indptr)
-    users = np.repeat(np.arange(len(count), dtype=np.int32), count)
-    order = grouped_order(users, times)
-    ordered = times[order]
-    changes = np.r_[True, ordered[1:] != ordered[:-1]][: len(times)]
-    changes[indptr[:-1][count > 0]] = True
-    starts = np.append(np.flatnonzero(changes), len(times))  # of runs of equal times
-    ranks = (starts[:-1] + starts[1:] + 1) / 2  # counted from 1 over all entries
-    shares = np.repeat(ranks, np.diff(starts))
-    shares -= indptr[users]
-    shares /= count[users]
     freshness = np.empty(len(times), np.float32)
-    freshness[order] = shares
+    for block in user_blocks(indptr):
+        own = indptr[block.start : block.stop + 1] - indptr[block.start]
+        entries = slice(indptr[block.start], indptr[block.stop])
+        count = np.diff(own)
+        users = np.repeat(np.arange(len(count)), count)
+        order = grouped_order(users, times[entries])
+        ordered = times[entries][order]
+        changes = np.r_[True, ordered[1:] != ordered[:-1]]
+        changes[own[:-1]] = True
+        starts = np.append(np.flatnonzero(changes), len(order))  # of runs of equal times
+        ranks = np.repeat((starts[:-1] + starts[1:] + 1) / 2, np.diff(starts))  # counted from 1 over the block
+        freshness[entries][order] = (ranks - own[users]) / count[users]
     return freshness
 
 

@@ -75,7 +75,7 @@ def movie_frame(catalogue: Catalogue, movie_ids: np.ndarray, keys: np.ndarray | 
     """
     frame = pd.DataFrame(
         {"movie_id": movie_ids, "title": catalogue.titles, "year": catalogue.years, "genres": catalogue.genres}
-    )
+    ).astype({"movie_id": np.int64})
     frame = frame[~frame.duplicated("movie_id")].reset_index(drop=True)
     untitled = (frame["title"] == "").to_numpy()
     frame.loc[untitled, "title"] = named_by_id(frame["movie_id"].to_numpy()[untitled], keys)
@@ -84,7 +84,8 @@ def movie_frame(catalogue: Catalogue, movie_ids: np.ndarray, keys: np.ndarray | 
 
 def frame_without_catalogue(movie_ids: np.ndarray, keys: np.ndarray | None) -> pd.DataFrame:
     """As `movie_frame`: a movie for each id, called by its id.  movie_ids: int64, unique."""
-    return pd.DataFrame({"movie_id": movie_ids, "title": named_by_id(movie_ids, keys), "year": 0, "genres": ""})
+    titles = named_by_id(movie_ids, keys)
+    return pd.DataFrame({"movie_id": movie_ids.astype(np.int64), "title": titles, "year": 0, "genres": ""})
 
 
 def named_by_id(movie_ids: np.ndarray, keys: np.ndarray | None) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from trainer.data.order import grouped_order, starts_of
+from trainer.data.order import by_user_and_movie, grouped_order, rows_of, unique_ids, user_blocks
 from trainer.data.times import tell_order_coarsely
 
 
@@ -17,24 +17,39 @@ def split(ratings: pd.DataFrame, test_share: float = 0.2, seed: int = 0) -> tupl
     movie_id, the newest movies would be held out.  A user with a single rating stays in the training part.
     """
     order, in_test = _in_order(ratings, test_share, seed)
-    return ratings.iloc[order[~in_test]], ratings.iloc[order[in_test]]
+    return _rows(ratings, order[~in_test]), _rows(ratings, order[in_test])
 
 
 def _in_order(ratings: pd.DataFrame, test_share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (int64[n], the order by user and time; bool[n], whether a rating in that order is in the test part)."""
-    by_movie = grouped_order(ratings["user_id"].to_numpy(), ratings["movie_id"].to_numpy())
-    users, times = ratings["user_id"].to_numpy()[by_movie], ratings["timestamp"].to_numpy()[by_movie]
-    starts = starts_of(users)
-    count = np.diff(np.r_[starts, len(users)])
-    is_random = np.ones(len(starts), bool)  # whether a user's equal times are in random order
-    if len(users) and not tell_order_coarsely(times):
-        is_random = np.minimum.reduceat(times, starts) == np.maximum.reduceat(times, starts)
-    if is_random.any():
-        shuffled = np.random.default_rng(seed).permutation(len(users))
-        tie = np.where(np.repeat(is_random, count), shuffled, np.arange(len(users)))
-        order = np.lexsort((tie, times, users))
-    else:
-        order = grouped_order(users, times)
-    position = np.arange(len(users)) - np.repeat(starts, count)
-    num_test = np.where(count > 1, np.maximum(1, (count * test_share).astype(int)), 0)
-    return by_movie[order], position >= np.repeat(count - num_test, count)
+    """Return (int[n], the order by user and time; bool[n], whether a rating in that order is in the test part)."""
+    ids = [ratings[name].to_numpy() for name in ("user_id", "movie_id")]
+    unique = [unique_ids(of) for of in ids]
+    rows = [rows_of(known, of) for known, of in zip(unique, ids, strict=True)]
+    matrix = by_user_and_movie(*rows, (len(unique[0]), len(unique[1])))
+    del rows
+    indptr, order = matrix.indptr, matrix.data
+    times = ratings["timestamp"].to_numpy()
+    is_coarse = tell_order_coarsely(times)
+    shuffled: np.ndarray | None = None
+    in_test = np.empty(len(order), bool)
+    for block in user_blocks(indptr):
+        entries = slice(indptr[block.start], indptr[block.stop])
+        starts, count = indptr[block] - indptr[block.start], np.diff(indptr[block.start : block.stop + 1])
+        users, own_times = np.repeat(np.arange(len(count)), count), times[order[entries]]
+        equal = np.minimum.reduceat(own_times, starts) == np.maximum.reduceat(own_times, starts)
+        if is_coarse or equal.any():
+            if shuffled is None:
+                shuffled = np.random.default_rng(seed).permutation(len(order))
+            tie = np.where(np.repeat(equal | is_coarse, count), shuffled[entries], np.arange(len(users)))
+            chosen = np.lexsort((tie, own_times, users))
+        else:
+            chosen = grouped_order(users, own_times)
+        order[entries] = order[entries][chosen]
+        num_test = np.where(count > 1, np.maximum(1, (count * test_share).astype(int)), 0)
+        in_test[entries] = np.arange(len(users)) - starts[users] >= (count - num_test)[users]
+    return order, in_test
+
+
+def _rows(ratings: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
+    """Return these rows, numbered anew: an index would take half as much memory as the ratings."""
+    return pd.DataFrame({name: ratings[name].to_numpy()[rows] for name in ratings}, copy=False)

@@ -92,7 +92,8 @@ def judged(users: np.ndarray, seconds: np.ndarray, known: np.ndarray, named: boo
         why = f"only {num_ordered:,} of {num_several:,} users with several ratings have times that tell their order"
         return np.zeros_like(seconds), Times(False, why)
     without = several & ~ordered
-    timestamps = np.where(without[codes] | ~known, 0, seconds)
+    missing = without[codes] | ~known
+    timestamps = np.where(missing, 0, seconds) if missing.any() else seconds
     return timestamps, Times(True, _words(seconds[known]), int(without.sum()))
 
 
