@@ -17,6 +17,7 @@ from trainer.data.tables import Table
 DAY_S = 86_400
 EXPECTED = "expected seconds or milliseconds since 1970, or a date such as 2024-01-31T18:30:00Z, alike in all rows"
 MAX_SPARSITY = 2
+FEW = 1_000
 FIRST_CLOCK_S = 100_000_000  # 1973; lower times only count, such as 0, 1, 2, or name a day, such as 20240131
 FINER_UNITS = ((1e17, 10**9), (1e14, 10**6), (1e11, 10**3))  # above so much: nano-, micro-, milliseconds since 1970
 
@@ -99,6 +100,8 @@ def judged(users: np.ndarray, seconds: np.ndarray, known: np.ndarray, named: boo
 
 def tell_order_coarsely(timestamps: np.ndarray) -> bool:
     """Whether the times are whole days, or only count: then many are equal, and equal ones are in no order at all."""
+    if (timestamps[:FEW] % DAY_S != 0).any() and timestamps[:FEW].max() >= FIRST_CLOCK_S:
+        return False  # the first few tell, and there may be many million
     return bool((timestamps % DAY_S == 0).all() or timestamps.max(initial=0) < FIRST_CLOCK_S)
 
 
