@@ -65,10 +65,9 @@ def train(
     for problem in problems:
         log.warning("publishing all the same: %s", problem)
     hyperparameters = replace(hyperparameters, temperature=evaluation.embeddings.temperature)
-    with stage("grouping all ratings"):
-        known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
-    dataset = replace(dataset, ratings=dataset.ratings.iloc[:0])  # gigabytes of many million, and `known` has them all
     with stage("fitting on all ratings"), progress_bar("fit on all ratings") as on_progress:
+        known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
+        dataset = replace(dataset, ratings=dataset.ratings.iloc[:0])  # they are in `known`, and may be gigabytes
         embeddings = fit(known, hyperparameters, on_progress, checkpoints)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
     with stage("building the indexes, writing and checking"):

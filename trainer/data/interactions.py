@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from trainer.data.order import by_user_and_movie, grouped_order, rows_of, unique_ids, user_blocks
+from trainer.data.order import by_user_and_movie, grouped_order, user_blocks
 from trainer.data.records import DataError
 
+MAX_SPARSITY = 4  # ids that are nearly as dense as rows are looked up in a table
 MIN_SHARE = 0.1  # of the highest rating: on scales that go to 0 or below, what was liked must count
 
 
@@ -109,6 +110,28 @@ def interactions_of(
     )
 
 
+def unique_ids(ids: np.ndarray) -> np.ndarray:
+    """Return int64: the ids that occur, ascending.  ids: int[n]."""
+    if not _are_dense(ids.min(initial=0), ids.max(initial=0), len(ids)):
+        return np.unique(ids).astype(np.int64)
+    occurs = np.zeros(ids.max(initial=0) + 1, bool)
+    occurs[ids] = True
+    return np.flatnonzero(occurs)
+
+
+def rows_of(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return int[len(wanted)]: the position of each wanted id in `ids` (unique, in any order); −1 where it lacks."""
+    highest = max(ids.max(initial=0), wanted.max(initial=0))
+    if _are_dense(min(ids.min(initial=0), wanted.min(initial=0)), highest, len(ids) + len(wanted)):
+        table = np.full(highest + 1, -1, np.int32)
+        table[ids] = np.arange(len(ids))
+        found: np.ndarray = table[wanted]
+        return found
+    order = np.argsort(ids)
+    rows = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
+    return np.where(ids[rows] == wanted, rows, -1)
+
+
 def indicator(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
     """CSR float32 with 1 at the given places, columns ascending within a row."""
     matrix = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
@@ -147,3 +170,8 @@ def _entries(matrix: sparse.csr_matrix, chosen: np.ndarray, num_columns: int) ->
     indptr = np.append(0, np.cumsum(chosen))[matrix.indptr].astype(matrix.indptr.dtype)
     indices = matrix.indices[chosen]
     return sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), (matrix.shape[0], num_columns))
+
+
+def _are_dense(lowest: int, highest: int, count: int) -> bool:
+    """Whether a table with a place for every id up to the highest costs no more than sorting so many ids."""
+    return lowest >= 0 and highest < MAX_SPARSITY * count

@@ -8,7 +8,6 @@ import numpy as np
 from scipy import sparse
 
 MAX_KEY = 1 << 62
-MAX_SPARSITY = 4  # ids that are nearly as dense as rows are looked up in a table
 MAX_INT32 = (1 << 31) - 1
 BLOCK = 4_000_000  # ratings whose times are sorted at once
 
@@ -53,34 +52,7 @@ def grouped_order(groups: np.ndarray, values: np.ndarray) -> np.ndarray:
     return order
 
 
-def unique_ids(ids: np.ndarray) -> np.ndarray:
-    """Return int64: the ids that occur, ascending.  ids: int[n]."""
-    if not _are_dense(ids.min(initial=0), ids.max(initial=0), len(ids)):
-        return np.unique(ids).astype(np.int64)
-    occurs = np.zeros(ids.max(initial=0) + 1, bool)
-    occurs[ids] = True
-    return np.flatnonzero(occurs)
-
-
-def rows_of(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return int[len(wanted)]: the position of each wanted id in `ids` (unique, in any order); −1 where it lacks."""
-    highest = max(ids.max(initial=0), wanted.max(initial=0))
-    if _are_dense(min(ids.min(initial=0), wanted.min(initial=0)), highest, len(ids) + len(wanted)):
-        table = np.full(highest + 1, -1, np.int32)
-        table[ids] = np.arange(len(ids))
-        found: np.ndarray = table[wanted]
-        return found
-    order = np.argsort(ids)
-    rows = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
-    return np.where(ids[rows] == wanted, rows, -1)
-
-
 def narrow(values: np.ndarray) -> np.ndarray:
     """Return whole numbers as int32 if they fit, which halves the memory, else as they are."""
     fit = abs(int(values.min(initial=0))) <= MAX_INT32 and int(values.max(initial=0)) <= MAX_INT32
     return values.astype(np.int32, copy=False) if fit else values
-
-
-def _are_dense(lowest: int, highest: int, count: int) -> bool:
-    """Whether a table with a place for every id up to the highest costs no more than sorting so many ids."""
-    return lowest >= 0 and highest < MAX_SPARSITY * count

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from trainer.data.order import by_user_and_movie, grouped_order, rows_of, unique_ids, user_blocks
+from trainer.data.interactions import rows_of, unique_ids
+from trainer.data.order import by_user_and_movie, grouped_order, user_blocks
 from trainer.data.times import tell_order_coarsely
 
 
@@ -22,11 +23,10 @@ def split(ratings: pd.DataFrame, test_share: float = 0.2, seed: int = 0) -> tupl
 
 def _in_order(ratings: pd.DataFrame, test_share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (int[n], the order by user and time; bool[n], whether a rating in that order is in the test part)."""
-    ids = [ratings[name].to_numpy() for name in ("user_id", "movie_id")]
-    unique = [unique_ids(of) for of in ids]
-    rows = [rows_of(known, of) for known, of in zip(unique, ids, strict=True)]
-    matrix = by_user_and_movie(*rows, (len(unique[0]), len(unique[1])))
-    del rows
+    users, movies = ratings["user_id"].to_numpy(), ratings["movie_id"].to_numpy()
+    user_ids, movie_ids = unique_ids(users), unique_ids(movies)
+    shape = (len(user_ids), len(movie_ids))
+    matrix = by_user_and_movie(rows_of(user_ids, users), rows_of(movie_ids, movies), shape)
     indptr, order = matrix.indptr, matrix.data
     times = ratings["timestamp"].to_numpy()
     is_coarse = tell_order_coarsely(times)
@@ -35,18 +35,18 @@ def _in_order(ratings: pd.DataFrame, test_share: float, seed: int) -> tuple[np.n
     for block in user_blocks(indptr):
         entries = slice(indptr[block.start], indptr[block.stop])
         starts, count = indptr[block] - indptr[block.start], np.diff(indptr[block.start : block.stop + 1])
-        users, own_times = np.repeat(np.arange(len(count)), count), times[order[entries]]
+        rows, own_times = np.repeat(np.arange(len(count)), count), times[order[entries]]
         equal = np.minimum.reduceat(own_times, starts) == np.maximum.reduceat(own_times, starts)
         if is_coarse or equal.any():
             if shuffled is None:
                 shuffled = np.random.default_rng(seed).permutation(len(order))
-            tie = np.where(np.repeat(equal | is_coarse, count), shuffled[entries], np.arange(len(users)))
-            chosen = np.lexsort((tie, own_times, users))
+            tie = np.where(np.repeat(equal | is_coarse, count), shuffled[entries], np.arange(len(rows)))
+            chosen = np.lexsort((tie, own_times, rows))
         else:
-            chosen = grouped_order(users, own_times)
+            chosen = grouped_order(rows, own_times)
         order[entries] = order[entries][chosen]
         num_test = np.where(count > 1, np.maximum(1, (count * test_share).astype(int)), 0)
-        in_test[entries] = np.arange(len(users)) - starts[users] >= (count - num_test)[users]
+        in_test[entries] = np.arange(len(rows)) - starts[rows] >= (count - num_test)[rows]
     return order, in_test
 
 
