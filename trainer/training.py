@@ -70,8 +70,7 @@ def train(
         dataset = replace(dataset, ratings=dataset.ratings.iloc[:0])  # they are in `known`, and may be gigabytes
         embeddings = fit(known, hyperparameters, on_progress, checkpoints)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
-    with stage("building the indexes, writing and checking"):
-        release = publish(fitted, artifacts, signing_key)
+    release = publish(fitted, artifacts, signing_key)
     remove_folder(checkpoints)
     log.info("published release %s: %s", release.name, release)
     return release

@@ -9,8 +9,10 @@ from trainer.release.files import write_files, write_model
 from trainer.release.fitted import Fitted
 from trainer.release.manifest import write_manifest
 from trainer.release.staging import claimed_version, staging_folder, sync, sync_folder
+from trainer.stages import stage
 
 
+@stage("building the indexes, writing and checking")
 def publish(fitted: Fitted, artifacts: Path, signing_key: bytes | None = None) -> Path:
     """Write releases/<version> and models/user_embedding/<version> under `artifacts`, and return the release's folder.
 
