@@ -1,4 +1,4 @@
-"""Draws what `python -m benchmarks` measured, as SVG."""
+"""Draws what `python -m benchmarks` and `python -m benchmarks.training` measured, as SVG."""
 
 from __future__ import annotations
 
@@ -55,4 +55,20 @@ def draw_frontiers(points: Sequence[Point], path: Path) -> None:
         axes.set_ylim(0.7, 1.005)
         axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small")
+    canvas.savefig(path, metadata=NO_DATE)
+
+
+def draw_costs(costs: Sequence[tuple[str, int, float, float]], path: Path) -> None:
+    """Draw what training costs over the number of ratings, seconds beside memory, a line for each program.
+
+    costs: (program, number of ratings, CPU seconds, GB at the peak).
+    """
+    canvas = Canvas(figsize=(10, 4), layout="constrained")
+    for at, (axes, unit) in enumerate(zip(canvas.subplots(1, 2), ("CPU seconds", "GB at the peak"), strict=True), 2):
+        for program, of_program in groupby(sorted(costs), key=lambda cost: cost[0]):
+            own = list(of_program)
+            axes.plot([cost[1] for cost in own], [cost[at] for cost in own], marker="o", label=program)
+        axes.set(xscale="log", yscale="log", xlabel="ratings", ylabel=unit)
+        axes.grid(alpha=0.3, which="both")
+        axes.legend()
     canvas.savefig(path, metadata=NO_DATE)

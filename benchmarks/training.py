@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from tqdm import tqdm
 
 from benchmarks.generated_ratings import Size, write_ratings
-from benchmarks.training_costs import draw_costs
+from benchmarks.plots import draw_costs
 from trainer.release.catalogue import published_releases
 from trainer.stages import MAXRSS_PER_GB
 
