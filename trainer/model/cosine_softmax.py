@@ -64,6 +64,7 @@ def fit(
         hyperparameters = replace(hyperparameters, temperature=temperature)
     partition = Partition(num_likes)
     users, movies = train_tables(training_history, partition, hyperparameters, on_progress, checkpoints)
+    del training_history  # it may take gigabytes, and so does the next
     axes = principal_axes(movies)
     users, movies = unit_rows(users @ axes), unit_rows(movies @ axes)
     history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
