@@ -1,4 +1,4 @@
-"""What each stage of a run costs, said when it ends."""
+"""What each stage of a run costs, said when it ends, and how bars look that show it while it runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 SHORT_S = 1.0  # nobody waits for a stage that takes less
+BAR: dict[str, Any] = {"disable": None, "delay": SHORT_S, "leave": False}  # for tqdm: on a terminal only
 MAXRSS_PER_GB = 1e9 if sys.platform == "darwin" else 1e6  # getrusage counts bytes there, and KiB elsewhere
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from trainer.data.data_file import DataFile
 from trainer.data.records import DataError, check_widths, records, records_at, shown
-from trainer.data.text_files import BAR, TextForm, open_utf8
+from trainer.data.text_files import TextForm, open_utf8
+from trainer.stages import BAR
 
 BLOCK_BYTES = 8 << 20
 MAX_EXACT = float(1 << 53)  # whole numbers below are exact in float64

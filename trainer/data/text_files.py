@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from charset_normalizer import from_bytes
 from tqdm import tqdm
+
+from trainer.stages import BAR
 
 CHUNK_BYTES = 1 << 20
 HEAD_BYTES = 1 << 16
@@ -26,7 +27,6 @@ ENCODINGS = (
 ).split()
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "::": "double colons", " ": "spaces"}
 PACKED = {"gz": "gzip", "zst": "zstd", "bz2": "bz2", "lz4": "lz4"}  # endings, and what pyarrow calls them
-BAR: dict[str, Any] = {"disable": None, "delay": 1.0, "leave": False}  # only on a terminal, and if it takes a second
 _ESCAPED_QUOTE = re.compile(rb'\\"[^",;|\t\r\n]')  # not a field that ends in a backslash
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _BINARY = {

@@ -14,10 +14,10 @@ from trainer.evaluation.index_loss import calibration_queries
 from trainer.evaluation.task import HIT_RATE_K, Scores, Task
 from trainer.index.annoy_index import build_index, ranking
 from trainer.index.calibration import Calibration, calibrate, indexed
-from trainer.index.ranking import exact_ranking
+from trainer.index.ranking import BLOCK, exact_ranking, scored_ranking
 from trainer.model.cosine_softmax import ALL, Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
-from trainer.model.progress import OnProgress
+from trainer.model.progress import OnProgress, Progress
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,14 @@ def evaluate(
     embeddings = fit(task.known, hyperparameters_for(task, hyperparameters), on_progress, checkpoints, scored)
     users, longest = task.of_users(embeddings.users), max(k, HIT_RATE_K)
     popular = task.popularity_ranking(longest)
-    exact = exact_ranking(users, embeddings.movies, task.watched, longest)
-    calibrations, found = _through_index(task, embeddings, users, longest, cheapest)
+
+    def scores(rows: slice) -> np.ndarray:
+        on_progress(Progress("scoring users exactly", rows.stop, len(users)))
+        block: np.ndarray = users[rows] @ embeddings.movies.T
+        return block
+
+    exact = scored_ranking(scores, task.watched, longest)
+    calibrations, found = _through_index(task, embeddings, users, longest, cheapest, on_progress)
     return Evaluation(
         task=task,
         k=k,
@@ -75,7 +81,7 @@ def evaluate(
 
 
 def _through_index(
-    task: Task, embeddings: Embeddings, users: np.ndarray, k: int, cheapest: bool
+    task: Task, embeddings: Embeddings, users: np.ndarray, k: int, cheapest: bool, on_progress: OnProgress
 ) -> tuple[list[Calibration], np.ndarray]:
     """Calibrate an index, and return the calibrations and int32[num_users, k]: what it answers these users.
 
@@ -88,7 +94,12 @@ def _through_index(
         if not calibrations:
             return [], np.full((len(users), k), -1, np.int32)
         scan, effort = calibrations[0].scan, calibrations[0].effort
-        found, _ = ranking(indexed(movies, index, scan.scan_dims, scan.scan_candidates), effort, users, task.watched, k)
+        vectors = indexed(movies, index, scan.scan_dims, scan.scan_candidates)
+        found = np.empty((len(users), k), np.int32)
+        for start in range(0, len(users), BLOCK):
+            rows = slice(start, min(start + BLOCK, len(users)))
+            found[rows], _ = ranking(vectors, effort, users[rows], task.watched[rows], k)
+            on_progress(Progress("scoring users through the index", rows.stop, len(users)))
     return calibrations, found
 
 

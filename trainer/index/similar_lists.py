@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from tqdm import tqdm
 
 from protos.release.v1.search import Effort, IndexedVectors, nearest
+from trainer.stages import BAR
 
 LENGTH = 50  # of a list; longer answers and filters that leave too few are searched for
 BLOCK = 512  # movies scored at once
@@ -29,7 +31,7 @@ def similar_lists(vectors: np.ndarray, movies: IndexedVectors, effort: Effort) -
             found, scores = nearest(movies, effort, vectors[row], length, np.array([row]))
             rows[row, : len(found)], cosines[row, : len(found)] = found, scores
         return rows, cosines
-    for start in range(0, num_movies, BLOCK):
+    for start in tqdm(range(0, num_movies, BLOCK), "finding similar movies", unit="block", **BAR):
         block = vectors[start : start + BLOCK]
         scores = block @ movies.vectors.T  # float32[B, num_trained]
         own = np.arange(start, min(start + len(block), num_trained))

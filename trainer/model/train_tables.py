@@ -38,8 +38,9 @@ def train_tables(
     """
     assert hyperparameters.temperature is not None
     with_history = np.flatnonzero(np.diff(history.indptr))
-    # A copy of many million entries takes gigabytes, and mostly every user has a history.
-    histories = history if len(with_history) == history.shape[0] else history[with_history]  # CSR float32[U, num_movies]
+    histories = history  # CSR float32[U, num_movies]; a copy of many million entries would take gigabytes
+    if len(with_history) < history.shape[0]:
+        histories = history[with_history]
     checkpoint = Checkpoint(checkpoints, histories, hyperparameters) if checkpoints is not None else None
     saved = checkpoint.load() if checkpoint is not None else None
     num_epochs = hyperparameters.epochs_for(history.shape[0])
