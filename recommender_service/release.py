@@ -64,16 +64,24 @@ class UserKeys:
     """The ids of users that are known by text keys.
 
     keys: bytes[num_users] in UTF-8, ascending.  ids: int64[num_users].
+    by_id: int64[num_users], positions in both, in the order of the ids.
     """
 
     keys: np.ndarray
     ids: np.ndarray
+    by_id: np.ndarray
 
     def id_of(self, key: str) -> int | None:
         """The id of the key, or None if the release does not know it."""
         wanted = key.encode("utf-8")
         at = int(self.keys.searchsorted(wanted))
         return int(self.ids[at]) if at < len(self.keys) and self.keys[at] == wanted else None
+
+    def key_of(self, user_id: int) -> str | None:
+        """The key of the id, or None if the release does not know it."""
+        at = int(self.ids.searchsorted(user_id, sorter=self.by_id))
+        found = int(self.by_id[at]) if at < len(self.ids) else -1
+        return self.keys[found].decode("utf-8") if found >= 0 and self.ids[found] == user_id else None
 
 
 @dataclass(frozen=True)

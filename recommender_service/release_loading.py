@@ -116,9 +116,10 @@ def _user_keys(files: Files, manifest: pb.Manifest) -> UserKeys | None:
     ids = _array(files[layout.USER_KEYS_IDS], np.int64, (manifest.num_users,))
     if (keys[1:] <= keys[:-1]).any():
         raise ReleaseError(f"{files[layout.USER_KEYS]}: expected ascending keys, each once; got others")
-    if not np.array_equal(np.sort(ids), _array(files[layout.USER_IDS], np.int64, (manifest.num_users,))):
+    by_id = np.argsort(ids)
+    if not np.array_equal(ids[by_id], _array(files[layout.USER_IDS], np.int64, (manifest.num_users,))):
         raise ReleaseError(f"{files[layout.USER_KEYS_IDS]}: expected the ids of {layout.USER_IDS}, got others")
-    return UserKeys(keys, ids)
+    return UserKeys(keys, ids, by_id)
 
 
 def _similar_lists(files: Files, manifest: pb.Manifest) -> SimilarMovieLists | None:

@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -28,6 +29,9 @@ from recommender_service.turns import Turns
 from recommender_service.unseen_calls import UnseenCalls
 from recommender_service.watcher import ReleaseWatcher
 
+if TYPE_CHECKING:
+    from recommender_service.feedback.feedback import Feedback
+
 log = logging.getLogger(__name__)
 
 # Calls in progress hold so many objects that Python would look for garbage among them every few calls, and find none.
@@ -45,11 +49,14 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     stop, became_active = _stop_event(is_worker), asyncio.Event()
     receiver, model_server = Receiver(), ModelServer(settings.tf_serving_address)
     server_health = Health(receiver, SERVICE.full_name)
-    watcher = ReleaseWatcher(settings, model_server, became_active.set)
-    server = _build(settings, is_worker, watcher, receiver, server_health)
+    feedback = _feedback(settings)
+    watcher = ReleaseWatcher(settings, model_server, became_active.set, feedback)
+    server = _build(settings, is_worker, watcher, receiver, server_health, feedback)
     unseen_calls = UnseenCalls(receiver, 2 * settings.max_queued_calls)
     tasks = [asyncio.create_task(task) for task in (watcher.run(), receiver.run(), unseen_calls.run())]
     tasks.append(asyncio.create_task(_report_ready(became_active, server_health)))
+    if feedback is not None:
+        tasks.append(asyncio.create_task(feedback.run()))
     if is_worker:
         needed = asyncio.create_task(wait_until_needed(settings.listen_address, became_active))
         stopped = asyncio.create_task(stop.wait())
@@ -65,17 +72,33 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     await server.stop(settings.shutdown_grace_s)
     for task in tasks:
         task.cancel()
+    if feedback is not None:
+        feedback.close()
     await model_server.close()
     log.info("stopped")
 
 
+def _feedback(settings: Settings) -> Feedback | None:
+    """What users do, in an event store; None if there is none. Only then are SQLAlchemy and the rest imported."""
+    if not settings.events_url:
+        return None
+    from recommender_service.feedback.feedback import Feedback
+
+    return Feedback(settings)
+
+
 def _build(
-    settings: Settings, is_worker: bool, watcher: ReleaseWatcher, receiver: Receiver, server_health: Health
+    settings: Settings,
+    is_worker: bool,
+    watcher: ReleaseWatcher,
+    receiver: Receiver,
+    server_health: Health,
+    feedback: Feedback | None,
 ) -> grpc.aio.Server:
     """The server with its three services: recommender, health and reflection."""
     server = grpc.aio.server(options=server_options(settings, is_worker))
     turns = Turns()
-    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers)
+    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers, feedback)
     add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls)
     server_health.add_to(server)
     Reflection(receiver, SERVICE.full_name, health.SERVICE).add_to(server)

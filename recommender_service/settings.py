@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,6 +58,16 @@ def _key_file(text: str) -> Path | None:
     return Path(text)
 
 
+def _events_url(text: str) -> str:
+    if not text:
+        return text
+    if text.partition(":")[0] not in ("sqlite", "postgresql"):
+        raise ValueError("sqlite:////folder/events.db or postgresql://user:password@host/name")
+    if any(importlib.util.find_spec(name) is None for name in ("sqlalchemy", "alembic", "psycopg")):
+        raise ValueError("none, because the packages of the extra `events` are not installed")
+    return text
+
+
 def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("DEBUG, INFO, WARNING or ERROR")
@@ -104,6 +115,12 @@ class Settings:
     """After this time, give or take a tenth, a client must connect anew, by which clients spread over workers and
     replicas. Calls in progress may take shutdown_grace_s to finish. 0 lets connections stay."""
 
+    events_url: str = ""
+    """Where to record events: sqlite:////folder/events.db, or postgresql://user:password@host/name. Empty: nowhere."""
+
+    max_held_events: int = 1_000_000
+    """Most events newer than the release that each worker holds in memory, 49 bytes each; twice that for moments."""
+
     metrics_address: str = ""
     """host:port at which Prometheus may scrape /metrics. Empty turns metrics off."""
 
@@ -123,12 +140,17 @@ class Settings:
                 try:
                     values[name] = parse(environment[variable])
                 except ValueError as error:
-                    raise SettingsError(f"{variable}: expected {error}, got {environment[variable][:40]!r}") from None
+                    raise SettingsError(f"{variable}: expected {error}, got {_shown(environment[variable])}") from None
         return cls(**values)
 
     @property
     def logging_level(self) -> int:
         return logging.getLevelNamesMapping()[self.log_level]
+
+
+def _shown(value: str) -> str:
+    """The beginning of a value, or nothing of it where it may hold a password."""
+    return "a URL of another kind" if "://" in value else repr(value[:40])
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
@@ -143,6 +165,8 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "max_concurrent_calls": _at_least(1),
     "max_queued_calls": _at_least(1),
     "max_connection_age_s": _seconds,
+    "events_url": _events_url,
+    "max_held_events": _at_least(1),
     "metrics_address": lambda text: text and _address(text),
     "shutdown_grace_s": _seconds,
     "log_level": _level,

@@ -70,6 +70,7 @@ def _dataset(dataset: Dataset) -> pb.Dataset:
         generated=dataset.generated,
         split="in time" if dataset.times.usable else f"at random: {dataset.times.words}",
         notes=dataset.understood.lines if dataset.understood is not None else (),
+        implicit=dataset.understood is not None and dataset.understood.implicit,
     )
 
 
