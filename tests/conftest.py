@@ -62,6 +62,18 @@ def stub(recommender_address: str) -> Iterator[RecommenderServiceStub]:
 
 
 @pytest.fixture(scope="session")
+def events_address(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a recommender that serves the checkerboard and records events."""
+    folder = tmp_path_factory.mktemp("events")
+    settings = {"EVENTS_URL": f"sqlite:///{folder / 'events.db'}"}
+    with recommender(checkerboard_artifacts, model_server_address, folder / "log", **settings) as (_, address):
+        wait_until_serving(address)
+        yield address
+
+
+@pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgreSql]:
     """A PostgreSQL server; tests that use it are marked `needs_postgresql`."""
     with postgresql() as server, server.running():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -53,6 +54,7 @@ class Stack:
 def running_stack(artifacts: Path, recommender_port: int = 0, model_server_port: int = 0) -> Iterator[Stack]:
     """Yields once the recommender is SERVING; port 0 takes a free one.  Raises ServerError if one does not start.
 
+    Events go to the store that EVENTS_URL names, or else to artifacts/events/events.db.
     Runs `tensorflow_model_server` if it is on the PATH, else the stand-in of `serving/`. Logs go to artifacts/logs/.
     """
     real = shutil.which("tensorflow_model_server")
@@ -61,11 +63,14 @@ def running_stack(artifacts: Path, recommender_port: int = 0, model_server_port:
     if real:
         model_server_port = model_server_port or free_port()  # its flag says 0 for no port at all
     program, listen = [real] if real else STAND_IN, f"{HOST}:{recommender_port}"
+    events = artifacts / "events"
+    events.mkdir(exist_ok=True)
+    events_url = os.environ.get("EVENTS_URL", f"sqlite:///{events.absolute() / 'events.db'}")
     models_log, log = logs / "model_server.log", logs / "recommender.log"
     threads = f"--grpc_max_threads={GRPC_THREADS}"
     with (
         model_server(artifacts, models_log, threads, port=model_server_port, program=program) as (models, target),
-        recommender(artifacts, target, log, LISTEN_ADDRESS=listen) as (service, address),
+        recommender(artifacts, target, log, LISTEN_ADDRESS=listen, EVENTS_URL=events_url) as (service, address),
     ):
         kind = real or "stand-in (python -m serving)"
         stack = Stack(address, target, kind, (models, service))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
 import pytest
@@ -26,22 +25,15 @@ from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.events import HIDDEN, RATED, REMOVED, WATCHED, event, record
 from tests.support.releases import EVEN_USER, UNKNOWN_MOVIE, UNKNOWN_USER, USER_WITHOUT_LIKES
-from tools.servers import recommender, wait_until_serving
 
 _USERS = itertools.count(1_000_000)  # whom the release does not know, and no other test has used
 
 
 @pytest.fixture(scope="module")
-def events_stub(
-    checkerboard_artifacts: Path, model_server_address: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RecommenderServiceStub]:
+def events_stub(events_address: str) -> Iterator[RecommenderServiceStub]:
     """A client of a recommender that records events."""
-    folder = tmp_path_factory.mktemp("events")
-    settings = {"EVENTS_URL": f"sqlite:///{folder / 'events.db'}"}
-    with recommender(checkerboard_artifacts, model_server_address, folder / "log", **settings) as (_, address):
-        wait_until_serving(address)
-        with grpc.insecure_channel(address) as channel:
-            yield RecommenderServiceStub(channel)
+    with grpc.insecure_channel(events_address) as channel:
+        yield RecommenderServiceStub(channel)
 
 
 @pytest.fixture
