@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,6 +19,7 @@ from events.event import Event
 from events.migration import migrate
 from events.schema import EVENTS, FORGOTTEN, STORE
 
+TAKE = update(STORE).values(last_number=STORE.c.last_number + bindparam("count")).returning(STORE.c.last_number)
 DUPLICATE = 0
 """Stands in the place of the number of an event that was recorded before."""
 
@@ -97,8 +98,7 @@ class EventStore:
 
 def _take_numbers(connection: Connection, count: int) -> int:
     """Reserve so many numbers until the transaction ends, and return the first of them."""
-    taken = update(STORE).values(last_number=STORE.c.last_number + count).returning(STORE.c.last_number)
-    return int(connection.execute(taken).scalar_one()) - count + 1
+    return int(connection.execute(TAKE, {"count": count}).scalar_one()) - count + 1
 
 
 def _row(number: int, event: Event) -> dict[str, object]:

@@ -72,8 +72,6 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     await server.stop(settings.shutdown_grace_s)
     for task in tasks:
         task.cancel()
-    if feedback is not None:
-        feedback.close()
     await model_server.close()
     log.info("stopped")
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from protos.release.v1.signature import read_keys
+
+# A file, because a database in memory is another one for each connection; and a host, or none for a local socket.
+EVENTS_URLS = re.compile(r"sqlite:///[^?]+|postgresql://([^@/]*@)?(\[[^]]+\]|[^/:@]*)(:\d+)?/.+")
 
 
 class SettingsError(ValueError):
@@ -61,7 +65,7 @@ def _key_file(text: str) -> Path | None:
 def _events_url(text: str) -> str:
     if not text:
         return text
-    if text.partition(":")[0] not in ("sqlite", "postgresql"):
+    if not EVENTS_URLS.fullmatch(text):
         raise ValueError("sqlite:////folder/events.db or postgresql://user:password@host/name")
     if any(importlib.util.find_spec(name) is None for name in ("sqlalchemy", "alembic", "psycopg")):
         raise ValueError("none, because the packages of the extra `events` are not installed")

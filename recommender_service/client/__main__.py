@@ -1,4 +1,4 @@
-"""A command line for people: `python -m recommender_service.client recommend 418 -n 5`, `similar heat`, `hide 418 heat`.
+"""A command line for people: `python -m recommender_service.client recommend 418 -n 5`, `hide 418 heat`.
 
 Movies may be given by id, key or title; a title stands for the movie that `search` lists first. Scripts use `--json`.
 

@@ -30,9 +30,9 @@ class Feedback:
     def __init__(self, settings: Settings) -> None:
         """Raises EventStoreError if EVENTS_URL is not the URL of a store."""
         store = EventStore(settings.events_url)
-        self._store = store
         self._tail = EventTail(store, settings.max_held_events)
-        self._recorder = Recorder(store, self._tail.add_own)
+        max_calls = max(1, settings.max_concurrent_calls // 2)  # the others are for recommendations, come what may
+        self._recorder = Recorder(store, max_calls, self._tail.add_own)
         self._histories: LruCache[int, Cached] = LruCache(CACHED_HISTORIES)
         self._movie_rows: dict[int, Mapping[int, int]] = {}  # by version of the release
         HELD_EVENTS.set_function(lambda: len(self._tail.held))
@@ -106,10 +106,6 @@ class Feedback:
             held_events=len(self._tail.held),
             problem=self._tail.problem,
         )
-
-    def close(self) -> None:
-        self._recorder.close()
-        self._tail.close()
 
 
 def _rows_by_number(rows_by_key: Mapping[str, int]) -> dict[int, int]:

@@ -31,11 +31,11 @@ def history_of(release: Release, user: int, events: np.ndarray, rows: Mapping[in
     user: their position in the release, −1 if it does not know them.
     events: `event.COLUMNS`, the user's, oldest first.  rows: row by the number that stands for a movie in events.
     """
-    known = np.fromiter((rows.get(movie, -1) for movie in events["movie"].tolist()), np.int32, len(events))
-    events, known = events[known >= 0], known[known >= 0]
-    movies, position = np.unique(known, return_inverse=True)
+    numbers, position = np.unique(events["movie"], return_inverse=True)
+    movies = np.array([rows.get(number, -1) for number in numbers.tolist()], np.int32)  # −1: not in the release
     last = np.full((max(Kind) + 1, len(movies)), -1)  # int[kind, movie], the place of the last such event, −1 if none
     last[events["kind"], position] = np.arange(len(events))  # of several, the last one is assigned
+    last[:, movies < 0] = -1
     removed = movies[last[Kind.REMOVED] >= 0]
     counts = last > last[Kind.REMOVED]  # bool[kind, movie], whether there is such an event after the last removal
     rated = movies[counts[Kind.RATED]]

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from events.errors import EventStoreError
 from events.event import Event
 from events.store import EventStore
 from recommender_service.errors import DeadlineExceeded, EventStoreUnavailable, TooManyCalls
+from recommender_service.feedback.store_thread import StoreThread
 
 MAX_COMMIT = 2_000  # events; one transaction must not hold up others for long
 MAX_WAITING = 20_000  # events, some ten megabytes
 TIMEOUT_S = 5.0  # a database that hangs does not say so
+STALL_S = 1.0  # a transaction that takes longer hangs, so no more calls should wait
 
 OnRecorded = Callable[[Sequence[Event], Sequence[int]], None]
 Call = tuple[Sequence[Event], asyncio.Future[list[int]]]
 
 
 class Recorder:
-    """Writes events to the store, one transaction at a time, in a thread of its own."""
+    """Writes events to the store, one transaction at a time."""
 
-    def __init__(self, store: EventStore, on_recorded: OnRecorded) -> None:
-        """on_recorded: is told of events that became durable, and their numbers, before the calls are answered."""
+    def __init__(self, store: EventStore, max_calls: int, on_recorded: OnRecorded) -> None:
+        """max_calls: how many calls may wait here.
+
+        on_recorded: is told of events that became durable, and their numbers, before the calls are answered.
+        """
         self._store = store
+        self._max_calls = max_calls
         self._on_recorded = on_recorded
-        self._thread = ThreadPoolExecutor(1, "record-events")
+        self._thread = StoreThread("record-events")
         self._waiting: deque[Call] = deque()
-        self._num_waiting = 0
+        self._num_waiting = 0  # events
+        self._num_calls = 0  # that wait, or whose events are being written
         self._task: asyncio.Task[None] | None = None  # writes; None while nothing waits
+        self._writes_since = float("inf")  # monotonic seconds, when the transaction in progress began
 
     async def record(self, events: Sequence[Event], time_remaining_s: float | None) -> list[int]:
         """Return the number of each event once they are durable, or `store.DUPLICATE` for those that were before.
@@ -38,8 +46,17 @@ class Recorder:
         time_remaining_s: the time until the caller's deadline; None if the caller set none.
         Raises EventStoreUnavailable, DeadlineExceeded or TooManyCalls.
         """
-        if self._num_waiting + len(events) > MAX_WAITING:
-            raise TooManyCalls(f"{self._num_waiting:,} events wait to be written; retry later")
+        if time.monotonic() - self._writes_since > STALL_S:
+            raise EventStoreUnavailable("the event store does not answer")
+        if self._num_calls >= self._max_calls or self._num_waiting + len(events) > MAX_WAITING:
+            raise TooManyCalls(f"{self._num_calls:,} calls wait for the event store; retry later")
+        self._num_calls += 1
+        try:
+            return await self._recorded(events, time_remaining_s)
+        finally:
+            self._num_calls -= 1
+
+    async def _recorded(self, events: Sequence[Event], time_remaining_s: float | None) -> list[int]:
         future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
         self._waiting.append((events, future))
         self._num_waiting += len(events)
@@ -52,9 +69,6 @@ class Recorder:
         if timeout_s < TIMEOUT_S:
             raise DeadlineExceeded("the deadline passed before the events were durable; they may be recorded yet")
         raise EventStoreUnavailable(f"the event store did not answer within {TIMEOUT_S:g} s")
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _write_all(self) -> None:
         try:
@@ -75,9 +89,9 @@ class Recorder:
 
     async def _write(self, calls: Sequence[Call]) -> None:
         events = [event for its_events, _ in calls for event in its_events]
+        self._writes_since = time.monotonic()
         try:
-            loop = asyncio.get_running_loop()
-            numbers = await loop.run_in_executor(self._thread, self._store.append, events)
+            numbers = await self._thread.run(lambda: self._store.append(events))
         except Exception as error:
             failure: Exception = error
             if isinstance(error, EventStoreError):
@@ -86,6 +100,8 @@ class Recorder:
                 future.set_exception(failure)
                 future.exception()  # the caller may have left, and asyncio complains about errors that nobody reads
             return
+        finally:
+            self._writes_since = float("inf")
         self._on_recorded(events, numbers)
         first = 0
         for its_events, future in calls:

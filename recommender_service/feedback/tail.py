@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from events.event import NO_EVENTS, Event
 from events.store import EventStore
 from protos.release.v1 import manifest_pb2
 from recommender_service.feedback.held_events import MIN_ADDED, HeldEvents, Row
+from recommender_service.feedback.store_thread import StoreThread
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +23,6 @@ POLL_S = 0.2
 STALE_S = 1.0  # the promise is that events of others count within a second
 LOAD_TIMEOUT_S = 10.0  # then a release becomes active without the events, which is said in every answer
 TRIM_PAUSE_S = 10.0  # calls that began with the release before are over by then
-
-Result = TypeVar("Result")
 
 
 class _Read(NamedTuple):
@@ -44,7 +42,7 @@ class EventTail:
         self.position = 0  # the number of the newest event that was read
         self._store = store
         self._max_held = max_held
-        self._thread = ThreadPoolExecutor(1, "read-events")
+        self._thread = StoreThread("read-events")
         self._store_id = ""  # empty until the store was opened
         self._release: manifest_pb2.Manifest | None = None
         self._trim_at = 0.0
@@ -106,14 +104,11 @@ class EventTail:
             if is_fresh
         )
 
-    def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
     async def _look(self) -> None:
         if self._release is None:
             return
         await self._load_if_needed()
-        read = await self._in_thread(lambda: self._read(self.position))
+        read = await self._thread.run(lambda: self._read(self.position))
         if read.last < self.position or len(read.events) > MIN_ADDED:
             # The store was replaced by an older copy of itself; or so much is new that adding it would hold up calls.
             self._is_loaded = False
@@ -133,12 +128,12 @@ class EventTail:
         """Open the store and read all that is newer than the release, unless that is held."""
         assert self._release is not None
         if not self._store_id:
-            self._store_id = await self._in_thread(self._store.prepare)
+            self._store_id = await self._thread.run(self._store.prepare)
         above = self.release_last_event(self._release)
         if self._is_loaded and self.held.above <= above:
             return
         started = time.monotonic()
-        read, held = await self._in_thread(lambda: self._load(above))
+        read, held = await self._thread.run(lambda: self._load(above))
         held.add(self.held.added_above(read.last))
         self._replace(held)
         self._is_loaded = True
@@ -181,6 +176,3 @@ class EventTail:
         if problem != self._error:
             log.error("event store not read", extra={"fields": {"reason": problem}})
         self._error = problem
-
-    async def _in_thread(self, function: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)

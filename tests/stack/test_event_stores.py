@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +18,12 @@ import pytest
 
 from events.event import Event, Kind
 from events.store import EventStore
-from protos.recommender.v1.recommender_pb2 import GetServingStatusRequest, RecommendRequest, RecommendResponse
+from protos.recommender.v1.recommender_pb2 import (
+    GetServingStatusRequest,
+    RecommendRequest,
+    RecommendResponse,
+    RecordEventsRequest,
+)
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
@@ -101,6 +107,36 @@ def test_a_store_that_is_gone_and_comes_back(
             wait_for(lambda: recommend(stub).degraded_reason == "", "answers are whole again", 20)
             record(stub, refused)  # with the same id: it may have been recorded after all
             assert movie_ids(recommend(stub))[0] == 10
+
+
+@needs_postgresql
+def test_a_store_that_hangs_holds_up_nothing_else(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path, database: tuple[PostgreSql, ExitStack]
+) -> None:
+    """However many calls wait for it, recommendations are answered, and SIGTERM ends the service."""
+    server, running = database
+    process = running.enter_context(server.running())
+    url = server.new_database()
+    settings = {"EVENTS_URL": url, "MAX_CONCURRENT_CALLS": "16", "SHUTDOWN_GRACE_S": "1"}
+    log = tmp_path / "log"
+    with (
+        recommender(checkerboard_artifacts, model_server_address, log, **settings) as (service, address),
+        ExitStack() as s,
+    ):
+        wait_until_serving(address)
+        _signal_all(process, signal.SIGSTOP)
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [s.enter_context(grpc.insecure_channel(address, options=options)) for _ in range(4)]
+        stubs = [RecommenderServiceStub(channel) for channel in channels]
+        calls = [
+            stub.RecordEvents.future(RecordEventsRequest(events=[event(EVEN_USER, 4, HIDDEN)])) for stub in stubs * 10
+        ]
+        for _ in range(20):
+            assert movie_ids(recommend(stubs[0]))[0] == 4
+        codes = Counter(call.code().name for call in calls)
+        assert set(codes) == {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}, codes
+        assert service.stop(signal.SIGTERM) == 0
+        _signal_all(process, signal.SIGCONT)
 
 
 @needs_postgresql
