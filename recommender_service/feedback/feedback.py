@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from events.event import Event, Kind, number_of_key
 from events.store import DUPLICATE, EventStore
 from protos.recommender.v1 import recommender_pb2 as api
-from recommender_service.errors import InvalidArgument
+from recommender_service.errors import EventStoreUnavailable, InvalidArgument
 from recommender_service.feedback.history import History, history_of
 from recommender_service.feedback.metrics import EVENTS_RECORDED, EVENTS_REJECTED, HELD_EVENTS, STORE_LAG
 from recommender_service.feedback.recorder import Recorder
@@ -92,6 +92,8 @@ class Feedback:
         """
         if not events:
             return 0
+        if not self._tail.is_open:
+            raise EventStoreUnavailable(self._tail.problem)
         numbers = await self._recorder.record(events, time_remaining_s)
         recorded = [event.kind for event, number in zip(events, numbers, strict=True) if number != DUPLICATE]
         for kind in Kind:

@@ -53,6 +53,11 @@ class EventTail:
         self._own: set[int] = set()  # numbers above `position` of events that this worker recorded and holds
 
     @property
+    def is_open(self) -> bool:
+        """Whether the store's tables are known to be those that this program writes to."""
+        return bool(self._store_id)
+
+    @property
     def lag_s(self) -> float:
         """Seconds since the store was last read to its end."""
         return time.monotonic() - self._read_at

@@ -12,6 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from events.engine import open_engine
 from events.store import EventStore
 from protos.recommender.v1.recommender_pb2 import (
     SOURCE_FOLDED_IN,
@@ -24,6 +25,7 @@ from protos.recommender.v1.recommender_pb2 import (
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
+from tests.support.errors import failure_of
 from tests.support.event_releases import publish_with_events, withdraw
 from tests.support.events import HIDDEN, RATED, WATCHED, event, record
 from tests.support.releases import EVEN_USER, UNKNOWN_USER, publish_checkerboard
@@ -192,6 +194,24 @@ def test_more_events_than_allowed_leave_the_oldest_out(
             assert movie_ids(response)[0] == 4
             assert {6, 10, 12} & set(movie_ids(response)) == set()
             assert response.degraded_reason == "older events are missing: only the newest 3 are held in memory"
+
+
+def test_tables_of_a_later_version_are_left_alone(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path, url: str
+) -> None:
+    """A service that does not know the store's tables records nothing, answers on, and says why."""
+    EventStore(url).prepare()
+    with open_engine(url).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with (
+        recommender(checkerboard_artifacts, model_server_address, tmp_path / "log", EVENTS_URL=url) as (_, address),
+        connected(address) as stub,
+    ):
+        wait_until_serving(address)
+        failure = failure_of(lambda: record(stub, event(EVEN_USER, 4, HIDDEN)))
+        assert failure.reason == "EVENT_STORE_UNAVAILABLE"
+        assert "expected tables of revision 0001 or older, got 9999" in failure.message
+        assert recommend(stub).degraded_reason == failure.message
 
 
 def _held(stub: RecommenderServiceStub) -> int:
