@@ -27,6 +27,8 @@ from tests.support.releases import EVEN_USER, movie_key, publish_checkerboard, u
 from tools.processes import Server
 from tools.servers import model_server, recommender, wait_until_serving
 
+pytestmark = pytest.mark.slow
+
 FAN = user_key(EVEN_USER)
 
 

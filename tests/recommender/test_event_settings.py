@@ -36,8 +36,7 @@ def test_other_urls_are_refused_without_showing_them(url: str) -> None:
     """The message says what was expected, and shows nothing of a URL, which may hold a password."""
     with pytest.raises(SettingsError) as error:
         Settings.from_environment({"EVENTS_URL": url})
-    shown = "a URL of another kind" if "://" in url else "'secret'"
-    assert str(error.value) == EXPECTED + shown
+    assert str(error.value) == EXPECTED + "something else"
 
 
 def test_without_a_store_nothing_of_it_is_imported() -> None:

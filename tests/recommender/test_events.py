@@ -126,16 +126,6 @@ def test_events_count_in_batches_and_with_named_likes(events_stub: RecommenderSe
     assert {reason.because.movie_id for movie in result.response.movies for reason in movie.reasons} == {1, 3}
 
 
-def test_the_later_event_counts_in_whatever_order(events_stub: RecommenderServiceStub) -> None:
-    """An event that arrives late and happened before a removal has no effect; one that happened after it has."""
-    user = next(_USERS)
-    record(events_stub, event(user, 2, REMOVED, seconds=2_000))
-    record(events_stub, event(user, 2, WATCHED, seconds=1_000))
-    assert 2 in movie_ids(recommend(events_stub, user, limit=500))
-    record(events_stub, event(user, 2, WATCHED, seconds=3_000))
-    assert 2 not in movie_ids(recommend(events_stub, user, limit=500))
-
-
 def test_a_repeated_event_is_not_recorded_again(events_stub: RecommenderServiceStub) -> None:
     """The same call twice, or the same event twice in a call, is recorded once; the answer says so."""
     user = next(_USERS)
