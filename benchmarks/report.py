@@ -22,7 +22,11 @@ MARKS = {True: "met", False: "**not met**", None: ""}
 
 @dataclass(frozen=True)
 class Results:
-    """model_server: what served the models.  release: its data and size.  points: settings of all engines, for each number of movies."""
+    """What was measured.
+
+    model_server: what served the models.  release: its data and size.
+    points: settings of all engines, for each number of movies.
+    """
 
     model_server: str
     release: str
