@@ -103,15 +103,9 @@ class CallGuard:
             except grpc.aio.AbortError:
                 tally.add(context.code().name, time.perf_counter() - start)
                 raise
-            except TooManyCalls as error:
-                failure = error
-                self._overload.add(name, error)
-            except (Unauthenticated, NotAllowed) as error:
-                failure = error
-                self._intruders.add(name, error, peer=context.peer())
             except ServiceError as error:
                 failure = error
-                _log_call(logging.INFO, name, failure.code.name, start, reason=failure.reason, message=str(failure))
+                self._log_failure(name, error, context, start)
             except Exception:
                 failure = InternalError(secrets.token_hex(4))
                 log.exception("bug", extra={"fields": {"rpc": name, **failure.metadata}})
@@ -125,6 +119,14 @@ class CallGuard:
             return await abort(context, failure)
 
         return guarded
+
+    def _log_failure(self, name: str, error: ServiceError, context: Context, start: float) -> None:
+        if isinstance(error, TooManyCalls):
+            self._overload.add(name, error)
+        elif isinstance(error, Unauthenticated | NotAllowed):
+            self._intruders.add(name, error, peer=context.peer())
+        else:
+            _log_call(logging.INFO, name, error.code.name, start, reason=error.reason, message=str(error))
 
     def _hold_until_read(self, context: Context, num_bytes: int) -> None:
         """Count the bytes of an answer until the client has them. Raises TooManyCalls if too many wait already."""

@@ -8,8 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from protos.release.v1.signature import read_keys
-from recommender_service.access.token_file import parse_grants
+from recommender_service.setting_values import (
+    address,
+    at_least,
+    boolean,
+    key_file,
+    level,
+    optional_address,
+    optional_path,
+    seconds,
+    token_file,
+)
 
 if TYPE_CHECKING:
     from recommender_service.access.certificates import CertificateFiles
@@ -17,72 +26,6 @@ if TYPE_CHECKING:
 
 class SettingsError(ValueError):
     """A variable holds a wrong value. The message names the variable, what was expected and what it holds."""
-
-
-def _address(text: str) -> str:
-    host, separator, port = text.rpartition(":")
-    if not (separator and host and port.isdecimal() and int(port) < 65536):
-        raise ValueError("host:port")
-    return text
-
-
-def _at_least(lowest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < lowest:
-            raise ValueError(f"a whole number of at least {lowest}")
-        return int(text)
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise ValueError("a number of seconds")
-    return seconds
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError("true or false")
-    return text.lower() == "true"
-
-
-def _key_file(text: str) -> Path | None:
-    if not text:
-        return None
-    try:
-        read_keys(Path(text))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"a file with keys ({error})") from error
-    return Path(text)
-
-
-def _token_file(text: str) -> Path | None:
-    if not text:
-        return None
-    try:
-        parse_grants(text, Path(text).read_bytes())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"a file with tokens ({error})") from error
-    return Path(text)
-
-
-def _optional_address(text: str) -> str:
-    return text and _address(text)
-
-
-def _optional_path(text: str) -> Path | None:
-    return Path(text) if text else None
-
-
-def _level(text: str) -> str:
-    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError("DEBUG, INFO, WARNING or ERROR")
-    return text.upper()
 
 
 @dataclass(frozen=True)
@@ -225,28 +168,28 @@ class Settings:
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
-    "listen_address": _address,
-    "tls_certificate": _optional_path,
-    "tls_key": _optional_path,
-    "tls_client_ca": _optional_path,
-    "token_file": _token_file,
-    "reflection": _boolean,
-    "health_address": _optional_address,
-    "workers": _at_least(1),
+    "listen_address": address,
+    "tls_certificate": optional_path,
+    "tls_key": optional_path,
+    "tls_client_ca": optional_path,
+    "token_file": token_file,
+    "reflection": boolean,
+    "health_address": optional_address,
+    "workers": at_least(1),
     "releases_dir": Path,
-    "verify_key_file": _key_file,
-    "tf_serving_address": _address,
-    "model_server_ca": _optional_path,
-    "model_server_certificate": _optional_path,
-    "model_server_key": _optional_path,
+    "verify_key_file": key_file,
+    "tf_serving_address": address,
+    "model_server_ca": optional_path,
+    "model_server_certificate": optional_path,
+    "model_server_key": optional_path,
     "model_server_name": str,
-    "predict_timeout_ms": _at_least(1),
-    "degraded_answers": _boolean,
-    "user_cache_size": _at_least(0),
-    "max_concurrent_calls": _at_least(1),
-    "max_queued_calls": _at_least(1),
-    "max_connection_age_s": _seconds,
-    "metrics_address": _optional_address,
-    "shutdown_grace_s": _seconds,
-    "log_level": _level,
+    "predict_timeout_ms": at_least(1),
+    "degraded_answers": boolean,
+    "user_cache_size": at_least(0),
+    "max_concurrent_calls": at_least(1),
+    "max_queued_calls": at_least(1),
+    "max_connection_age_s": seconds,
+    "metrics_address": optional_address,
+    "shutdown_grace_s": seconds,
+    "log_level": level,
 }

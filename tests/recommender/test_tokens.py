@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.message import Message
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 
 from protos.recommender.v1 import recommender_pb2 as api
 from tests.support.access import OTHER_TOKEN, TOKEN, bearer, token_line, write
@@ -47,7 +48,7 @@ def service(
 def call(address: str, method: str, metadata: tuple[tuple[str, str], ...] = ()) -> bytes:
     """The encoded answer."""
     with grpc.insecure_channel(address) as channel:
-        rpc = channel.unary_unary(f"/{SERVICE}/{method}")
+        rpc: Any = channel.unary_unary(f"/{SERVICE}/{method}")
         return bytes(rpc(REQUESTS[method].SerializeToString(), metadata=metadata, timeout=10))
 
 
@@ -59,8 +60,9 @@ def reflect(address: str, metadata: tuple[tuple[str, str], ...] = ()) -> list[st
     """The names of the services."""
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     with grpc.insecure_channel(address) as channel:
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-        (answer,) = stub.ServerReflectionInfo(iter([request]), metadata=metadata, timeout=10)
+        rpc: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        (content,) = rpc(iter([request.SerializeToString()]), metadata=metadata, timeout=10)
+        answer = reflection_pb2.ServerReflectionResponse.FromString(content)
         return [service.name for service in answer.list_services_response.service]
 
 
@@ -117,7 +119,7 @@ def test_reflection_needs_a_token_and_health_none(service: tuple[Server, str, Pa
 def test_a_withdrawn_token_is_refused_and_a_new_one_taken(service: tuple[Server, str, Path]) -> None:
     """Two tokens of a caller are good while both have a line. A token whose line is removed is refused in seconds."""
     server, address, path = service
-    new = "new token " * 4
+    new = "new-token" * 4
     write(path, (token_line("web", TOKEN) + token_line("web", new)).encode())
     wait_for(lambda: server.events("credentials reloaded"), "the file is read")
     assert call(address, "SearchMovies", bearer(TOKEN))
@@ -173,7 +175,7 @@ def test_reflection_can_be_turned_off(checkerboard_artifacts: Path, model_server
     ("content", "complaint"),
     [
         (None, "No such file or directory"),
-        ("# nobody\n", "expected lines with a caller"),
+        ("# nobody\n", "expected at least one line with a caller"),
         (token_line("web", TOKEN) + "web\n", ":2: expected a caller, the SHA-256 of a token, and RPCs; got 1 of"),
         (f"web {TOKEN[:40]} *\n", ":1: expected the SHA-256 of a token, 64 hexadecimal digits; got 40 characters"),
         (token_line("web", TOKEN, "Recommend,Delete"), ":1: expected RPCs, which are *, or names among"),
