@@ -44,7 +44,10 @@ demo: $(STAMP)
 
 serve: $(STAMP)
 	@$(BIN)/python -m tools.serve --dataset $(DATASET) \
-		--recommender-port $(RECOMMENDER_PORT) --model-server-port $(MODEL_SERVER_PORT)
+		--recommender-port $(RECOMMENDER_PORT) --model-server-port $(MODEL_SERVER_PORT) $(if $(CERTS),--certs $(CERTS))
+
+dev-certs: $(STAMP)
+	@$(BIN)/python -m tools.dev_certs
 
 train: $(STAMP)
 	@$(BIN)/python -m trainer --dataset $(DATASET)
