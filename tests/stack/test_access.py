@@ -86,8 +86,8 @@ def test_the_client_takes_the_token_from_a_variable(certs: Path, stack: Stack) -
 def test_the_client_says_why_it_gets_no_connection(certs: Path, stack: Stack) -> None:
     """Without a certificate the exit status is 3, and with half of one it is 2, each after one line."""
     run = client(stack, "--tls-ca", certs / "ca.pem", "status")
-    assert (run.returncode, run.stderr.count("error: ")) == (3, 1)
-    assert f"no recommender answers at {stack.recommender}" in run.stderr
+    assert run.returncode == 3
+    assert run.stderr.startswith(f"error: no recommender answers at {stack.recommender}")
     half = client(stack, "--tls-cert", certs / "client.pem", "status")
     assert (half.returncode, half.stderr.count("\n")) == (2, 1)
 
@@ -101,8 +101,8 @@ def test_a_token_does_not_leave_the_machine_in_plaintext() -> None:
 @pytest.mark.skipif(shutil.which("grpcurl") is None, reason="grpcurl is not on the PATH")
 def test_grpcurl_uses_tls_and_a_token(certs: Path, stack: Stack) -> None:
     """grpcurl finds the method by reflection and calls it; without the token it is told what is missing."""
-    flags = ["-cacert", certs / "ca.pem", "-cert", certs / "client.pem", "-key", certs / "client.key"]
-    header = ["-H", f"authorization: Bearer {(certs / 'token').read_text().strip()}"]
+    flags: list[str | Path] = ["-cacert", certs / "ca.pem", "-cert", certs / "client.pem", "-key", certs / "client.key"]
+    header: list[str | Path] = ["-H", f"authorization: Bearer {(certs / 'token').read_text().strip()}"]
     method = [stack.recommender, "recommender.v1.RecommenderService/Recommend"]
     request = ["-d", json.dumps({"user_id": ODD_USER, "limit": 2})]
     run = subprocess.run(["grpcurl", *flags, *header, *request, *method], capture_output=True, text=True, timeout=30)
