@@ -16,7 +16,7 @@ from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.access import DAY, Identity, identity, secure_channel, write
 from tests.support.releases import EVEN_USER
-from tests.support.workers import wait_for_active, workers_of
+from tests.support.workers import wait_for_workers, workers_of
 from tools.certificates import Pair
 from tools.processes import Server, served, wait_for
 from tools.servers import health_status, recommender, wait_until_serving
@@ -154,10 +154,10 @@ def test_workers_share_the_ports_and_replace_each_other(
     }
     with served([sys.executable, "-m", "recommender_service"], tmp_path / "log", environment) as server:
         address = server.wait_for_line(r'"event": "supervising", "address": "([^"]+)"')[1]
-        wait_for_active(server, 2)
+        wait_for_workers(server, 2)
         wait_until_serving(health_address(server))
         os.kill(workers_of(server)[0], 9)
-        wait_for_active(server, 3)
+        wait_for_workers(server, 3)
         for _ in range(8):
             assert outcome(address, ours.authority.certificate, ours.authority.client(DAY)) == ANSWERED
             assert health_status(health_address(server)) == "SERVING"
