@@ -2,9 +2,9 @@
 
     make train && python -m benchmarks.access
 
-Another process keeps 32 calls in flight on one connection. The servers take turns, round by round. The table shows
-medians of user and system time per call, and the median over the rounds of their ratio to the case without. The rows
-of new connections make one call on each connection.
+Another process keeps 32 calls in flight on one connection, then one, and then makes one call on each of many
+connections. The servers take turns, round by round, on a core of their own. The tables show medians of user and system
+time per call, and the median over the rounds of their ratio to the case without.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from typing import Any
 import grpc
 import numpy as np
 
-from benchmarks.support import cpu_seconds, newest_release
+from benchmarks.support import LOAD_CORE, SERVER_CORE, cpu_seconds, newest_release, on_cores
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.client.channel import Access
 from tools.dev_certs import client_access, make, service_settings
 from tools.processes import Server
 from tools.servers import model_server, recommender, wait_until_serving
 
-ROUNDS, CALLS, CONNECTIONS, IN_FLIGHT, LIMIT = 9, 2_016, 100, 32, 10
+ROUNDS, CALLS, CALLS_ALONE, CONNECTIONS, IN_FLIGHT, LIMIT = 9, 2_016, 500, 100, 32, 10
 OFF = "neither"
 CASES = {
     OFF: (),
@@ -53,8 +53,8 @@ class Case:
 def main(argv: Sequence[str]) -> None:
     artifacts, release = newest_release(argv, __doc__)
     user_ids = [int(user_id) for user_id in np.load(release / "user_ids.npy")]
-    with _cases(artifacts) as cases:
-        for load, count in ((_many_calls, CALLS), (_many_connections, CONNECTIONS)):
+    with _cases(artifacts) as cases, on_cores(LOAD_CORE):
+        for load, count in ((_many_calls, CALLS), (_calls_alone, CALLS_ALONE), (_many_connections, CONNECTIONS)):
             microseconds: dict[str, list[float]] = {name: [] for name in cases}
             for _ in range(ROUNDS):
                 for name, case in cases.items():
@@ -74,7 +74,7 @@ def _print(heading: str, microseconds: dict[str, list[float]]) -> None:
 @contextmanager
 def _cases(artifacts: Path) -> Iterator[dict[str, Case]]:
     """The recommenders, which share a model server and have every user in their caches."""
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack, on_cores(SERVER_CORE):
         folder = Path(scratch)
         make(folder / "certs")
         settings, access = service_settings(folder / "certs"), client_access(folder / "certs")
@@ -120,6 +120,13 @@ async def _many_calls(case: Case, user_ids: Sequence[int]) -> None:
                 await _call(case, channel, next(users))
 
         await asyncio.gather(*(caller() for _ in range(IN_FLIGHT)))
+
+
+async def _calls_alone(case: Case, user_ids: Sequence[int]) -> None:
+    """Make CALLS_ALONE calls on one connection, one after the other."""
+    async with _channel(case) as channel:
+        for user_id in itertools.islice(itertools.cycle(user_ids), CALLS_ALONE):
+            await _call(case, channel, user_id)
 
 
 async def _many_connections(case: Case, user_ids: Sequence[int]) -> None:
