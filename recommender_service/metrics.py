@@ -26,6 +26,11 @@ RELEASES_ACTIVATED = Counter("recommender_releases_activated", "Releases that be
 RELEASES_REFUSED = Counter("recommender_releases_refused", "Releases that were refused; the log says why.")
 MODEL_SERVER_REACHABLE = Gauge("recommender_model_server_reachable", "1 if the model server answered when last asked.")
 
+CERTIFICATE_EXPIRES = Gauge(
+    "recommender_certificate_expires_timestamp_seconds",
+    "When the certificate that the service shows expires, in seconds since 1970; 0 without TLS.",
+)
+
 ANSWERS: Tally[tuple[api.Source, bool]] = Tally()
 """Answers to Recommend by (source, whether they are degraded)."""
 

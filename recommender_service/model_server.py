@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 import numpy as np
@@ -14,6 +14,9 @@ from google.protobuf.message import DecodeError, Message
 from protos.release.v1.layout import FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from protos.tfserving.v1 import predict_pb2 as pb
 from recommender_service.model_server_channel import connect
+
+if TYPE_CHECKING:
+    from recommender_service.access.certificates import Certificates
 
 CLOSE_GRACE_S = 15.0  # longer than any call takes
 
@@ -27,14 +30,16 @@ class ModelServerError(Exception):
 class ModelServer:
     """A client of TensorFlow Serving: of one server, or of several that serve the same models."""
 
-    def __init__(self, address: str) -> None:
-        """address: as for `connect`."""
+    def __init__(self, address: str, certificates: Certificates | None = None, name: str = "") -> None:
+        """address, certificates, name: as for `connect`."""
         self.address = address
+        self._certificates = certificates
+        self._name = name
         self._closing: set[asyncio.Task[None]] = set()
         self._connect()
 
     def _connect(self) -> None:
-        self._channel = connect(self.address)
+        self._channel = connect(self.address, self._certificates, self._name)
         self._predict = self._channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict",
             request_serializer=pb.PredictRequest.SerializeToString,
@@ -128,6 +133,11 @@ class ModelServer:
             raise ModelServerError(_describe(error)) from error
         available = pb.ModelVersionStatus.STATE_AVAILABLE
         return {status.version for status in response.model_version_status if status.state == available}
+
+    def use(self, certificates: Certificates) -> None:
+        """Connect anew, with these certificates."""
+        self._certificates = certificates
+        self._reconnect()
 
     def _reconnect(self) -> None:
         """Make calls on a new channel; those in progress end on the old one.

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -36,16 +37,19 @@ class _Worker:
 def supervise(settings: Settings) -> None:
     """Run settings.workers workers until SIGTERM or SIGINT, then let them finish their calls. Raises CannotListen."""
     with ExitStack() as held, open_copying_lock():
-        for listener in hold("listen on", settings.listen_address):
-            address = with_port(settings.listen_address, held.enter_context(listener).getsockname()[1])
+        addresses = {"LISTEN_ADDRESS": _held(settings.listen_address, held)}
+        if settings.health_address:
+            addresses["HEALTH_ADDRESS"] = _held(settings.health_address, held)
         for number in range(settings.workers):
             if settings.metrics_address:
                 check_free("serve metrics on", _metrics_address(settings, number))
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        workers = [_Worker(i, _start(settings, address, i)) for i in range(settings.workers)]
-        log.info("supervising", extra={"fields": {"address": address, "workers": settings.workers}})
+        workers = [_Worker(i, _start(settings, addresses, i)) for i in range(settings.workers)]
+        names = {"LISTEN_ADDRESS": "address", "HEALTH_ADDRESS": "health"}
+        shown = {names[variable]: address for variable, address in addresses.items()}
+        log.info("supervising", extra={"fields": {**shown, "workers": settings.workers}})
         while not stop.wait(0.05):
             for worker in workers:
                 exit_status = worker.process.poll()
@@ -53,7 +57,7 @@ def supervise(settings: Settings) -> None:
                     fields = {"worker": worker.number, "pid": worker.process.pid, "status": exit_status}
                     log.error("worker died", extra={"fields": fields})
                     time.sleep(RESTART_PAUSE_S)
-                    worker.process = _start(settings, address, worker.number)
+                    worker.process = _start(settings, addresses, worker.number)
         for worker in workers:
             worker.process.terminate()
         for worker in workers:
@@ -61,9 +65,16 @@ def supervise(settings: Settings) -> None:
         log.info("stopped")
 
 
-def _start(settings: Settings, address: str, number: int) -> subprocess.Popen[bytes]:
-    """Start worker `number`, counted from 0, on host:port."""
-    environment = {**os.environ, "LISTEN_ADDRESS": address, "WORKERS": "1"}
+def _held(address: str, held: ExitStack) -> str:
+    """The address with the port that is held on it for the workers.  Raises CannotListen."""
+    for listener in hold("listen on", address):
+        address = with_port(address, held.enter_context(listener).getsockname()[1])
+    return address
+
+
+def _start(settings: Settings, addresses: Mapping[str, str], number: int) -> subprocess.Popen[bytes]:
+    """Start worker `number`, counted from 0.  addresses: variable → host:port that the workers share."""
+    environment = {**os.environ, **addresses, "WORKERS": "1"}
     if settings.metrics_address:  # each worker counts its own calls only, so it serves them on a port of its own
         environment["METRICS_ADDRESS"] = _metrics_address(settings, number)
     # Nothing is written to the pipe. It ends when this process does, which tells the worker to stop.
