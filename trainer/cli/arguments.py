@@ -57,6 +57,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "or the faster of the two (default: %(default)s)",
     )
     parser.add_argument(
+        "--liked-only",
+        action="store_true",
+        help="never recommend a movie that nobody liked; without this flag they are, where genres, year, title and "
+        "tags are measured to rank held-out movies well",
+    )
+    parser.add_argument(
         "--if-none", action="store_true", help="do nothing if a release that can be served is already there"
     )
     _add_reading(parser)
