@@ -41,7 +41,7 @@ def _cold_start(measured: ColdStart) -> str:
         f"movies that nobody liked: {measured.num_movies:,} movies held out whole, recall@{measured.k} "
         f"{measured.recall:.4f} by genres, year, title and tags, {measured.genre_recall:.4f} by popularity of genres; "
         f"in lists they take {measured.share_of_top_10:.1%} of the first ten places and cost "
-        f"{max(measured.ndcg_lost, 0.0):.1%} of ndcg@20: {verdict}"
+        f"{max(measured.ndcg_lost, 0.0):.1%} ± {measured.ndcg_lost_error:.1%} of ndcg@20: {verdict}"
     )
 
 

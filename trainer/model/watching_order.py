@@ -11,7 +11,7 @@ from trainer.model.vectors import unit_rows
 
 WINDOW = 5  # a movie's neighbours are the five that the user watched before it and the five after it
 DECAY = 3.0  # the next neighbour counts 1, the one at distance 1 + DECAY counts 1/e
-MAX_RATINGS = 5_000_000  # more are sampled by user: pairs are counted in seconds then, and suffice
+MAX_RATINGS = 3_000_000  # more are sampled by user: pairs are counted in seconds then, and suffice
 SMOOTHING = 0.75  # power of a movie's frequency as a neighbour (Levy, Goldberg and Dagan 2015): favours rare ones less
 SEED = 0
 

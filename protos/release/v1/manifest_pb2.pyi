@@ -51,13 +51,14 @@ class Manifest(_message.Message):
     def __init__(self, format_version: _Optional[int] = ..., model_name: _Optional[str] = ..., version: _Optional[int] = ..., embedding_dim: _Optional[int] = ..., num_users: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_trained_movies: _Optional[int] = ..., num_ratings: _Optional[int] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., index: _Optional[_Union[Index, _Mapping]] = ..., evaluations: _Optional[_Iterable[_Union[Evaluation, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., forced_despite: _Optional[_Iterable[str]] = ..., report: _Optional[str] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ..., num_content_movies: _Optional[int] = ..., cold_start: _Optional[_Union[ColdStart, _Mapping]] = ...) -> None: ...
 
 class ColdStart(_message.Message):
-    __slots__ = ("k", "num_movies", "num_users", "recall", "genre_recall", "ndcg_lost", "share_of_top_10", "helps")
+    __slots__ = ("k", "num_movies", "num_users", "recall", "genre_recall", "ndcg_lost", "ndcg_lost_error", "share_of_top_10", "helps")
     K_FIELD_NUMBER: _ClassVar[int]
     NUM_MOVIES_FIELD_NUMBER: _ClassVar[int]
     NUM_USERS_FIELD_NUMBER: _ClassVar[int]
     RECALL_FIELD_NUMBER: _ClassVar[int]
     GENRE_RECALL_FIELD_NUMBER: _ClassVar[int]
     NDCG_LOST_FIELD_NUMBER: _ClassVar[int]
+    NDCG_LOST_ERROR_FIELD_NUMBER: _ClassVar[int]
     SHARE_OF_TOP_10_FIELD_NUMBER: _ClassVar[int]
     HELPS_FIELD_NUMBER: _ClassVar[int]
     k: int
@@ -66,9 +67,10 @@ class ColdStart(_message.Message):
     recall: float
     genre_recall: float
     ndcg_lost: float
+    ndcg_lost_error: float
     share_of_top_10: float
     helps: bool
-    def __init__(self, k: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_users: _Optional[int] = ..., recall: _Optional[float] = ..., genre_recall: _Optional[float] = ..., ndcg_lost: _Optional[float] = ..., share_of_top_10: _Optional[float] = ..., helps: _Optional[bool] = ...) -> None: ...
+    def __init__(self, k: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_users: _Optional[int] = ..., recall: _Optional[float] = ..., genre_recall: _Optional[float] = ..., ndcg_lost: _Optional[float] = ..., ndcg_lost_error: _Optional[float] = ..., share_of_top_10: _Optional[float] = ..., helps: _Optional[bool] = ...) -> None: ...
 
 class Dataset(_message.Message):
     __slots__ = ("name", "fingerprint", "generated", "split", "notes")
