@@ -75,16 +75,21 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, manifest_pb
 
 
 @pytest.fixture(scope="module")
-def stub(trained: tuple[Path, manifest_pb2.Manifest, str]) -> Iterator[RecommenderServiceStub]:
-    """A client of a recommender that serves this release."""
+def address(trained: tuple[Path, manifest_pb2.Manifest, str]) -> Iterator[str]:
+    """The address of a recommender that serves this release."""
     folder = trained[0]
     with (
         model_server(folder, folder / "model_server.log") as (_, models),
         recommender(folder, models, folder / "recommender.log") as (_, address),
     ):
         wait_until_serving(address)
-        with grpc.insecure_channel(address) as channel:
-            yield RecommenderServiceStub(channel)
+        yield address
+
+
+@pytest.fixture(scope="module")
+def stub(address: str) -> Iterator[RecommenderServiceStub]:
+    with grpc.insecure_channel(address) as channel:
+        yield RecommenderServiceStub(channel)
 
 
 def test_training_measures_whole_held_out_movies(trained: tuple[Path, manifest_pb2.Manifest, str]) -> None:
@@ -134,6 +139,14 @@ def test_newcomers_and_filters_find_new_movies(stub: RecommenderServiceStub) -> 
     assert answer.source == SOURCE_FOLDED_IN
     assert NEW in movie_ids(answer)
     assert list(answer.ignored_movie_ids) == [NEW]
+
+
+def test_the_client_marks_new_movies(address: str) -> None:
+    """In the command-line client's table, "(new)" stands after the title of a movie that nobody liked."""
+    command = [sys.executable, "-m", "recommender_service.client", "--address", address, "recommend", f"{BLUE_FAN}"]
+    run = subprocess.run([*command, "-n", "30"], capture_output=True, text=True, timeout=30)
+    assert "Nobody Came (2000) (new)" in run.stdout
+    assert run.stdout.count("(new)") <= 2
 
 
 def test_similar_movies_of_a_new_movie_share_its_genre(stub: RecommenderServiceStub) -> None:
