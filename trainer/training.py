@@ -57,14 +57,10 @@ def train(
     task = task_of(*split(dataset.ratings), positive_threshold)
     hyperparameters = hyperparameters_for(task, hyperparameters)
     checkpoints = artifacts / CHECKPOINTS
+    content = None if liked_only else dataset.movies
     with progress_bar("fit on the training part") as on_progress:
         evaluation = evaluate(
-            task,
-            hyperparameters,
-            on_progress=on_progress,
-            cheapest=cheapest,
-            checkpoints=checkpoints,
-            movies=None if liked_only else dataset.movies,
+            task, hyperparameters, on_progress=on_progress, cheapest=cheapest, checkpoints=checkpoints, movies=content
         )
     on_evaluated(evaluation)
     problems += failures(evaluation, _last_that_passed(artifacts, dataset))
