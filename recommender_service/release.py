@@ -86,12 +86,13 @@ class UserKeys:
 
 @dataclass(frozen=True)
 class Release:
-    """What calls are answered from. The first `num_trained_movies` rows have an embedding.
+    """What calls are answered from. The first `num_trained_movies` rows have a trained embedding.
 
     movies: in row order.  movie_ids: int64[num_movies], in row order.  movie_rows: row by movie id.
     rows_by_key: row by movie key; None if movies are known by number.  user_keys: None if users are known by number.
     movie_bytes: the movies as parts of answers.
-    movie_embeddings: in the space of the user embeddings; a user's recommendations are the nearest of them.
+    movie_embeddings: in the space of the user embeddings; a user's recommendations are the nearest of them. Those of
+        trained movies come first, then those that were computed from the content of movies that nobody liked.
     effort: of queries with trained user embeddings.  newcomer_effort: of queries with folded-in ones.
     similarity: embedding, genres and year of each trained movie in one vector; similar movies are the nearest of them.
     similarity_effort: of queries with these vectors.
@@ -134,7 +135,7 @@ class Release:
 
     @property
     def num_trained_movies(self) -> int:
-        return len(self.movie_embeddings.vectors)
+        return len(self.similarity.vectors)
 
     def mean_embedding(self, rows: np.ndarray) -> np.ndarray:
         """The normalised mean of these movies' embeddings, float32[embedding_dim].

@@ -39,7 +39,8 @@ def load_release(folder: Path, verify_key_file: Path | None = None) -> Release:
     movies, num_likes = _movies(files, manifest)
     movie_ids = np.array([movie.movie_id for movie in movies], np.int64)
     num_trained, calibrations = manifest.num_trained_movies, manifest.index
-    movie_embeddings = _array(files[layout.EMBEDDINGS], np.float32, (num_trained, manifest.embedding_dim))
+    num_embedded = num_trained + manifest.num_content_movies
+    movie_embeddings = _array(files[layout.EMBEDDINGS], np.float32, (num_embedded, manifest.embedding_dim))
     _expect_unit_rows(files[layout.EMBEDDINGS], movie_embeddings)
     similarity_vectors = _similarity_vectors(files, manifest)
     similarity = similarity_vectors[:num_trained]
@@ -98,6 +99,8 @@ def _movies(files: Files, manifest: pb.Manifest) -> tuple[list[api.Movie], np.nd
     movies, num_likes = read_movies(file.original, layout.FORMATS[manifest.format_version], file.path)
     _expect_count(file, "movies", len(movies), manifest.num_movies)
     _expect_count(file, "different movie ids", len({movie.movie_id for movie in movies}), manifest.num_movies)
+    for movie in movies[manifest.num_trained_movies :][: manifest.num_content_movies]:
+        movie.from_content = True
     return movies, num_likes
 
 

@@ -27,7 +27,7 @@ SOURCES = {
 }
 SIMILARITY_SOURCES = {
     api.SIMILARITY_SOURCE_EMBEDDINGS: "",
-    api.SIMILARITY_SOURCE_GENRES_AND_YEAR: " by genres and year (nobody has liked it yet)",
+    api.SIMILARITY_SOURCE_GENRES_AND_YEAR: " by genres, year and title (nobody has liked it yet)",
 }
 
 

@@ -91,7 +91,7 @@ def test_recommend_filters_by_genre(recommender_address: str) -> None:
 def test_similar_says_if_only_genres_and_year_count(recommender_address: str) -> None:
     """The heading says so if nobody has liked the given movie."""
     run = client(recommender_address, "similar", "nobody came", "-n", "1")
-    assert run.stdout.startswith(f"like {TITLES[UNRATED_MOVIE]} by genres and year (nobody has liked it yet)")
+    assert run.stdout.startswith(f"like {TITLES[UNRATED_MOVIE]} by genres, year and title (nobody has liked it yet)")
 
 
 def test_search_lists_ids_and_titles(recommender_address: str) -> None:

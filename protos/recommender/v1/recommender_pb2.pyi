@@ -173,18 +173,20 @@ class SearchMoviesResponse(_message.Message):
     def __init__(self, movies: _Optional[_Iterable[_Union[Movie, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
 
 class Movie(_message.Message):
-    __slots__ = ("movie_id", "title", "genres", "year", "key")
+    __slots__ = ("movie_id", "title", "genres", "year", "key", "from_content")
     MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     GENRES_FIELD_NUMBER: _ClassVar[int]
     YEAR_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
+    FROM_CONTENT_FIELD_NUMBER: _ClassVar[int]
     movie_id: int
     title: str
     genres: _containers.RepeatedScalarFieldContainer[str]
     year: int
     key: str
-    def __init__(self, movie_id: _Optional[int] = ..., title: _Optional[str] = ..., genres: _Optional[_Iterable[str]] = ..., year: _Optional[int] = ..., key: _Optional[str] = ...) -> None: ...
+    from_content: bool
+    def __init__(self, movie_id: _Optional[int] = ..., title: _Optional[str] = ..., genres: _Optional[_Iterable[str]] = ..., year: _Optional[int] = ..., key: _Optional[str] = ..., from_content: _Optional[bool] = ...) -> None: ...
 
 class ScoredMovie(_message.Message):
     __slots__ = ("movie", "score", "reasons")
