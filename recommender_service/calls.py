@@ -20,6 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 from recommender_service.errors import InternalError, InvalidArgument, ServiceError, TooManyCalls, abort
 from recommender_service.metrics import CALLS, CALLS_IN_PROGRESS, CallTally
 from recommender_service.receiver import Receiver
+from recommender_service.request_ids import request_id
 from recommender_service.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -91,22 +92,22 @@ class CallGuard:
                 finally:
                     self._in_progress -= 1
             except TooManyCalls as error:
-                failure = error
+                failure, call_id = error, ""
                 self._log_refusal(name, error)
             except ServiceError as error:
-                failure = error
-                _log_call(logging.INFO, name, failure.code.name, start, reason=failure.reason, message=str(failure))
+                failure, call_id = error, request_id(context)
+                _log_call(logging.INFO, name, error.code.name, start, call_id, reason=error.reason, message=str(error))
             except Exception:
-                failure = InternalError(secrets.token_hex(4))
-                log.exception("bug", extra={"fields": {"rpc": name, **failure.metadata}})
+                failure, call_id = InternalError(secrets.token_hex(4)), request_id(context)
+                log.exception("bug", extra={"fields": {"rpc": name, "request_id": call_id, **failure.metadata}})
             else:
                 # A line for each good call would cost more than the search it tells of.
                 if log.isEnabledFor(logging.DEBUG):
-                    _log_call(logging.DEBUG, name, "OK", start)
+                    _log_call(logging.DEBUG, name, "OK", start, request_id(context))
                 tally.add("OK", time.perf_counter() - start)
                 return response
             tally.add(failure.code.name, time.perf_counter() - start)
-            return await abort(context, failure)
+            return await abort(context, failure, call_id)
 
         return guarded
 
@@ -141,6 +142,7 @@ def _parsed(parse: Callable[[bytes], Any], content: bytes | None) -> Any:
         raise InvalidArgument("request", "expected a message in protobuf encoding, got other bytes") from None
 
 
-def _log_call(level: int, rpc: str, code: str, start: float, **fields: str) -> None:
+def _log_call(level: int, rpc: str, code: str, start: float, call_id: str, **fields: str) -> None:
     latency_ms = round((time.perf_counter() - start) * 1e3, 2)
-    log.log(level, "call", extra={"fields": {"rpc": rpc, "code": code, "latency_ms": latency_ms, **fields}})
+    known = {"rpc": rpc, "code": code, "latency_ms": latency_ms, "request_id": call_id}
+    log.log(level, "call", extra={"fields": {**known, **fields}})

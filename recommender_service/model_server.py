@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 
 from protos.release.v1.layout import FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from protos.tfserving.v1 import predict_pb2 as pb
+from recommender_service.metrics import PREDICT_BATCH_SIZES, PREDICTS
 from recommender_service.model_server_channel import connect
 
 CLOSE_GRACE_S = 15.0  # longer than any call takes
@@ -93,10 +95,15 @@ class ModelServer:
         shape = pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=size) for size in ids.shape])
         tensor = pb.TensorProto(dtype=pb.DATA_TYPE_INT64, tensor_shape=shape, tensor_content=ids.tobytes())
         request = pb.PredictRequest(model_spec=spec, inputs={signature.input: tensor})
+        start, code = time.perf_counter(), "OK"
         try:
             response = _parsed(pb.PredictResponse, await self._predict(request, timeout=timeout_s))
         except grpc.aio.AioRpcError as error:
+            code = error.code().name
             raise ModelServerError(_describe(error)) from error
+        finally:
+            PREDICTS[signature.name].add(code, time.perf_counter() - start)
+            PREDICT_BATCH_SIZES[signature.name].add(len(ids))
         answered = response.model_spec.version.value
         if answered != version:
             raise ModelServerError(

@@ -19,8 +19,8 @@ from recommender_service.checks import (
     qualifying_mask,
     rows_of_movies,
 )
-from recommender_service.errors import InvalidArgument, ServiceError
-from recommender_service.metrics import ANSWERS
+from recommender_service.errors import InvalidArgument, ModelServerUnavailable, ServiceError
+from recommender_service.metrics import ANSWERS, FALLBACKS, NO_LIKES, UNKNOWN_USER
 from recommender_service.ranking import most_popular, reasons
 from recommender_service.release import Release
 from recommender_service.user_embeddings.source import fold_in_key
@@ -99,18 +99,20 @@ def rank(
     """Rank movies for a request.
 
     embedding: float32[embedding_dim]; the error that came in its place; or None if the request needs none.
-    Raises that error, unless it allows a degraded answer and `degraded_answers` is true.
+    Raises that error, unless it is ModelServerUnavailable and `degraded_answers` is true.
     """
     source, degraded_reason = api.SOURCE_POPULAR, ""
     if isinstance(embedding, ServiceError):
-        if not (degraded_answers and embedding.allows_degraded_answer):
+        if not (degraded_answers and isinstance(embedding, ModelServerUnavailable)):
             raise embedding
         degraded_reason = str(embedding)
+        FALLBACKS[embedding.why] += 1
         embedding = release.mean_embedding(_liked_rows(release, request.user, request.named_rows))
         source = api.SOURCE_FOLDED_IN
     elif embedding is not None:
         source = api.SOURCE_FOLDED_IN if request.fold_in_key else api.SOURCE_PERSONALIZED
     if embedding is None:
+        FALLBACKS[NO_LIKES if request.user >= 0 else UNKNOWN_USER] += 1
         rows, scores = most_popular(release, request.limit, request.excluded_rows, request.qualifying)
     else:
         effort = release.effort if source == api.SOURCE_PERSONALIZED else release.newcomer_effort

@@ -16,7 +16,7 @@ from recommender_service import health
 from recommender_service.addresses import CannotListen, check_free, with_port
 from recommender_service.calls import add_guarded_service
 from recommender_service.health import Health
-from recommender_service.metrics import serve_metrics
+from recommender_service.metrics_endpoint import serve_metrics
 from recommender_service.model_server import ModelServer
 from recommender_service.port_sharing import above_other_descriptors, wait_until_needed
 from recommender_service.receiver import Receiver, UnknownMethods
@@ -24,6 +24,7 @@ from recommender_service.reflection import Reflection
 from recommender_service.server_options import max_connections, server_options
 from recommender_service.servicer import RecommenderServicer
 from recommender_service.settings import Settings
+from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.turns import Turns
 from recommender_service.unseen_calls import UnseenCalls
 from recommender_service.watcher import ReleaseWatcher
@@ -75,7 +76,8 @@ def _build(
     """The server with its three services: recommender, health and reflection."""
     server = grpc.aio.server(options=server_options(settings, is_worker))
     turns = Turns()
-    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers)
+    shadow_recall = ShadowRecall() if settings.metrics_address else None
+    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers, shadow_recall)
     add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls)
     server_health.add_to(server)
     Reflection(receiver, SERVICE.full_name, health.SERVICE).add_to(server)
@@ -93,12 +95,8 @@ def _listen(server: grpc.aio.Server, settings: Settings, is_worker: bool) -> dic
     except RuntimeError as error:
         raise CannotListen(f"cannot listen on {settings.listen_address}: {error}") from error
     addresses = {"address": with_port(settings.listen_address, port)}
-    if settings.metrics_address:
-        try:
-            metrics_port = serve_metrics(settings.metrics_address)
-        except OSError as error:
-            raise CannotListen(f"cannot serve metrics on {settings.metrics_address}: {error.strerror}") from error
-        addresses["metrics"] = with_port(settings.metrics_address, metrics_port)
+    if settings.metrics_address and not is_worker:  # a worker tells its supervisor
+        addresses["metrics"] = serve_metrics(settings.metrics_address)
     return addresses
 
 

@@ -19,13 +19,14 @@ from tools.servers import wait_until_serving
 
 
 @contextmanager
-def supervised(artifacts: Path, model_server_address: str, log: Path) -> Iterator[tuple[Server, str]]:
-    """Yield (supervisor, address) of two workers, once both are SERVING."""
+def supervised(artifacts: Path, model_server_address: str, log: Path, **settings: str) -> Iterator[tuple[Server, str]]:
+    """Yield (supervisor, address) of two workers, once both are SERVING.  settings: environment of theirs."""
     environment = {
         "WORKERS": "2",
         "LISTEN_ADDRESS": "127.0.0.1:0",
         "RELEASES_DIR": str(artifacts / "releases"),
         "TF_SERVING_ADDRESS": model_server_address,
+        **settings,
     }
     with served([sys.executable, "-m", "recommender_service"], log, environment) as server:
         address = server.wait_for_line(r'"event": "supervising", "address": "([^"]+)"')[1]

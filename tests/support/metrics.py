@@ -1,0 +1,26 @@
+"""Reads what a server tells Prometheus."""
+
+from __future__ import annotations
+
+import urllib.request
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+class Metrics:
+    """One answer to GET /metrics."""
+
+    def __init__(self, address: str) -> None:
+        """address: host:port."""
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as response:
+            self.text = response.read().decode()
+        families = text_string_to_metric_families(self.text)
+        self._samples = [sample for family in families for sample in family.samples]
+
+    def values(self, name: str, **labels: str) -> list[float]:
+        """The values of all series of that name that have these labels, and perhaps others."""
+        return [s.value for s in self._samples if s.name == name and labels.items() <= s.labels.items()]
+
+    def sum(self, name: str, **labels: str) -> float:
+        """The sum of these values, 0 if there is none."""
+        return sum(self.values(name, **labels))
