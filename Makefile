@@ -106,5 +106,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo 'setting up $(VENV) with $(PYTHON) (once, a minute or two: TensorFlow is large)'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt \
-		--editable '.[trainer,report,service,serving,dev]' | sed -nE 's/^ *(Downloading|Using cached|Building wheel for) ([^ ]+).*/  \1 \2/p'
+		--editable '.[trainer,report,service,tracing,serving,dev]' | sed -nE 's/^ *(Downloading|Using cached|Building wheel for) ([^ ]+).*/  \1 \2/p'
 	@touch $@

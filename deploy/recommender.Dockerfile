@@ -10,7 +10,7 @@ COPY recommender_service recommender_service
 ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
 RUN python -m venv /opt/recommender \
     && /opt/recommender/bin/pip install --no-cache-dir --disable-pip-version-check --no-binary annoy \
-       --constraint constraints.txt '.[service]' \
+       --constraint constraints.txt '.[service,tracing]' \
     && /opt/recommender/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim

@@ -10,7 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -22,6 +22,9 @@ from recommender_service.metrics import CALLS, CALLS_IN_PROGRESS, CallTally
 from recommender_service.receiver import Receiver
 from recommender_service.request_ids import request_id
 from recommender_service.turns import Turns
+
+if TYPE_CHECKING:
+    from recommender_service.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +42,20 @@ def add_guarded_service(
     receiver: Receiver,
     turns: Turns,
     max_concurrent_calls: int,
+    tracing: Tracing | None,
 ) -> None:
     """Let `servicer` answer the RPCs of a service, all of them unary.
 
     servicer: has a method of each RPC's name, which takes a request and a context and returns an encoded response.
+    tracing: makes a span for each call, if it is not None.
     """
     guard = CallGuard(receiver, turns, max_concurrent_calls)
     # To gRPC they take streams of requests, of which they read one: then it lets the receiver read it.
-    handlers: dict[str, grpc.RpcMethodHandler[Any, bytes]] = {
-        method.name: grpc.stream_unary_rpc_method_handler(guard.wrap(method, getattr(servicer, method.name)))
-        for method in service.methods
-    }
+    handlers: dict[str, grpc.RpcMethodHandler[Any, bytes]] = {}
+    for method in service.methods:
+        guarded = guard.wrap(method, getattr(servicer, method.name))
+        traced = tracing.wrap(method, guarded) if tracing is not None else guarded
+        handlers[method.name] = grpc.stream_unary_rpc_method_handler(traced)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
 
 

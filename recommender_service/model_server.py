@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 import numpy as np
@@ -16,6 +16,9 @@ from protos.release.v1.layout import FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from protos.tfserving.v1 import predict_pb2 as pb
 from recommender_service.metrics import PREDICT_BATCH_SIZES, PREDICTS
 from recommender_service.model_server_channel import connect
+
+if TYPE_CHECKING:
+    from recommender_service.tracing import Tracing
 
 CLOSE_GRACE_S = 15.0  # longer than any call takes
 
@@ -29,9 +32,10 @@ class ModelServerError(Exception):
 class ModelServer:
     """A client of TensorFlow Serving: of one server, or of several that serve the same models."""
 
-    def __init__(self, address: str) -> None:
-        """address: as for `connect`."""
+    def __init__(self, address: str, tracing: Tracing | None = None) -> None:
+        """address: as for `connect`.  tracing: makes spans of Predict calls, if it is not None."""
         self.address = address
+        self.tracing = tracing
         self._closing: set[asyncio.Task[None]] = set()
         self._connect()
 
@@ -97,7 +101,9 @@ class ModelServer:
         request = pb.PredictRequest(model_spec=spec, inputs={signature.input: tensor})
         start, code = time.perf_counter(), "OK"
         try:
-            response = _parsed(pb.PredictResponse, await self._predict(request, timeout=timeout_s))
+            metadata = self.tracing.metadata() if self.tracing is not None else None
+            answer = await self._predict(request, timeout=timeout_s, metadata=metadata)
+            response = _parsed(pb.PredictResponse, answer)
         except grpc.aio.AioRpcError as error:
             code = error.code().name
             raise ModelServerError(_describe(error)) from error

@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -29,6 +30,9 @@ from recommender_service.turns import Turns
 from recommender_service.unseen_calls import UnseenCalls
 from recommender_service.watcher import ReleaseWatcher
 
+if TYPE_CHECKING:
+    from recommender_service.tracing import Tracing
+
 log = logging.getLogger(__name__)
 
 # Calls in progress hold so many objects that Python would look for garbage among them every few calls, and find none.
@@ -44,10 +48,11 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     """
     gc.set_threshold(GC_THRESHOLD)
     stop, became_active = _stop_event(is_worker), asyncio.Event()
-    receiver, model_server = Receiver(), ModelServer(settings.tf_serving_address)
+    tracing = _tracing(settings)
+    receiver, model_server = Receiver(), ModelServer(settings.tf_serving_address, tracing)
     server_health = Health(receiver, SERVICE.full_name)
     watcher = ReleaseWatcher(settings, model_server, became_active.set)
-    server = _build(settings, is_worker, watcher, receiver, server_health)
+    server = _build(settings, is_worker, watcher, receiver, server_health, tracing)
     unseen_calls = UnseenCalls(receiver, 2 * settings.max_queued_calls)
     tasks = [asyncio.create_task(task) for task in (watcher.run(), receiver.run(), unseen_calls.run())]
     tasks.append(asyncio.create_task(_report_ready(became_active, server_health)))
@@ -67,22 +72,38 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     for task in tasks:
         task.cancel()
     await model_server.close()
+    if tracing is not None:
+        await tracing.stop()
     log.info("stopped")
 
 
 def _build(
-    settings: Settings, is_worker: bool, watcher: ReleaseWatcher, receiver: Receiver, server_health: Health
+    settings: Settings,
+    is_worker: bool,
+    watcher: ReleaseWatcher,
+    receiver: Receiver,
+    server_health: Health,
+    tracing: Tracing | None,
 ) -> grpc.aio.Server:
     """The server with its three services: recommender, health and reflection."""
     server = grpc.aio.server(options=server_options(settings, is_worker))
     turns = Turns()
     shadow_recall = ShadowRecall() if settings.metrics_address else None
     servicer = RecommenderServicer(watcher, turns, settings.degraded_answers, shadow_recall)
-    add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls)
+    add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls, tracing)
     server_health.add_to(server)
     Reflection(receiver, SERVICE.full_name, health.SERVICE).add_to(server)
     server.add_generic_rpc_handlers((UnknownMethods(receiver),))
     return server
+
+
+def _tracing(settings: Settings) -> Tracing | None:
+    """What makes traces, if they are on."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return None
+    from recommender_service.tracing import Tracing  # not at the top: without traces, nothing of it is loaded
+
+    return Tracing()
 
 
 def _listen(server: grpc.aio.Server, settings: Settings, is_worker: bool) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,14 @@ def _key_file(text: str) -> Path | None:
     return Path(text)
 
 
+def _collector(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("a URL such as http://localhost:4317")
+    if text and find_spec("opentelemetry") is None:
+        raise ValueError("a service that is installed with its extra `tracing`")
+    return text
+
+
 def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("DEBUG, INFO, WARNING or ERROR")
@@ -107,6 +116,9 @@ class Settings:
     metrics_address: str = ""
     """host:port at which Prometheus may scrape /metrics. Empty turns metrics off."""
 
+    otel_exporter_otlp_endpoint: str = ""
+    """URL of a collector that takes traces by OTLP over gRPC. Empty turns traces off."""
+
     shutdown_grace_s: float = 10.0
     """Longest time that calls in progress may take to finish after SIGTERM, or on a connection that is too old."""
 
@@ -144,6 +156,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "max_queued_calls": _at_least(1),
     "max_connection_age_s": _seconds,
     "metrics_address": lambda text: text and _address(text),
+    "otel_exporter_otlp_endpoint": _collector,
     "shutdown_grace_s": _seconds,
     "log_level": _level,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.user_embeddings.circuit_breaker import CircuitBreaker
 from recommender_service.user_embeddings.lru_cache import LruCache
 from recommender_service.user_embeddings.micro_batcher import Fetch, MicroBatcher
+
+if TYPE_CHECKING:
+    from recommender_service.tracing import Tracing, WaitingCalls
 
 RESERVE_S, RESERVE_SHARE = 0.01, 0.1  # of the time to the deadline, the larger is kept for the search and the answer
 
@@ -46,10 +49,10 @@ class UserEmbeddings:
             liked_movie_ids = [np.frombuffer(key, np.int64) for key in keys]
             return await model_server.fold_in(name, version, liked_movie_ids, padding, dim, timeout_s)
 
-        address = model_server.address
-        self.by_user_id = EmbeddingSource(look_up, LOOK_UP, address, cache_size, timeout_s)
+        address, tracing = model_server.address, model_server.tracing
+        self.by_user_id = EmbeddingSource(look_up, LOOK_UP, address, cache_size, timeout_s, tracing)
         """The trained embedding of a user, by user id."""
-        self.by_fold_in_key = EmbeddingSource(fold_in, FOLD_IN, address, cache_size, timeout_s)
+        self.by_fold_in_key = EmbeddingSource(fold_in, FOLD_IN, address, cache_size, timeout_s, tracing)
         """The embedding of somebody who likes certain movies, by `fold_in_key` of them."""
 
 
@@ -65,12 +68,20 @@ class EmbeddingSource(Generic[Key]):
     """Embeddings by key, from the cache or else from the model server, while the circuit breaker lets it be asked."""
 
     def __init__(
-        self, predict: Fetch[Key], signature: Signature, address: str, cache_size: int, timeout_s: float
+        self,
+        predict: Fetch[Key],
+        signature: Signature,
+        address: str,
+        cache_size: int,
+        timeout_s: float,
+        tracing: Tracing | None,
     ) -> None:
         """predict: keys → float32[len(keys), embedding_dim]; raises ModelServerError.
 
         signature: of the model, that `predict` calls.  address: of the model server, for error messages.
         """
+        calls = tracing.waiting_calls(predict, signature.name) if tracing is not None else None
+        predict = calls.predict if calls is not None else predict
         cache = LruCache[Key, np.ndarray](cache_size)
         breaker = CircuitBreaker()
 
@@ -85,6 +96,7 @@ class EmbeddingSource(Generic[Key]):
                 cache.put(key, embedding.copy())  # a view of one row would keep the whole batch in memory
             return embeddings
 
+        self._calls: WaitingCalls[Key] | None = calls
         self._cache: LruCache[Key, np.ndarray] = cache
         self._breaker = breaker
         self._batcher: MicroBatcher[Key] = MicroBatcher(fetch, signature.max_batch)
@@ -130,6 +142,9 @@ class EmbeddingSource(Generic[Key]):
             message = f"the model server at {self._address} does not answer"
             return dict.fromkeys(keys, ModelServerUnavailable(message, MODEL_SERVER_AWAY))
         futures = self._batcher.submit(keys)
+        if self._calls is not None:
+            queued = [key for key in keys if self._batcher.is_queued(key)]
+            self._calls.join(queued, len(queued) < len(keys))
         # asyncio.wait leaves the futures, which other calls may share, uncancelled when the time is up
         await asyncio.wait(futures.values(), timeout=timeout_s)
         message = f"the model server at {self._address} did not answer within {timeout_s:.3g} s"
