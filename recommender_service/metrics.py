@@ -74,6 +74,9 @@ USER_EMBEDDINGS: Tally[tuple[str, str]] = Tally()
 """User embeddings by (signature of the model, where they came from)."""
 
 
+ALERTING_CODES = ("INTERNAL", "RESOURCE_EXHAUSTED")  # are told from the start, so that the first one is an increase
+
+
 class Distribution:
     """How many values there were up to each of some bounds, and their sum."""
 
@@ -99,7 +102,7 @@ class CallTally:
     """The number of finished calls of one RPC by status, and how long they took."""
 
     def __init__(self) -> None:
-        self.codes: Tally[str] = Tally()
+        self.codes: Tally[str] = Tally(dict.fromkeys(ALERTING_CODES, 0))
         self.seconds = Distribution(SECONDS)
 
     def add(self, code: str, seconds: float) -> None:

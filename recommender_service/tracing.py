@@ -111,7 +111,7 @@ class Tracing:
 class WaitingCalls(Generic[Key]):
     """Knows which calls wait for which keys of a micro-batch.
 
-    The span of a Predict is a child of the first call that is sampled, and links to all that are.
+    The span of a Predict is a child of the first call that is sampled, and links to the others that are.
     """
 
     def __init__(self, tracer: trace.Tracer, predict: Fetch[Key], signature: str) -> None:
@@ -142,7 +142,7 @@ class WaitingCalls(Generic[Key]):
         parent = trace.set_span_in_context(parents[0], Context()) if parents else Context()
         attributes: Mapping[str, str | int] = {**self._attributes, "batch_size": len(keys)}
         name = f"{PREDICT['rpc.service']}/{PREDICT['rpc.method']}"
-        links = [Link(context) for context in sampled]
+        links = [Link(context) for context in sampled[1:]]
         with self._tracer.start_as_current_span(name, parent, SpanKind.CLIENT, attributes, links) as self._span:
             return await self._predict(keys)
 

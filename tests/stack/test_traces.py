@@ -41,7 +41,7 @@ class Traced:
 
     def predicts(self, trace_id: str) -> list[tuple[str, str]]:
         """(span id, flags) that the model server was sent with each Predict of a trace."""
-        return re.findall(rf"^predict .* 00-{trace_id}-(\w+)-(\w+)$", self.models.text(), re.MULTILINE)
+        return re.findall(rf"^predict .* span 00-{trace_id}-(\w+)-(\w+)$", self.models.text(), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def traceparent(trace_id: str, sampled: bool = True) -> tuple[tuple[str, str], .
 
 @needs_jaeger
 def test_a_trace_leads_from_the_caller_to_the_model_server(traced: Traced) -> None:
-    """The caller's span is the parent of the service's, that one the parent of Predict's, which the model server gets."""
+    """The caller's span is the parent of the service's, and that one of Predict's, which the model server is sent."""
     provider = TracerProvider(resource=Resource.create({"service.name": "shop"}))
     provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(endpoint=traced.jaeger.collector)))
     metadata: dict[str, str] = {}
@@ -89,7 +89,7 @@ def test_a_trace_leads_from_the_caller_to_the_model_server(traced: Traced) -> No
 
 
 @needs_jaeger
-def test_a_batched_predict_links_to_all_its_callers(traced: Traced, tmp_path: Path) -> None:
+def test_a_batched_predict_links_to_all_its_callers(traced: Traced) -> None:
     """Calls that share a Predict are linked from its span, which is a child of one of them."""
     trace_ids = [secrets.token_hex(16) for _ in range(12)]
     calls = [

@@ -83,7 +83,7 @@ def jaeger(folder: Path) -> Iterator[Jaeger]:
     """Run Jaeger, which keeps traces in memory.  folder: for its log."""
     names = ("collector.otlp.grpc", "query.http-server", "query.grpc-server", "admin.http", "collector.grpc-server")
     addresses = {name: f"{HOST}:{free_port()}" for name in names}
-    others = ("collector.otlp.http", "collector.http-server", "http-server")
+    others = ("collector.otlp.http", "collector.http-server")
     flags = [f"--{name}.host-port={address}" for name, address in addresses.items()]
     flags += [f"--{name}.host-port={HOST}:{free_port()}" for name in others]
     with served([PROGRAM, *flags], folder / "jaeger.log", {"SPAN_STORAGE_TYPE": "memory"}, "Jaeger") as server:
