@@ -15,7 +15,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve train report test test-fast conformance soak check format protos compose-test lock install clean
+.PHONY: help demo serve train report test test-fast conformance game-day soak check format protos compose-test lock install clean
 
 help:
 	@echo 'make demo          train on MovieLens, publish, serve, show calls of every RPC, stop'
@@ -25,6 +25,7 @@ help:
 	@echo 'make test          the whole test suite'
 	@echo 'make test-fast     the tests that are not marked slow: within a minute on two cores'
 	@echo 'make conformance   ask the server at TF_SERVING_ADDRESS, or else the stand-in, what TensorFlow Serving is known to do'
+	@echo 'make game-day      break a stack in eight ways, and show which alert fires, after how long, and what to do'
 	@echo 'make soak          the long tests, SOAK_SECONDS (120) each: releases swapped, workers killed, arbitrary bytes'
 	@echo 'make check         everything that is checked without running the product: linters, types, imports, generated code'
 	@echo 'make format        format the code, and apply the fixes that the linter is sure of'
@@ -60,6 +61,9 @@ test-fast: $(STAMP)
 # and prints how to start it.
 conformance: $(STAMP)
 	@$(BIN)/python -m pytest tests/conformance
+
+game-day: $(STAMP)
+	@PATH=$(CURDIR)/.tools/bin:$$PATH $(BIN)/python -m tools.game_day
 
 SOAK_SECONDS ?= 120
 

@@ -60,8 +60,8 @@ def test_every_alert_has_a_section_of_the_runbook() -> None:
 @needs_promtool
 def test_promtool_accepts_the_rules_and_the_configuration() -> None:
     """The files of deploy/prometheus/ are what Prometheus expects."""
-    for command in (["rules", CONFIG / "alerts.yml"], ["config", CONFIG / "prometheus.yml"]):
-        run = subprocess.run(["promtool", "check", *command], capture_output=True, text=True)
+    for what, name in (("rules", "alerts.yml"), ("config", "prometheus.yml")):
+        run = subprocess.run(["promtool", "check", what, CONFIG / name], capture_output=True, text=True)
         assert run.returncode == 0, run.stdout + run.stderr
 
 

@@ -39,9 +39,10 @@ class Traced:
     def __init__(self, collector: Jaeger, models: Server, server: Server, stub: RecommenderServiceStub) -> None:
         self.jaeger, self.models, self.server, self.stub = collector, models, server, stub
 
-    def predicts(self, trace_id: str) -> list[tuple[str, str]]:
-        """(span id, flags) that the model server was sent with each Predict of a trace."""
-        return re.findall(rf"^predict .* span 00-{trace_id}-(\w+)-(\w+)$", self.models.text(), re.MULTILINE)
+    def predicts(self, trace_id: str) -> list[tuple[str, bool]]:
+        """(span id, whether it is sampled) that the model server was sent with each Predict of a trace."""
+        found = re.findall(rf"^predict .* span 00-{trace_id}-(\w+)-(\w+)$", self.models.text(), re.MULTILINE)
+        return [(span, bool(int(flags, 16) & 1)) for span, flags in found]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_a_trace_leads_from_the_caller_to_the_model_server(traced: Traced) -> No
     assert [spans[name].service for name in ("basket", RECOMMEND, PREDICT)] == ["shop", "recommender", "recommender"]
     assert spans[RECOMMEND].parent == spans["basket"].id
     assert spans[PREDICT].parent == spans[RECOMMEND].id
-    assert traced.predicts(trace_id) == [(spans[PREDICT].id, "01")]
+    assert traced.predicts(trace_id) == [(spans[PREDICT].id, True)]
     assert spans[RECOMMEND].tags["request.id"] == "basket-1"
     assert spans[RECOMMEND].tags["rpc.grpc.status_code"] == 0
     assert spans[PREDICT].tags["batch_size"] == 1
@@ -124,7 +125,7 @@ def test_a_call_that_is_not_sampled_makes_no_span(traced: Traced) -> None:
     traced.stub.Recommend(RecommendRequest(user_id=20), metadata=traceparent(loud))
     traced.jaeger.wait_for_spans(loud, [RECOMMEND, PREDICT])
     assert traced.jaeger.spans(quiet) == []
-    assert [flags for _, flags in traced.predicts(quiet)] == ["00"]
+    assert [sampled for _, sampled in traced.predicts(quiet)] == [False]
 
 
 def test_without_a_collector_nothing_of_it_is_loaded() -> None:
