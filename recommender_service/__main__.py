@@ -20,6 +20,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     logs.configure(settings.logging_level)
+    # gRPC itself would write a line, which is no JSON, for each connection that fails to agree on TLS.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     is_worker = sys.argv[1:2] == [WORKER_FLAG]
     try:
         if settings.workers > 1:

@@ -72,6 +72,30 @@ class UnknownMovie(ServiceError):
         super().__init__(f"movie {named} is not in release {version}", movie_id=named, release=version)
 
 
+class Unauthenticated(ServiceError):
+    """The call carries no token that is valid."""
+
+    code = StatusCode.UNAUTHENTICATED
+    reason = "MISSING_TOKEN"
+
+
+class UnknownToken(Unauthenticated):
+    """The call's token is not in the file of tokens, or not any more."""
+
+    reason = "UNKNOWN_TOKEN"
+
+
+class NotAllowed(ServiceError):
+    """The call's token is valid, but not for this RPC."""
+
+    code = StatusCode.PERMISSION_DENIED
+    reason = "METHOD_NOT_ALLOWED"
+
+    def __init__(self, caller: str, method: str) -> None:
+        """caller: as the file of tokens names it."""
+        super().__init__(f"the token of {caller} is not good for {method}", caller=caller, method=method)
+
+
 class NoActiveRelease(ServiceError):
     """No release is active yet, so nothing can be answered."""
 

@@ -55,6 +55,11 @@ SHADOW_QUERIES = Counter("recommender_shadow_queries", "Live queries that were r
 SHADOW_MOVIES = Counter("recommender_shadow_movies", "Movies that these queries find exactly.")
 SHADOW_MOVIES_FOUND = Counter("recommender_shadow_movies_found", "Those of them that the live answers held.")
 
+CERTIFICATE_EXPIRES = Gauge(
+    "recommender_certificate_expires_timestamp_seconds",
+    "When the certificate that the service shows expires, in seconds since 1970; 0 without TLS.",
+)
+
 ANSWERS: Tally[tuple[api.Source, bool]] = Tally()
 """Answers to Recommend by (source, whether they are degraded)."""
 

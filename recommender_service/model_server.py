@@ -18,6 +18,7 @@ from recommender_service.metrics import PREDICT_BATCH_SIZES, PREDICTS
 from recommender_service.model_server_channel import connect
 
 if TYPE_CHECKING:
+    from recommender_service.access.certificates import Certificates
     from recommender_service.tracing import Tracing
 
 CLOSE_GRACE_S = 15.0  # longer than any call takes
@@ -32,15 +33,23 @@ class ModelServerError(Exception):
 class ModelServer:
     """A client of TensorFlow Serving: of one server, or of several that serve the same models."""
 
-    def __init__(self, address: str, tracing: Tracing | None = None) -> None:
-        """address: as for `connect`.  tracing: makes spans of Predict calls, if it is not None."""
+    def __init__(
+        self,
+        address: str,
+        certificates: Certificates | None = None,
+        name: str = "",
+        tracing: Tracing | None = None,
+    ) -> None:
+        """address, certificates, name: as for `connect`.  tracing: makes spans of Predict calls, if it is not None."""
         self.address = address
         self.tracing = tracing
+        self._certificates = certificates
+        self._name = name
         self._closing: set[asyncio.Task[None]] = set()
         self._connect()
 
     def _connect(self) -> None:
-        self._channel = connect(self.address)
+        self._channel = connect(self.address, self._certificates, self._name)
         self._predict = self._channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict",
             request_serializer=pb.PredictRequest.SerializeToString,
@@ -141,6 +150,11 @@ class ModelServer:
             raise ModelServerError(_describe(error)) from error
         available = pb.ModelVersionStatus.STATE_AVAILABLE
         return {status.version for status in response.model_version_status if status.state == available}
+
+    def use(self, certificates: Certificates) -> None:
+        """Connect anew, with these certificates."""
+        self._certificates = certificates
+        self._reconnect()
 
     def _reconnect(self) -> None:
         """Make calls on a new channel; those in progress end on the old one.

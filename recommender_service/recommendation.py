@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
-from protos.release.v1.search import nearest
+from protos.release.v1.search import leading_scores, nearest
 from recommender_service.checks import (
     MAX_LIKED,
     NO_ROWS,
@@ -26,7 +27,12 @@ from recommender_service.release import Release
 from recommender_service.user_embeddings.source import fold_in_key
 
 MOVIES = api.RecommendResponse.MOVIES_FIELD_NUMBER
+SCANNED_TOGETHER = 16  # with more, 60,000 movies would take longer than calls should hold each other up
 HEAVY_REASONS = 20_000  # recommended movies × liked movies; comparing so many pairs takes a millisecond or two
+
+
+Embedding: TypeAlias = np.ndarray | ServiceError | None
+"""float32[embedding_dim]; the error that came in its place; or None where a request needs no embedding."""
 
 
 class ResolvedRequest(NamedTuple):
@@ -94,11 +100,15 @@ def resolve(release: Release, request: api.RecommendRequest) -> ResolvedRequest:
 
 
 def rank(
-    release: Release, request: ResolvedRequest, embedding: np.ndarray | ServiceError | None, degraded_answers: bool
+    release: Release,
+    request: ResolvedRequest,
+    embedding: Embedding,
+    degraded_answers: bool,
+    scores: np.ndarray | None = None,
 ) -> Ranking:
     """Rank movies for a request.
 
-    embedding: float32[embedding_dim]; the error that came in its place; or None if the request needs none.
+    scores: as for `nearest`.
     Raises that error, unless it is ModelServerUnavailable and `degraded_answers` is true.
     """
     source, degraded_reason = api.SOURCE_POPULAR, ""
@@ -113,14 +123,32 @@ def rank(
         source = api.SOURCE_FOLDED_IN if request.fold_in_key else api.SOURCE_PERSONALIZED
     if embedding is None:
         FALLBACKS[NO_LIKES if request.user >= 0 else UNKNOWN_USER] += 1
-        rows, scores = most_popular(release, request.limit, request.excluded_rows, request.qualifying)
+        rows, found_scores = most_popular(release, request.limit, request.excluded_rows, request.qualifying)
     else:
         effort = release.effort if source == api.SOURCE_PERSONALIZED else release.newcomer_effort
-        rows, scores = nearest(
-            release.movie_embeddings, effort, embedding, request.limit, request.excluded_rows, request.qualifying
+        excluded_rows, qualifying = request.excluded_rows, request.qualifying
+        rows, found_scores = nearest(
+            release.movie_embeddings, effort, embedding, request.limit, excluded_rows, qualifying, scores
         )
     ANSWERS[source, bool(degraded_reason)] += 1
-    return Ranking(source, degraded_reason, rows, scores)
+    return Ranking(source, degraded_reason, rows, found_scores)
+
+
+def scores_of_many(
+    release: Release, requests: Sequence[ResolvedRequest], embeddings: Sequence[Embedding]
+) -> Iterator[np.ndarray | None]:
+    """For each request, the scores that `rank` takes, computed for SCANNED_TOGETHER at a time.
+
+    None for all where the index is searched, and for requests that have no embedding.
+    """
+    for start in range(0, len(requests), SCANNED_TOGETHER):
+        some = embeddings[start : start + SCANNED_TOGETHER]
+        queries = [embedding for embedding in some if isinstance(embedding, np.ndarray)]
+        if release.effort.uses_index or not queries:
+            yield from [None] * len(some)
+        else:
+            scores = iter(leading_scores(release.movie_embeddings, np.array(queries)))
+            yield from (next(scores) if isinstance(embedding, np.ndarray) else None for embedding in some)
 
 
 def encode(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:

@@ -17,7 +17,16 @@ from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.checks import check_answer_size, check_limit
 from recommender_service.errors import InvalidArgument, NoActiveRelease, ServiceError
 from recommender_service.movie_bytes import message_field
-from recommender_service.recommendation import Ranking, ResolvedRequest, encode, has_many_reasons, rank, resolve
+from recommender_service.recommendation import (
+    Embedding,
+    Ranking,
+    ResolvedRequest,
+    encode,
+    has_many_reasons,
+    rank,
+    resolve,
+    scores_of_many,
+)
 from recommender_service.release import Release
 from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.similarity import similar_movies
@@ -54,7 +63,7 @@ class RecommenderServicer:
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
         active = self._active()
         resolved = resolve(active.release, request)
-        embedding: np.ndarray | ServiceError | None = None
+        embedding: Embedding = None
         if resolved.user_id is not None:
             embedding = active.user_embeddings.by_user_id.cached(resolved.user_id)
         if embedding is None:
@@ -79,26 +88,28 @@ class RecommenderServicer:
                 entries.append(error)
             await self._turns.pause()
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
-        embeddings = iter(await _embeddings(active.user_embeddings, valid, context.time_remaining()))
+        embeddings = await _embeddings(active.user_embeddings, valid, context.time_remaining())
         async with self._batches:
-            return await self._answer_batch(active.release, entries, embeddings)
+            known = zip(embeddings, scores_of_many(active.release, valid, embeddings), strict=True)
+            return await self._answer_batch(active.release, entries, known)
 
     async def _answer_batch(
         self,
         release: Release,
         entries: Sequence[ResolvedRequest | ServiceError],
-        embeddings: Iterator[np.ndarray | ServiceError | None],
+        known: Iterator[tuple[Embedding, np.ndarray | None]],
     ) -> bytes:
         """An encoded BatchRecommendResponse. Raises InvalidArgument if it would be too large.
 
-        embeddings: one for each resolved request, in order.
+        known: for each resolved request, in order, its embedding and the scores that `rank` takes.
         """
         rankings: list[Ranking | ServiceError] = []
         for entry in entries:
             try:
                 if isinstance(entry, ServiceError):
                     raise entry
-                rankings.append(rank(release, entry, next(embeddings), self._degraded_answers))
+                embedding, scores = next(known)
+                rankings.append(rank(release, entry, embedding, self._degraded_answers, scores))
             except ServiceError as error:
                 rankings.append(error)
             await self._turns.pause()
@@ -158,7 +169,7 @@ async def _encoded(release: Release, request: ResolvedRequest, ranking: Ranking)
 
 async def _embeddings(
     user_embeddings: UserEmbeddings, requests: Sequence[ResolvedRequest], time_remaining_s: float | None
-) -> list[np.ndarray | ServiceError | None]:
+) -> list[Embedding]:
     """For each request, in order: float32[embedding_dim], the error in its place, or None if it needs no embedding."""
     user_ids = [request.user_id for request in requests if request.user_id is not None]
     fold_in_keys = [request.fold_in_key for request in requests if request.fold_in_key]
@@ -170,7 +181,7 @@ async def _embeddings(
     else:  # asyncio.gather would start a task for each, which costs as much as the search for neighbours
         looked_up = await user_embeddings.by_user_id.get(user_ids, time_remaining_s) if user_ids else {}
         folded_in = await user_embeddings.by_fold_in_key.get(fold_in_keys, time_remaining_s) if fold_in_keys else {}
-    embeddings: list[np.ndarray | ServiceError | None] = []
+    embeddings: list[Embedding] = []
     for request in requests:
         if request.user_id is not None:
             embeddings.append(looked_up[request.user_id])

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from recommender_service.addresses import hold, with_port
@@ -30,18 +31,20 @@ RESTART_PAUSE_S = 0.5  # a worker that dies at once must not turn into a busy lo
 def supervise(settings: Settings) -> None:
     """Run settings.workers workers until SIGTERM or SIGINT, then let them finish their calls. Raises CannotListen."""
     with ExitStack() as held, open_copying_lock():
-        for listener in hold("listen on", settings.listen_address):
-            address = with_port(settings.listen_address, held.enter_context(listener).getsockname()[1])
+        addresses = {"LISTEN_ADDRESS": _held(settings.listen_address, held)}
+        if settings.health_address:
+            addresses["HEALTH_ADDRESS"] = _held(settings.health_address, held)
         stop = threading.Event()
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, lambda *_: stop.set())
         sockets: dict[int, WorkerSocket] = {}
         restarts = dict.fromkeys(range(settings.workers), 0)
-        fields = {"address": address, "workers": settings.workers}
+        names = {"LISTEN_ADDRESS": "address", "HEALTH_ADDRESS": "health"}
+        shown = {names[variable]: address for variable, address in addresses.items()}
         if settings.metrics_address:
-            fields["metrics"] = serve_worker_metrics(settings.metrics_address, WorkerMetrics(sockets, restarts))
-        workers = {number: _start(address, number, sockets) for number in restarts}
-        log.info("supervising", extra={"fields": fields})
+            shown["metrics"] = serve_worker_metrics(settings.metrics_address, WorkerMetrics(sockets, restarts))
+        workers = {number: _start(addresses, number, sockets) for number in restarts}
+        log.info("supervising", extra={"fields": {**shown, "workers": settings.workers}})
         while not stop.wait(0.05):
             for number, worker in workers.items():
                 exit_status = worker.poll()
@@ -50,7 +53,7 @@ def supervise(settings: Settings) -> None:
                     log.error("worker died", extra={"fields": fields})
                     restarts[number] += 1
                     time.sleep(RESTART_PAUSE_S)
-                    workers[number] = _start(address, number, sockets)
+                    workers[number] = _start(addresses, number, sockets)
         for worker in workers.values():
             worker.terminate()
         for worker in workers.values():
@@ -58,10 +61,20 @@ def supervise(settings: Settings) -> None:
         log.info("stopped")
 
 
-def _start(address: str, number: int, sockets: dict[int, WorkerSocket]) -> subprocess.Popen[bytes]:
-    """Start worker `number`, counted from 0, on host:port, and put the socket for its metrics among the others."""
+def _held(address: str, held: ExitStack) -> str:
+    """The address with the port that is held on it for the workers.  Raises CannotListen."""
+    for listener in hold("listen on", address):
+        address = with_port(address, held.enter_context(listener).getsockname()[1])
+    return address
+
+
+def _start(addresses: Mapping[str, str], number: int, sockets: dict[int, WorkerSocket]) -> subprocess.Popen[bytes]:
+    """Start worker `number`, counted from 0, and put the socket for its metrics among the others.
+
+    addresses: variable → host:port that the workers share.
+    """
     metrics = WorkerSocket()
-    environment = {**os.environ, "LISTEN_ADDRESS": address, "WORKERS": "1"}
+    environment = {**os.environ, **addresses, "WORKERS": "1"}
     # Nothing is written to the pipe. It ends when this process does, which tells the worker to stop.
     with metrics.theirs as theirs:
         command = [sys.executable, "-m", "recommender_service", WORKER_FLAG, str(theirs.fileno())]

@@ -8,10 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.protos import DESCRIPTORS, GOOGLEAPIS, ROOT
+from tools.protos import DESCRIPTORS, ROOT, THIRD_PARTY
 
 CONFIG = Path(__file__).with_name("buf.yaml")
-IMPORTED = "google/rpc/status.proto"  # copied beside the protos: buf would download it from its registry
 
 
 def main() -> int:
@@ -25,9 +24,10 @@ def main() -> int:
 
 def _lint(workspace: Path) -> int:
     shutil.copy(CONFIG, workspace)
-    shutil.copytree(ROOT / "protos", workspace / "protos", ignore=shutil.ignore_patterns("*.py*", "__pycache__"))
-    (workspace / "googleapis" / IMPORTED).parent.mkdir(parents=True)
-    shutil.copy(GOOGLEAPIS / IMPORTED, workspace / "googleapis" / IMPORTED)
+    # What the protos import lies beside them: buf would download it from its registry.
+    shutil.copytree(ROOT / THIRD_PARTY, workspace / "googleapis")
+    ours = shutil.ignore_patterns("*.py*", "__pycache__", Path(THIRD_PARTY).name)
+    shutil.copytree(ROOT / "protos", workspace / "protos", ignore=ours)
     status = subprocess.run(["buf", "lint"], cwd=workspace).returncode
     if status == 0:
         print("buf lint: clean")

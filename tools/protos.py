@@ -1,10 +1,11 @@
-"""Generate the Python code under protos/ and docs/api.md: `python -m tools.protos [--check]`.
+"""Generate the code of the API, its descriptor set and docs/api.md: `python -m tools.protos [--check]`.
 
 `--check` writes nothing, and ends with status 1 if a generated file differs from what its .proto gives.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +19,10 @@ from tools.api_reference import api_reference
 ROOT = Path(__file__).resolve().parent.parent
 GOOGLEAPIS = Path(google.rpc.status_pb2.__file__).parents[2]
 SERVICES = ("protos/recommender/v1/recommender.proto",)
-DESCRIPTORS = "protos/recommender/v1/recommender.binpb"  # for clients without reflection
+DESCRIPTORS = "protos/recommender/v1/recommender.binpb"  # for clients without reflection; comments included
+THIRD_PARTY = "protos/third_party"
+IMPORTED = "google/rpc/status.proto"  # comes along in THIRD_PARTY, for clients that start from the .proto files
+CLIENT = "clients/python/movie_recommender_client/v1"  # has the API's Python code too: `protos` is a name of ours
 REFERENCE = "docs/api.md"
 
 
@@ -47,21 +51,35 @@ def main(argv: list[str]) -> int:
 
 def generate(into: Path) -> None:
     """Write everything that is generated below the folder `into`, in the layout of the repository."""
-    sources = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "protos").rglob("*.proto"))
+    (into / THIRD_PARTY / IMPORTED).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(GOOGLEAPIS / IMPORTED, into / THIRD_PARTY / IMPORTED)
+    all_protos = (p.relative_to(ROOT) for p in (ROOT / "protos").rglob("*.proto"))
+    sources = sorted(str(p) for p in all_protos if not p.is_relative_to(THIRD_PARTY))
     includes = [f"-I{ROOT}", f"-I{GOOGLEAPIS}", f"-I{Path(protoc.__file__).parent / '_proto'}"]
     plugin = f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}"
     messages = [f"--python_out={into}", f"--pyi_out={into}", *sources]
-    descriptors = [f"--descriptor_set_out={into / DESCRIPTORS}", "--include_imports", *SERVICES]
     services = [plugin, f"--grpc_python_out={into}", f"--mypy_grpc_out=quiet:{into}", *SERVICES]
-    with tempfile.TemporaryDirectory() as scratch:
-        commented = Path(scratch) / "commented.binpb"
-        with_comments = [f"--descriptor_set_out={commented}", "--include_source_info", *SERVICES]
-        for arguments in (messages, services, descriptors, with_comments):
-            if protoc.main(["protoc", *includes, *arguments]) != 0:
-                raise SystemExit("error: protoc failed")
-        (api,) = FileDescriptorSet.FromString(commented.read_bytes()).file
+    what = ["--include_imports", "--include_source_info"]
+    descriptors = [f"--descriptor_set_out={into / DESCRIPTORS}", *what, *SERVICES]
+    for arguments in (messages, services, descriptors):
+        if protoc.main(["protoc", *includes, *arguments]) != 0:
+            raise SystemExit("error: protoc failed")
+    files = FileDescriptorSet.FromString((into / DESCRIPTORS).read_bytes()).file
     (into / REFERENCE).parent.mkdir(exist_ok=True)
-    (into / REFERENCE).write_text(api_reference(api), encoding="utf-8")
+    (into / REFERENCE).write_text(
+        api_reference(next(file for file in files if file.name in SERVICES)), encoding="utf-8"
+    )
+    _copy_for_client(into)
+
+
+def _copy_for_client(into: Path) -> None:
+    """Write the Python code of the API once more, as a module of the client package."""
+    (into / CLIENT).mkdir(parents=True, exist_ok=True)
+    (into / CLIENT / "__init__.py").write_text("", encoding="utf-8")
+    for source in (into / SERVICES[0]).parent.glob("recommender_pb2*"):
+        code = source.read_text(encoding="utf-8")
+        code = code.replace("from protos.recommender.v1 import", f"from {Path(CLIENT).parent.name}.v1 import")
+        (into / CLIENT / source.name).write_text(code, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from trainer.data.dataset import Dataset
@@ -13,13 +14,15 @@ from trainer.evaluation.evaluate import Evaluation, evaluate, hyperparameters_fo
 from trainer.evaluation.task import task_of
 from trainer.model.cosine_softmax import fit
 from trainer.model.hyperparameters import Hyperparameters
-from trainer.model.progress import epochs_bar
-from trainer.release.catalogue import PublishedRelease, published_releases
+from trainer.model.progress import progress_bar
+from trainer.release.catalogue import PublishedRelease, published_releases, remove_folder
 from trainer.release.errors import GateError
 from trainer.release.fitted import Fitted
 from trainer.release.gate import changed_ids, failures
 from trainer.release.keys import with_lasting_ids
 from trainer.release.publish import publish
+
+CHECKPOINTS = "checkpoints"  # the folder beside the releases in which a run that is killed leaves its state
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +51,23 @@ def train(
     dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts)
     task = task_of(*split(dataset.ratings), positive_threshold)
     hyperparameters = hyperparameters_for(task, hyperparameters)
-    with epochs_bar("fit on the training part", hyperparameters.epochs) as on_epoch:
-        evaluation = evaluate(task, hyperparameters, on_epoch=on_epoch, cheapest=cheapest)
+    checkpoints = artifacts / CHECKPOINTS
+    with progress_bar("fit on the training part") as on_progress:
+        evaluation = evaluate(
+            task, hyperparameters, on_progress=on_progress, cheapest=cheapest, checkpoints=checkpoints
+        )
     on_evaluated(evaluation)
     problems += failures(evaluation, _last_that_passed(artifacts, dataset))
     _raise_unless_forced(problems, force)
     for problem in problems:
         log.warning("publishing all the same: %s", problem)
+    hyperparameters = replace(hyperparameters, temperature=evaluation.embeddings.temperature)
     known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
-    with epochs_bar("fit on all ratings", hyperparameters.epochs) as on_epoch:
-        embeddings = fit(known, hyperparameters, on_epoch)
+    with progress_bar("fit on all ratings") as on_progress:
+        embeddings = fit(known, hyperparameters, on_progress, checkpoints)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
     release = publish(fitted, artifacts, signing_key)
+    remove_folder(checkpoints)
     log.info("published release %s: %s", release.name, release)
     return release
 

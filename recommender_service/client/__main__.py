@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from recommender_service.client import commands
-from recommender_service.client.channel import connect
+from recommender_service.client.channel import TOKEN_VARIABLE, Access, AccessError, connect
 from recommender_service.client.commands import FAILED, NoSuchTitle
 
-NO_SERVER = 3
+WRONG_USAGE, NO_SERVER = 2, 3
 
 
 def main(argv: list[str]) -> int:
     """Run the command and return the exit status."""
     arguments = _parse(argv)
-    with connect(arguments.address) as channel:
+    try:
+        files = (arguments.tls_ca, arguments.tls_cert, arguments.tls_key, arguments.token_file)
+        connected = connect(arguments.address, Access.from_files(*files))
+    except AccessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    with connected as channel:
         try:
             return int(arguments.run(channel, arguments))
         except NoSuchTitle as error:
@@ -40,6 +47,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     """Parse the arguments; the result's `run` is the command's function. Exits with 2 if they are wrong."""
     parser = argparse.ArgumentParser(prog="python -m recommender_service.client", description="Asks a recommender.")
     parser.add_argument("--address", default="localhost:50051", help="host:port (default: %(default)s)")
+    parser.add_argument("--tls-ca", type=Path, metavar="PEM", help="authority of the service; without it, plaintext")
+    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="certificate to show, if the service asks for one")
+    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="private key of that certificate")
+    parser.add_argument("--token-file", type=Path, help=f"file with a token (default: the variable {TOKEN_VARIABLE})")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     recommend = subparsers.add_parser("recommend", help="movies for a user, or for somebody who likes certain movies")
@@ -87,7 +98,7 @@ def _explain(error: grpc.RpcError, address: str) -> tuple[str, int]:
     status = rpc_status.from_call(error)
     if status is None and error.code() == grpc.StatusCode.UNAVAILABLE:
         start = "start one with `make serve`, or name another with --address"
-        return f"no recommender answers at {address} ({start})", NO_SERVER
+        return f"no recommender answers at {address} ({start}): {error.details()}", NO_SERVER
     problems = []
     for detail in status.details if status is not None else []:
         bad_request = error_details_pb2.BadRequest()

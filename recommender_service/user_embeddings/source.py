@@ -147,12 +147,13 @@ class EmbeddingSource(Generic[Key]):
             self._calls.join(queued, len(queued) < len(keys))
         # asyncio.wait leaves the futures, which other calls may share, uncancelled when the time is up
         await asyncio.wait(futures.values(), timeout=timeout_s)
-        message = f"the model server at {self._address} did not answer within {timeout_s:.3g} s"
-        late = ModelServerUnavailable(message, MODEL_SERVER_LATE)
-        return {key: self._outcome(future) if future.done() else late for key, future in futures.items()}
+        return {key: self._outcome(future, timeout_s) for key, future in futures.items()}
 
-    def _outcome(self, future: asyncio.Future[np.ndarray]) -> np.ndarray | ServiceError:
-        """The embedding of a finished future, or ModelServerUnavailable. Any other error is a bug and is raised."""
+    def _outcome(self, future: asyncio.Future[np.ndarray], waited_s: float) -> np.ndarray | ServiceError:
+        """The embedding, or ModelServerUnavailable. Any other error is a bug and is raised."""
+        if not future.done():
+            message = f"the model server at {self._address} did not answer within {waited_s:.3g} s"
+            return ModelServerUnavailable(message, MODEL_SERVER_LATE)
         error = future.exception()
         if isinstance(error, ModelServerError):
             message = f"the model server at {self._address} gave no embedding: {error}"

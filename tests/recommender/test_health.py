@@ -22,7 +22,7 @@ from tools.servers import health_status, recommender, wait_until_serving
 pytestmark = pytest.mark.slow
 
 WATCH = "/grpc.health.v1.Health/Watch"
-STOP_S = 5.0  # far less than the grace of 10 s; docs/failures.md promises 1 s
+GRACE_S, STOP_S = 60, 15.0  # docs/failures.md promises 1 s; a busy machine may take longer
 STATUS = health_pb2.HealthCheckResponse
 
 
@@ -55,8 +55,9 @@ def test_open_streams_do_not_delay_a_stop(
     checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path
 ) -> None:
     """On SIGTERM whoever watches is told NOT_SERVING, and open streams of health and reflection end at once."""
+    grace = {"SHUTDOWN_GRACE_S": str(GRACE_S)}
     with (
-        recommender(checkerboard_artifacts, model_server_address, tmp_path / "log") as (server, address),
+        recommender(checkerboard_artifacts, model_server_address, tmp_path / "log", **grace) as (server, address),
         grpc.insecure_channel(address) as channel,
         ThreadPoolExecutor() as pool,
     ):

@@ -62,7 +62,7 @@ def service(artifacts: Path, models_address: str, tmp_path: Path) -> Iterator[tu
 def recommend(address: str) -> int:
     """How many movies a client of its own is recommended."""
     with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-        return len(RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=USER), timeout=10).movies)
+        return len(RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=USER), timeout=30).movies)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_idle_connections_leave_room_for_others(artifacts: Path, models_address:
         wait_until_serving(address)
         with grpc.insecure_channel(address) as channel, ExitStack() as connections:
             stub = RecommenderServiceStub(channel)
-            assert stub.Recommend(RecommendRequest(user_id=USER), timeout=10).movies
+            assert stub.Recommend(RecommendRequest(user_id=USER), timeout=30).movies
             refused = 0
             for _ in range(400):
                 try:
@@ -157,7 +157,7 @@ def test_idle_connections_leave_room_for_others(artifacts: Path, models_address:
                 except ConnectionError:
                     refused += 1
             assert refused > 200
-            assert stub.Recommend(RecommendRequest(user_id=USER + 1), timeout=10).release
+            assert stub.Recommend(RecommendRequest(user_id=USER + 1), timeout=30).release
         wait_for(lambda: health_status(address) == "SERVING", "there is room again")
 
 

@@ -64,14 +64,14 @@ class World:
     def folded_in(self, movie_ids: np.ndarray) -> np.ndarray:
         """The embedding of somebody who likes these movies, made by the formula of the model's fold-in.
 
-        It takes ten steps of projected gradient ascent on the likelihood of the movies, from their mean. The softmax is
-        the flatter the fewer movies there are.
+        It takes five steps of projected gradient ascent on the likelihood of the movies, from their mean. The fewer
+        movies there are, the flatter is the softmax.
         """
         liked = self.embeddings[np.isin(self.movie_ids, movie_ids)]
-        temperature = TEMPERATURE * (len(liked) / 50) ** 0.15 * (1 + (10 / len(liked)) ** 2)
+        temperature = TEMPERATURE * (len(liked) / 50) ** 0.15 * (1 + (4 / len(liked)) ** 2)
         mean = liked.mean(axis=0)
         user: np.ndarray = mean / np.linalg.norm(mean)
-        for _ in range(10):
+        for _ in range(5):
             logits = self.embeddings @ user / temperature
             softmax = np.exp(logits - logits.max())
             user = user + mean - softmax @ self.embeddings / softmax.sum()

@@ -22,7 +22,7 @@ from protos.recommender.v1.recommender_pb2 import (
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.callers import Callers
 from tests.support.releases import publish_random
-from tests.support.workers import Outcomes, supervised, wait_for_active, workers_of
+from tests.support.workers import Outcomes, supervised, wait_for_workers, workers_of
 from tools.servers import model_server, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
@@ -140,5 +140,5 @@ def test_workers_share_one_copy_and_hand_it_on(spoilable: tuple[Path, Path, str]
             if path.name != "manifest.json":
                 path.unlink()
         os.kill(workers_of(server)[0], signal.SIGKILL)
-        wait_for_active(server, 3)
+        wait_for_workers(server, 3)
         assert [memory_files(pid) for pid in workers_of(server)] == [first, first]

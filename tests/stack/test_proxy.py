@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.callers import Callers
 from tests.support.errors import failure_of
+from tests.support.metrics import wait_for_calls_in_progress
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
-from tests.support.workers import Outcomes, supervised, wait_for_active, workers_of
+from tests.support.workers import Outcomes, supervised, wait_for_workers, workers_of
 from tools.servers import health_status, model_server, proxy, recommender, wait_until_serving
 
 pytestmark = [
@@ -29,7 +29,7 @@ pytestmark = [
 BOUND = 8  # max_requests of deploy/envoy.yaml
 
 
-def recommend(stub: RecommenderServiceStub, user_id: int = EVEN_USER, timeout: float = 10) -> list[int]:
+def recommend(stub: RecommenderServiceStub, user_id: int = EVEN_USER, timeout: float = 60) -> list[int]:
     response = stub.Recommend(RecommendRequest(user_id=user_id, limit=3), timeout=timeout)
     return movie_ids(response)
 
@@ -47,9 +47,10 @@ def test_envoy_passes_on_answers_and_errors(recommender_address: str, tmp_path: 
 def test_envoy_passes_on_deadlines_and_bounds_calls(tmp_path: Path) -> None:
     """The deadline reaches the service, and calls above Envoy's bound are refused at once."""
     publish_checkerboard(tmp_path)
+    settings = {"PREDICT_TIMEOUT_MS": "60000", "METRICS_ADDRESS": "127.0.0.1:0"}
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
-        recommender(tmp_path, model_server_address, tmp_path / "log", PREDICT_TIMEOUT_MS="5000") as (_, behind),
+        recommender(tmp_path, model_server_address, tmp_path / "log", **settings) as (server, behind),
         proxy(behind, tmp_path) as address,
         grpc.insecure_channel(address) as channel,
         ThreadPoolExecutor(BOUND) as pool,
@@ -57,16 +58,16 @@ def test_envoy_passes_on_deadlines_and_bounds_calls(tmp_path: Path) -> None:
         wait_until_serving(address)
         stub = RecommenderServiceStub(channel)
         models.send(signal.SIGSTOP)
-        hurried = stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=0.3)
+        hurried = stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=3)
         assert hurried.source == SOURCE_FOLDED_IN
         slow = [pool.submit(recommend, stub) for _ in range(BOUND)]
-        time.sleep(0.5)
+        wait_for_calls_in_progress(server, BOUND)
         failure = failure_of(lambda: recommend(stub))
         assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "")
         assert "retry later" in failure.message
         assert health_status(address) == "SERVING"
         models.send(signal.SIGCONT)
-        assert [call.result(timeout=10) for call in slow] == [[4, 6, 10]] * BOUND
+        assert [call.result(timeout=60) for call in slow] == [[4, 6, 10]] * BOUND
 
 
 def test_envoy_repeats_calls_that_a_killed_worker_lost(
@@ -82,7 +83,7 @@ def test_envoy_repeats_calls_that_a_killed_worker_lost(
         callers = Callers(address, 4, outcomes.call, [("grpc.enable_retries", 0)])
         for kills in (1, 2):
             os.kill(workers_of(server)[0], signal.SIGKILL)
-            wait_for_active(server, 2 + kills)
+            wait_for_workers(server, 2 + kills)
         callers.stop()
     assert outcomes.problems == []
     assert set(outcomes.answers) == {(4, 6, 10)}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import select
 import socket
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Never
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -45,9 +47,15 @@ class Connection:
 
     def call(self, path: str, message: bytes) -> int:
         """Send a whole call, and return the number of its stream."""
-        number = self.start_call(path)
-        self.socket.sendall(frame(DATA, END_STREAM, number, prefixed(message)))
+        number, frames = self.frames_of_call(path, message)
+        self.socket.sendall(frames)
         return number
+
+    def frames_of_call(self, path: str, message: bytes) -> tuple[int, bytes]:
+        """The number of a new stream, and the frames of a whole call in it."""
+        number = next(self._ids)
+        headers = frame(HEADERS, END_HEADERS, number, _header_block(path))
+        return number, headers + frame(DATA, END_STREAM, number, prefixed(message))
 
     def send(self, number: int, content: bytes) -> None:
         """Send part of a stream's data, as fast as the server lets it."""
@@ -60,6 +68,28 @@ class Connection:
             content = content[allowed:]
             self._window -= allowed
             self._stream_windows[number] -= allowed
+
+    def flood(self, frames: Callable[[], bytes]) -> Never:
+        """Send frames without pause, and ignore what comes back. Raises OSError when the server closes the connection.
+
+        frames: makes those that are sent together.
+        """
+        self.socket.setblocking(False)
+        while True:
+            unsent = memoryview(frames())
+            while unsent:
+                readable, writable, _ = select.select([self.socket], [self.socket], [])
+                if readable and not self.socket.recv(1 << 20):
+                    raise ConnectionError("the server closed the connection")
+                if writable:
+                    unsent = unsent[self.socket.send(unsent) :]
+
+    def read_until_closed(self) -> None:
+        """Read, and ignore what is read, until the server closes the connection."""
+        self.socket.settimeout(None)
+        with suppress(ConnectionError):
+            while True:
+                self.read()
 
     def read(self) -> tuple[int, int, bytes]:
         """The next frame as (type, flags, payload); answers settings, and keeps account of windows.

@@ -6,6 +6,8 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tools.processes import Server, wait_for
+
 
 class Metrics:
     """One answer to GET /metrics."""
@@ -24,3 +26,14 @@ class Metrics:
     def sum(self, name: str, **labels: str) -> float:
         """The sum of these values, 0 if there is none."""
         return sum(self.values(name, **labels))
+
+
+def metric(server: Server, name: str) -> float:
+    """The sum of a metric over its labels, and over the workers if there are several."""
+    (event,) = server.events("supervising") or server.events("listening")
+    return Metrics(str(event["metrics"])).sum(name)
+
+
+def wait_for_calls_in_progress(server: Server, count: int) -> None:
+    """Return once so many calls have reached the service and are not answered."""
+    wait_for(lambda: metric(server, "recommender_calls_in_progress") == count, f"{count} calls are in progress")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +13,13 @@ import grpc
 from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.releases import EVEN_USER
-from tools.processes import Server, served
+from tools.processes import START_TIMEOUT_S, Server, served, wait_for
 from tools.servers import wait_until_serving
 
 
 @contextmanager
 def supervised(artifacts: Path, model_server_address: str, log: Path, **settings: str) -> Iterator[tuple[Server, str]]:
-    """Yield (supervisor, address) of two workers, once both are SERVING.  settings: environment of theirs."""
+    """Yield (supervisor, address) of two workers, once both listen and are SERVING.  settings: as of `recommender`."""
     environment = {
         "WORKERS": "2",
         "LISTEN_ADDRESS": "127.0.0.1:0",
@@ -30,17 +29,18 @@ def supervised(artifacts: Path, model_server_address: str, log: Path, **settings
     }
     with served([sys.executable, "-m", "recommender_service"], log, environment) as server:
         address = server.wait_for_line(r'"event": "supervising", "address": "([^"]+)"')[1]
-        wait_for_active(server, 2)
+        wait_for_workers(server, 2)
         wait_until_serving(address)
         yield server, address
 
 
-def wait_for_active(server: Server, count: int) -> None:
-    """Return once so many workers, dead ones included, have logged that a release is active."""
-    deadline = time.monotonic() + 30
-    while len(server.events("release active")) < count:
-        assert time.monotonic() < deadline, server.text()[-2000:]
-        time.sleep(0.05)
+def wait_for_workers(server: Server, count: int) -> None:
+    """Return once so many workers, dead ones included, have had an active release and have listened."""
+    wait_for(
+        lambda: all(len(server.events(event)) >= count for event in ("release active", "listening")),
+        f"{count} workers listen",
+        START_TIMEOUT_S,
+    )
 
 
 def workers_of(server: Server) -> list[int]:
@@ -58,17 +58,23 @@ def is_alive(pid: int) -> bool:
 
 
 class Outcomes:
-    """Counts the answers to calls for one user, by their movie ids, and keeps the errors."""
+    """Counts the answers to calls for one user, by their movie ids, and keeps the errors.
+
+    losses: how often a caller's calls began to fail. Those that fail one after another count once.
+    """
 
     def __init__(self) -> None:
         self.answers: Counter[tuple[int, ...]] = Counter()
         self.problems: list[str] = []
+        self.losses = 0
+        self._failing: set[RecommenderServiceStub] = set()
 
     def call(self, stub: RecommenderServiceStub, user_id: int = EVEN_USER) -> None:
         try:
-            response = stub.Recommend(RecommendRequest(user_id=user_id, limit=3), timeout=10, wait_for_ready=True)
+            response = stub.Recommend(RecommendRequest(user_id=user_id, limit=3), timeout=30)
             self.answers[tuple(scored.movie.movie_id for scored in response.movies)] += 1
+            self._failing.discard(stub)
         except grpc.RpcError as error:
             self.problems.append(str(error))
-            # gRPC needs a moment to notice that the connection is lost. Calls made meanwhile are sent into it and fail.
-            time.sleep(0.2)
+            self.losses += stub not in self._failing
+            self._failing.add(stub)

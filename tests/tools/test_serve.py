@@ -24,7 +24,7 @@ from tools.processes import Server, ServerError, served
 from tools.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-AT_ONCE_S = 10  # far less than a start of the stack may take, far more than an import
+AT_ONCE_S = 30  # far less than a start of the stack may take, far more than an import
 
 
 @dataclass(frozen=True)

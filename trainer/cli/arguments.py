@@ -188,13 +188,16 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     defaults = Hyperparameters()
     model.add_argument("--embedding-dim", type=_positive_int, default=defaults.embedding_dim)
-    model.add_argument("--epochs", type=_positive_int, default=defaults.epochs)
-    model.add_argument("--batch-size", type=_positive_int, default=defaults.batch_size, help="users per step")
+    model.add_argument(
+        "--epochs", type=_positive_int, help="passes over the users (default: 10, and fewer from 30,000 users on)"
+    )
+    model.add_argument("--batch-size", type=_positive_int, default=defaults.batch_size, help="most users per step")
     model.add_argument("--learning-rate", type=_positive_float, default=defaults.learning_rate)
     model.add_argument(
         "--temperature",
         type=_positive_float,
-        help="what cosines are divided by before the softmax (default: the fewer movies there are, the higher)",
+        help="what cosines are divided by before the softmax (default: the fewer movies share the likes, the higher; "
+        "where users like few movies, a search finds it)",
     )
     model.add_argument(
         "--watched-weight",

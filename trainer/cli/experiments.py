@@ -24,12 +24,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from trainer.cli.tables import print_evaluation
     from trainer.evaluation.evaluate import evaluate
     from trainer.evaluation.task import task_of
-    from trainer.model.progress import epochs_bar
+    from trainer.model.progress import progress_bar
 
     hyperparameters = hyperparameters_of(arguments)
     task = task_of(train, test, threshold)
-    with epochs_bar(f"fit on {arguments.train}", hyperparameters.epochs) as on_epoch:
-        evaluation = evaluate(task, hyperparameters, arguments.k, on_epoch)
+    with progress_bar(f"fit on {arguments.train}") as on_progress:
+        evaluation = evaluate(task, hyperparameters, arguments.k, on_progress)
     print_evaluation(evaluation)
     if arguments.json is not None:
         figures = json.dumps(_figures(evaluation, hyperparameters), indent=2)
@@ -46,14 +46,14 @@ def compare(arguments: argparse.Namespace) -> None:
     from trainer.evaluation.comparison import compare, compare_similar_movies
     from trainer.evaluation.evaluate import evaluate
     from trainer.evaluation.task import task_of
-    from trainer.model.progress import epochs_bar
+    from trainer.model.progress import progress_bar
 
     train, test = split(dataset.ratings)
     task, hyperparameters = task_of(train, test, threshold), hyperparameters_of(arguments)
     evaluations = []
     for seed in range(hyperparameters.seed, hyperparameters.seed + arguments.seeds):
-        with epochs_bar(f"fit with seed {seed}", hyperparameters.epochs) as on_epoch:
-            evaluations.append(evaluate(task, replace(hyperparameters, seed=seed), arguments.k, on_epoch))
+        with progress_bar(f"fit with seed {seed}") as on_progress:
+            evaluations.append(evaluate(task, replace(hyperparameters, seed=seed), arguments.k, on_progress))
     print_comparison(compare(evaluations), arguments.k)
     for name, reason in baselines(task)[1].items():
         print(f"left out: {name}: {reason}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +17,7 @@ from trainer.index.calibration import Calibration, calibrate, indexed
 from trainer.index.ranking import exact_ranking
 from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
+from trainer.model.progress import OnProgress
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,16 @@ def evaluate(
     task: Task,
     hyperparameters: Hyperparameters,
     k: int = 20,
-    on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
+    on_progress: OnProgress = lambda progress: None,
     cheapest: bool = False,
+    checkpoints: Path | None = None,
 ) -> Evaluation:
     """Fit on the task's training part and score the rankings of length k.
 
-    on_epoch: as for `fit`.  cheapest: as for `calibrate`.
+    on_progress, checkpoints: as for `fit`.  cheapest: as for `calibrate`.
     """
     start = time.perf_counter()
-    embeddings = _fit(task, hyperparameters, on_epoch)
+    embeddings = fit(task.known, hyperparameters_for(task, hyperparameters), on_progress, checkpoints)
     users, longest = task.of_users(embeddings.users), max(k, HIT_RATE_K)
     popular = task.popularity_ranking(longest)
     exact = exact_ranking(users, embeddings.movies, task.watched, longest)
@@ -100,14 +101,10 @@ def hyperparameters_for(task: Task, hyperparameters: Hyperparameters) -> Hyperpa
 
 def exact_scores(task: Task, hyperparameters: Hyperparameters, k: int) -> Scores:
     """Return the scores that `evaluate` calls "exact", without building an index."""
-    embeddings = _fit(task, hyperparameters, lambda epoch, loss: None)
+    embeddings = fit(task.known, hyperparameters_for(task, hyperparameters))
     users, longest = task.of_users(embeddings.users), max(k, HIT_RATE_K)
     exact = exact_ranking(users, embeddings.movies, task.watched, longest)
     return task.scores(_popular_if_unknown(users, exact, task.popularity_ranking(longest)), k)
-
-
-def _fit(task: Task, hyperparameters: Hyperparameters, on_epoch: Callable[[int, float], None]) -> Embeddings:
-    return fit(task.known, hyperparameters_for(task, hyperparameters), on_epoch)
 
 
 def _popular_if_unknown(users: np.ndarray, ranked: np.ndarray, popular: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from trainer.data.dataset import Dataset
 from trainer.data.split import split
 from trainer.evaluation.evaluate import exact_scores
 from trainer.evaluation.task import Task, task_of
-from trainer.model.hyperparameters import Hyperparameters
+from trainer.model.hyperparameters import Hyperparameters, default_temperature
 
 K = 20
 TUNED = ("embedding_dim", "epochs", "learning_rate", "temperature", "watched_weight", "recency")
@@ -42,7 +42,8 @@ def tune(
     )
     if not study.trials:  # the first trial is the one to beat
         start = {name: value for name, value in asdict(defaults).items() if name in TUNED}
-        start["temperature"] = defaults.temperature_for(task.known.num_trained_movies)
+        start["temperature"] = default_temperature(task.known.popularity[: task.known.num_trained_movies])
+        start["epochs"] = defaults.epochs_for(len(task.known.user_ids))
         study.enqueue_trial(start)
     study.optimize(lambda trial: _recall(task, _suggest(trial, defaults)), timeout=seconds, callbacks=[_show])
     return study, log_file
@@ -56,8 +57,8 @@ def flags_of(study: optuna.Study) -> str:
 def _suggest(trial: optuna.Trial, defaults: Hyperparameters) -> Hyperparameters:
     return replace(
         defaults,
-        embedding_dim=trial.suggest_int("embedding_dim", 16, 384, step=16),
-        epochs=trial.suggest_int("epochs", 10, 80),
+        embedding_dim=trial.suggest_int("embedding_dim", 16, 768, step=16),
+        epochs=trial.suggest_int("epochs", 2, 40),
         learning_rate=trial.suggest_float("learning_rate", 0.002, 0.05, log=True),
         temperature=trial.suggest_float("temperature", 0.04, 0.5, log=True),
         watched_weight=trial.suggest_float("watched_weight", 0.0, 0.6),

@@ -1,25 +1,27 @@
 """The model: two embedding tables on the unit sphere, trained so that cosine ranks.
 
 The score of a movie for a user is the cosine of their embeddings divided by the user's temperature; the loss is the
-softmax cross-entropy of the user's history over the whole catalogue (a multinomial likelihood, Liang et al. 2018,
-sec. 2). Cosine is the metric the Annoy index searches, so what is trained is what is served.
+softmax cross-entropy of the user's history over the catalogue (a multinomial likelihood, Liang et al. 2018, sec. 2).
+Cosine is the metric that the index searches, so what is trained is what is served.
 
-The users' table serves only to train the movies' table. Each user's final embedding is folded in from their history,
-in which later ratings count more, because people tend to watch next what is like the movies they watched last.
+Training starts at the singular vectors of the histories. Each user's final embedding is then folded in from their
+history, in which later ratings count more, because people tend to watch next what is like the movies they watched last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-from scipy import sparse
 
 from trainer.data.interactions import Interactions
 from trainer.model.fold_in import fold_in, user_temperatures
 from trainer.model.hyperparameters import Hyperparameters
-from trainer.model.tensorflow_quietly import keras, tf
+from trainer.model.partition import Partition
+from trainer.model.progress import OnProgress
+from trainer.model.temperature import temperature_for
+from trainer.model.train_tables import train_tables
 from trainer.model.vectors import principal_axes, unit_rows
 
 
@@ -37,94 +39,29 @@ class Embeddings:
     temperature: float
 
 
-class CosineSoftmax(keras.Model):
-    """The network that is trained: it gives the logits of every movie for a batch of users."""
-
-    def __init__(
-        self, num_users: int, num_movies: int, temperatures: np.ndarray, hyperparameters: Hyperparameters
-    ) -> None:
-        """Create both tables with random directions.  temperatures: float32[num_users]."""
-        super().__init__()
-        # Only a row's direction is used; its length decides how far one Adam step turns it.
-        initializer = keras.initializers.RandomNormal(stddev=0.05, seed=hyperparameters.seed)
-        self.user_table = self.add_weight(
-            name="users", shape=(num_users, hyperparameters.embedding_dim), initializer=initializer
-        )
-        self.movie_table = self.add_weight(
-            name="movies",
-            shape=(num_movies, hyperparameters.embedding_dim),
-            initializer=keras.initializers.RandomNormal(stddev=0.05, seed=hyperparameters.seed + 1),
-        )
-        self.temperatures = tf.constant(temperatures[:, None])
-
-    def call(self, user_rows: tf.Tensor) -> tf.Tensor:
-        """Return the logits float32[B, num_movies] of these users.  user_rows: int32[B]."""
-        users = tf.math.l2_normalize(tf.gather(self.user_table, user_rows), axis=1)
-        movies = tf.math.l2_normalize(self.movie_table, axis=1)
-        return tf.matmul(users, movies, transpose_b=True) / tf.gather(self.temperatures, user_rows)
-
-
-def multinomial_loss(history: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Return the mean over users of −Σ weight · log softmax, summed over each user's history.
-
-    history, logits: float32[B, num_movies].
-    """
-    return -tf.reduce_mean(tf.reduce_sum(history * tf.nn.log_softmax(logits), axis=1))
-
-
 def fit(
     known: Interactions,
     hyperparameters: Hyperparameters,
-    on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
+    on_progress: OnProgress = lambda progress: None,
+    checkpoints: Path | None = None,
 ) -> Embeddings:
     """Fit the movies, then fold in the users; the same seed gives the same embeddings.
 
     Both are rotated so that their leading components tell most: see `principal_axes`.
 
-    on_epoch: called after each pass over the users with the epoch's number, from 1, and the mean loss per liked movie.
+    on_progress: called after each step.  checkpoints: a folder in which a long fit leaves its state. If the fit is
+    killed, the same call goes on from there, with the same result as without the interruption.
     """
-    temperature = hyperparameters.temperature_for(known.num_trained_movies)
-    movies = _fit_movies(known.history(0.0, hyperparameters.watched_weight), temperature, hyperparameters, on_epoch)
-    history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
-    users = fold_in(history, movies, user_temperatures(temperature, history))
+    num_likes = known.popularity[: known.num_trained_movies]
+    training_history = known.history(0.0, hyperparameters.watched_weight)
+    temperature = hyperparameters.temperature
+    if temperature is None:
+        temperature = temperature_for(num_likes, training_history, hyperparameters, on_progress)
+        hyperparameters = replace(hyperparameters, temperature=temperature)
+    partition = Partition(num_likes)
+    users, movies = train_tables(training_history, partition, hyperparameters, on_progress, checkpoints)
     axes = principal_axes(movies)
-    return Embeddings(unit_rows(users @ axes), unit_rows(movies @ axes), temperature)
-
-
-def _fit_movies(
-    history: sparse.csr_matrix,
-    temperature: float,
-    hyperparameters: Hyperparameters,
-    on_epoch: Callable[[int, float], None],
-) -> np.ndarray:
-    """Return float32[num_movies, embedding_dim] with unit rows, trained on the users who have a history.
-
-    history: CSR float32[num_users, num_movies], how much each movie counts.
-    """
-    histories = history[np.flatnonzero(np.diff(history.indptr))]  # CSR float32[U, num_movies]
-    num_users, num_movies = histories.shape
-    batch_size = min(hyperparameters.batch_size, num_users)
-    steps = -(-num_users // batch_size) * hyperparameters.epochs
-
-    model = CosineSoftmax(num_users, num_movies, user_temperatures(temperature, histories), hyperparameters)
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(hyperparameters.learning_rate, steps))
-    optimizer.build(model.trainable_variables)
-
-    @tf.function(reduce_retracing=True)
-    def step(user_rows: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            loss = multinomial_loss(batch, model(user_rows))
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, model.trainable_variables)]
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss
-
-    rng = np.random.default_rng(hyperparameters.seed)
-    for epoch in range(1, hyperparameters.epochs + 1):
-        order = rng.permutation(num_users)
-        total = 0.0
-        for start in range(0, num_users, batch_size):
-            rows = order[start : start + batch_size]
-            batch = histories[rows].toarray()  # float32[B, num_movies]
-            total += float(step(tf.constant(rows, tf.int32), tf.constant(batch))) * len(rows)
-        on_epoch(epoch, total / histories.sum())
-    return unit_rows(model.movie_table.numpy())
+    users, movies = unit_rows(users @ axes), unit_rows(movies @ axes)
+    history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
+    users = fold_in(history, movies, user_temperatures(temperature, history), users, partition, on_progress)
+    return Embeddings(users, movies, temperature)

@@ -9,7 +9,7 @@ import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from protos.release.v1.layout import CURRENT, FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
-from trainer.model.fold_in import STEP_SIZE, STEPS, newcomer_factor
+from trainer.model.fold_in import ascend, newcomer_factor
 from trainer.model.tensorflow_quietly import tf
 
 # Warm-up requests resemble what a recommender sends: a single user, a micro-batch, and the largest batch.
@@ -64,13 +64,9 @@ class UserTower(tf.Module):
         known = tf.reduce_any(liked != 0.0, axis=2, keepdims=True)  # bool[B, L, 1]
         count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)  # float32[B, 1]
         mean = tf.math.divide_no_nan(tf.reduce_sum(liked, axis=1), count)  # float32[B, d]
-        user = tf.math.l2_normalize(mean, axis=1)
-        temperature = self._temperature * newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
-        for _ in range(STEPS):
-            # movies × userᵀ is faster than user × moviesᵀ for a small batch.
-            logits = tf.transpose(tf.matmul(movies, user / temperature, transpose_b=True))  # float32[B, num_movies]
-            expected = tf.matmul(tf.nn.softmax(logits), movies)  # float32[B, d]
-            user = tf.math.l2_normalize(user + STEP_SIZE * (mean - expected), axis=1)
+        temperatures = self._temperature * newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
+        no_weights = tf.zeros(tf.shape(movies)[:1])
+        user = ascend(tf.math.l2_normalize(mean, axis=1), mean, temperatures, movies, no_weights)
         return {USER_EMBEDDING: tf.where(count > 0.0, user, tf.zeros_like(user))}
 
 

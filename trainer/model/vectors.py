@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainer.data.records import DataError
+
 TINY = 1e-30  # a shorter vector counts as zero
 
 
@@ -17,8 +19,10 @@ def principal_axes(vectors: np.ndarray) -> np.ndarray:
     """Return the axes along which vectors vary, float32[d, d], orthonormal columns, those of most variance first.
 
     They are the eigenvectors of vectorsᵀ·vectors. `vectors @ axes` has the same dot products as `vectors`, and most of
-    them in its leading components.  vectors: float32[n, d].
+    them in its leading components.  vectors: float32[n, d].  Raises DataError if they are not finite.
     """
+    if not np.isfinite(vectors).all():
+        raise DataError("expected finite embeddings, got NaN or infinity: the training diverged; lower --learning-rate")
     _, axes = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors)  # ascending
     axes = axes[:, ::-1]
     largest = np.abs(axes).argmax(axis=0)

@@ -13,12 +13,12 @@ from trainer.evaluation.evaluate import Evaluation, evaluate, exact_scores
 from trainer.evaluation.task import Task, task_of
 from trainer.index.ranking import exact_ranking
 from trainer.model.fold_in import fold_in, user_temperatures
-from trainer.model.progress import epochs_bar
+from trainer.model.progress import Progress, progress_bar
 from trainer.report.release import LoadedRelease
 
 K = 20
 RECOMMENDED = 10  # movies per user
-SHORTER_EPOCHS = (5, 10, 20)
+SHORTER_EPOCHS = (1, 3, 6)
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,22 @@ def recommended(release: LoadedRelease) -> tuple[np.ndarray, np.ndarray]:
 def _evaluate(release: LoadedRelease, task: Task) -> tuple[list[float], Evaluation]:
     """Repeat the evaluation, and return its losses too."""
     losses: list[float] = []
-    with epochs_bar("fit on the training part", release.hyperparameters.epochs) as advance:
+    with progress_bar("fit on the training part") as advance:
 
-        def on_epoch(epoch: int, loss: float) -> None:
-            losses.append(loss)
-            advance(epoch, loss)
+        def on_progress(progress: Progress) -> None:
+            if progress.epoch_done is not None and progress.loss is not None:
+                losses.append(progress.loss)
+            advance(progress)
 
-        return losses, evaluate(task, release.hyperparameters, K, on_epoch)
+        return losses, evaluate(task, release.hyperparameters, K, on_progress)
 
 
 def _recall_by_epochs(release: LoadedRelease, task: Task, evaluation: Evaluation) -> dict[int, float]:
+    own_epochs = release.manifest.hyperparameters.epochs
     shorter = {
-        epochs: exact_scores(task, replace(release.hyperparameters, epochs=epochs), K) for epochs in SHORTER_EPOCHS
+        epochs: exact_scores(task, replace(release.hyperparameters, epochs=epochs), K)
+        for epochs in SHORTER_EPOCHS
+        if epochs < own_epochs
     }
-    scores = {**shorter, release.hyperparameters.epochs: evaluation.scores["exact"]}
+    scores = {**shorter, own_epochs: evaluation.scores["exact"]}
     return {epochs: of_epochs.means[f"recall@{K}"] for epochs, of_epochs in scores.items()}

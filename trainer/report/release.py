@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
 from trainer.data.dataset import Dataset
 from trainer.data.records import DataError
-from trainer.model.hyperparameters import Hyperparameters, default_temperature
+from trainer.model.hyperparameters import Hyperparameters
 from trainer.release.catalogue import published_releases, releases_folder
 
 
@@ -57,30 +56,26 @@ def load(artifacts: Path, version: int | None, dataset: Dataset) -> LoadedReleas
             f"{folder}: was trained on {manifest.dataset.name} with fingerprint {manifest.dataset.fingerprint[:12]}…, "
             f"got {dataset.name} with {dataset.fingerprint[:12]}…: name its own data with --dataset or --data"
         )
+    movies = pd.read_csv(folder / layout.MOVIES, keep_default_na=False)
     return LoadedRelease(
         manifest=manifest,
         embeddings=np.load(folder / layout.EMBEDDINGS),
         similar=np.load(folder / layout.SIMILAR_MOVIES),
-        movies=pd.read_csv(folder / layout.MOVIES, keep_default_na=False),
+        movies=movies,
         dataset=dataset,
         hyperparameters=_hyperparameters(manifest),
     )
 
 
 def _hyperparameters(manifest: pb.Manifest) -> Hyperparameters:
-    """Return the hyperparameters that the release was evaluated and fitted with.
-
-    The manifest has the temperature of the fit on all ratings. If that is the default for the release's number of
-    movies, none was chosen, and the evaluation used the default for the movies of the training part.
-    """
+    """Return the hyperparameters that the release was evaluated and fitted with."""
     fitted = manifest.hyperparameters
-    is_default = math.isclose(fitted.temperature, default_temperature(manifest.num_trained_movies))
     return Hyperparameters(
         embedding_dim=manifest.embedding_dim,
         epochs=fitted.epochs,
         batch_size=fitted.batch_size,
         learning_rate=fitted.learning_rate,
-        temperature=None if is_default else fitted.temperature,
+        temperature=fitted.temperature,
         watched_weight=fitted.watched_weight,
         recency=fitted.recency,
         seed=fitted.seed,

@@ -1,0 +1,71 @@
+"""Requests from plain arguments. An int is an id, a str is a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypedDict, Unpack
+
+from movie_recommender_client.v1 import recommender_pb2 as api
+
+Id = int | str
+
+
+class SimilarMoviesOptions(TypedDict, total=False):
+    """Which movies may be in an answer.
+
+    limit: how many, 1 to 500; 10 if it is left out.  exclude: movies to leave out.
+    filter: genres and years, as `MovieFilter(genres=["Drama"], min_year=1990)`.
+    """
+
+    limit: int
+    exclude: Iterable[Id]
+    filter: api.MovieFilter
+
+
+class RecommendOptions(SimilarMoviesOptions, total=False):
+    """What is known of the user, and which movies may be in the answer.
+
+    liked: movies that the user likes, which add to what the release knows.
+    include_watched: whether movies that the user has rated may be in the answer.
+    explain: whether each movie comes with the liked movies that are nearest to it.
+    """
+
+    liked: Iterable[Id]
+    include_watched: bool
+    explain: bool
+
+
+def recommend_request(user: Id | None = None, **options: Unpack[RecommendOptions]) -> api.RecommendRequest:
+    """Return the request for one user, or for somebody of whom only the liked movies are known."""
+    liked_ids, liked_keys = _ids_and_keys(options.get("liked", ()))
+    exclude_ids, exclude_keys = _ids_and_keys(options.get("exclude", ()))
+    return api.RecommendRequest(
+        user_id=user if isinstance(user, int) else None,
+        user_key=user if isinstance(user, str) else None,
+        limit=options.get("limit", 0),
+        liked_movie_ids=liked_ids,
+        liked_movie_keys=liked_keys,
+        exclude_movie_ids=exclude_ids,
+        exclude_movie_keys=exclude_keys,
+        include_watched=options.get("include_watched", False),
+        filter=options.get("filter"),
+        explain=options.get("explain", False),
+    )
+
+
+def similar_movies_request(movie: Id, **options: Unpack[SimilarMoviesOptions]) -> api.SimilarMoviesRequest:
+    """Return the request for the movies that are like one movie."""
+    exclude_ids, exclude_keys = _ids_and_keys(options.get("exclude", ()))
+    return api.SimilarMoviesRequest(
+        movie_id=movie if isinstance(movie, int) else None,
+        movie_key=movie if isinstance(movie, str) else None,
+        limit=options.get("limit", 0),
+        exclude_movie_ids=exclude_ids,
+        exclude_movie_keys=exclude_keys,
+        filter=options.get("filter"),
+    )
+
+
+def _ids_and_keys(movies: Iterable[Id]) -> tuple[list[int], list[str]]:
+    movies = list(movies)
+    return [m for m in movies if isinstance(m, int)], [m for m in movies if isinstance(m, str)]

@@ -1,0 +1,93 @@
+"""The client for blocking code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import grpc
+
+from movie_recommender_client.connection import Tls, metadata_of, open_channel
+from movie_recommender_client.errors import error_of
+from movie_recommender_client.requests import (
+    Id,
+    RecommendOptions,
+    SimilarMoviesOptions,
+    recommend_request,
+    similar_movies_request,
+)
+from movie_recommender_client.v1 import recommender_pb2 as api
+from movie_recommender_client.v1 import recommender_pb2_grpc
+
+Response = TypeVar("Response")
+
+
+class Recommender:
+    """Calls a recommender. Threads may share one.
+
+    Each method raises RecommenderError if there is no answer, after retries within `timeout_s`. A wrong type of an
+    argument raises TypeError, and a number that does not fit into its field ValueError.
+    stub: for calls with other options; its methods raise grpc.RpcError.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        tls: Tls | None = None,
+        token: str | None = None,
+        timeout_s: float = 2.0,
+        use_proxy: bool = False,
+    ) -> None:
+        """Connect when the first call is made.
+
+        address: host:port, or another name that gRPC knows, as `dns:///recommender:50051`.
+        tls: how to encrypt; None: not at all.  token: shows who calls, and needs `tls`.
+        timeout_s: of each call, its retries included.
+        use_proxy: whether the proxy that `http_proxy` names takes the calls.
+        """
+        self._metadata = metadata_of(token, tls)
+        self._timeout_s = timeout_s
+        self._channel: grpc.Channel = open_channel(address, tls, use_proxy, grpc.secure_channel, grpc.insecure_channel)
+        self.stub: recommender_pb2_grpc.RecommenderServiceStub = recommender_pb2_grpc.RecommenderServiceStub(
+            self._channel
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._channel.close()
+
+    def recommend(self, user: Id | None = None, **options: Unpack[RecommendOptions]) -> api.RecommendResponse:
+        """Return movies for a user, or for somebody of whom only the `liked` movies are known."""
+        return self._call(self.stub.Recommend, recommend_request(user, **options))
+
+    def recommend_to_many(self, requests: Iterable[api.RecommendRequest]) -> api.BatchRecommendResponse:
+        """Return movies for up to 100 users, whose requests `recommend_request` makes. Each result may be an error."""
+        return self._call(self.stub.BatchRecommend, api.BatchRecommendRequest(requests=requests))
+
+    def similar_movies(self, movie: Id, **options: Unpack[SimilarMoviesOptions]) -> api.SimilarMoviesResponse:
+        """Return the movies that are most like a movie."""
+        return self._call(self.stub.SimilarMovies, similar_movies_request(movie, **options))
+
+    def search_movies(self, query: str, limit: int = 0) -> api.SearchMoviesResponse:
+        """Return the movies whose titles are nearest to the query."""
+        return self._call(self.stub.SearchMovies, api.SearchMoviesRequest(query=query, limit=limit))
+
+    def serving_status(self) -> api.GetServingStatusResponse:
+        """Return what is served and why."""
+        return self._call(self.stub.GetServingStatus, api.GetServingStatusRequest())
+
+    def _call(self, method: Callable[..., Response], request: Any) -> Response:
+        try:
+            return method(request, timeout=self._timeout_s, metadata=self._metadata)
+        except grpc.RpcError as failure:
+            raise error_of(failure) from None

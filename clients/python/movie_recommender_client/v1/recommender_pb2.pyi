@@ -1,0 +1,244 @@
+from google.rpc import status_pb2 as _status_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SimilaritySource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SIMILARITY_SOURCE_UNSPECIFIED: _ClassVar[SimilaritySource]
+    SIMILARITY_SOURCE_EMBEDDINGS: _ClassVar[SimilaritySource]
+    SIMILARITY_SOURCE_GENRES_AND_YEAR: _ClassVar[SimilaritySource]
+
+class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SOURCE_UNSPECIFIED: _ClassVar[Source]
+    SOURCE_PERSONALIZED: _ClassVar[Source]
+    SOURCE_FOLDED_IN: _ClassVar[Source]
+    SOURCE_POPULAR: _ClassVar[Source]
+
+class ReleaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RELEASE_STATE_UNSPECIFIED: _ClassVar[ReleaseState]
+    RELEASE_STATE_ACTIVE: _ClassVar[ReleaseState]
+    RELEASE_STATE_IDLE: _ClassVar[ReleaseState]
+    RELEASE_STATE_WAITING: _ClassVar[ReleaseState]
+    RELEASE_STATE_REFUSED: _ClassVar[ReleaseState]
+SIMILARITY_SOURCE_UNSPECIFIED: SimilaritySource
+SIMILARITY_SOURCE_EMBEDDINGS: SimilaritySource
+SIMILARITY_SOURCE_GENRES_AND_YEAR: SimilaritySource
+SOURCE_UNSPECIFIED: Source
+SOURCE_PERSONALIZED: Source
+SOURCE_FOLDED_IN: Source
+SOURCE_POPULAR: Source
+RELEASE_STATE_UNSPECIFIED: ReleaseState
+RELEASE_STATE_ACTIVE: ReleaseState
+RELEASE_STATE_IDLE: ReleaseState
+RELEASE_STATE_WAITING: ReleaseState
+RELEASE_STATE_REFUSED: ReleaseState
+
+class RecommendRequest(_message.Message):
+    __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain", "user_key", "liked_movie_keys", "exclude_movie_keys")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    LIKED_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_WATCHED_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    USER_KEY_FIELD_NUMBER: _ClassVar[int]
+    LIKED_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    limit: int
+    liked_movie_ids: _containers.RepeatedScalarFieldContainer[int]
+    exclude_movie_ids: _containers.RepeatedScalarFieldContainer[int]
+    include_watched: bool
+    filter: MovieFilter
+    explain: bool
+    user_key: str
+    liked_movie_keys: _containers.RepeatedScalarFieldContainer[str]
+    exclude_movie_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., liked_movie_ids: _Optional[_Iterable[int]] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., explain: _Optional[bool] = ..., user_key: _Optional[str] = ..., liked_movie_keys: _Optional[_Iterable[str]] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RecommendResponse(_message.Message):
+    __slots__ = ("movies", "source", "release", "ignored_movie_ids", "degraded_reason", "ignored_movie_keys")
+    MOVIES_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_REASON_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    movies: _containers.RepeatedCompositeFieldContainer[ScoredMovie]
+    source: Source
+    release: int
+    ignored_movie_ids: _containers.RepeatedScalarFieldContainer[int]
+    degraded_reason: str
+    ignored_movie_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., source: _Optional[_Union[Source, str]] = ..., release: _Optional[int] = ..., ignored_movie_ids: _Optional[_Iterable[int]] = ..., degraded_reason: _Optional[str] = ..., ignored_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class BatchRecommendRequest(_message.Message):
+    __slots__ = ("requests",)
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    requests: _containers.RepeatedCompositeFieldContainer[RecommendRequest]
+    def __init__(self, requests: _Optional[_Iterable[_Union[RecommendRequest, _Mapping]]] = ...) -> None: ...
+
+class BatchRecommendResponse(_message.Message):
+    __slots__ = ("results",)
+    class Result(_message.Message):
+        __slots__ = ("response", "error")
+        RESPONSE_FIELD_NUMBER: _ClassVar[int]
+        ERROR_FIELD_NUMBER: _ClassVar[int]
+        response: RecommendResponse
+        error: _status_pb2.Status
+        def __init__(self, response: _Optional[_Union[RecommendResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[BatchRecommendResponse.Result]
+    def __init__(self, results: _Optional[_Iterable[_Union[BatchRecommendResponse.Result, _Mapping]]] = ...) -> None: ...
+
+class MovieFilter(_message.Message):
+    __slots__ = ("genres", "exclude_genres", "min_year", "max_year")
+    GENRES_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_GENRES_FIELD_NUMBER: _ClassVar[int]
+    MIN_YEAR_FIELD_NUMBER: _ClassVar[int]
+    MAX_YEAR_FIELD_NUMBER: _ClassVar[int]
+    genres: _containers.RepeatedScalarFieldContainer[str]
+    exclude_genres: _containers.RepeatedScalarFieldContainer[str]
+    min_year: int
+    max_year: int
+    def __init__(self, genres: _Optional[_Iterable[str]] = ..., exclude_genres: _Optional[_Iterable[str]] = ..., min_year: _Optional[int] = ..., max_year: _Optional[int] = ...) -> None: ...
+
+class SimilarMoviesRequest(_message.Message):
+    __slots__ = ("movie_id", "limit", "exclude_movie_ids", "filter", "movie_key", "exclude_movie_keys")
+    MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    MOVIE_KEY_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    movie_id: int
+    limit: int
+    exclude_movie_ids: _containers.RepeatedScalarFieldContainer[int]
+    filter: MovieFilter
+    movie_key: str
+    exclude_movie_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, movie_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., movie_key: _Optional[str] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SimilarMoviesResponse(_message.Message):
+    __slots__ = ("movie", "movies", "release", "source")
+    MOVIE_FIELD_NUMBER: _ClassVar[int]
+    MOVIES_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    movie: Movie
+    movies: _containers.RepeatedCompositeFieldContainer[ScoredMovie]
+    release: int
+    source: SimilaritySource
+    def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., release: _Optional[int] = ..., source: _Optional[_Union[SimilaritySource, str]] = ...) -> None: ...
+
+class SearchMoviesRequest(_message.Message):
+    __slots__ = ("query", "limit")
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    query: str
+    limit: int
+    def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class SearchMoviesResponse(_message.Message):
+    __slots__ = ("movies", "release")
+    MOVIES_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    movies: _containers.RepeatedCompositeFieldContainer[Movie]
+    release: int
+    def __init__(self, movies: _Optional[_Iterable[_Union[Movie, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
+
+class Movie(_message.Message):
+    __slots__ = ("movie_id", "title", "genres", "year", "key")
+    MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    GENRES_FIELD_NUMBER: _ClassVar[int]
+    YEAR_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    movie_id: int
+    title: str
+    genres: _containers.RepeatedScalarFieldContainer[str]
+    year: int
+    key: str
+    def __init__(self, movie_id: _Optional[int] = ..., title: _Optional[str] = ..., genres: _Optional[_Iterable[str]] = ..., year: _Optional[int] = ..., key: _Optional[str] = ...) -> None: ...
+
+class ScoredMovie(_message.Message):
+    __slots__ = ("movie", "score", "reasons")
+    MOVIE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    movie: Movie
+    score: float
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., score: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ...) -> None: ...
+
+class Reason(_message.Message):
+    __slots__ = ("because", "similarity")
+    BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    because: Movie
+    similarity: float
+    def __init__(self, because: _Optional[_Union[Movie, _Mapping]] = ..., similarity: _Optional[float] = ...) -> None: ...
+
+class GetServingStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetServingStatusResponse(_message.Message):
+    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s", "users_have_keys", "movies_have_keys")
+    class MetricsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    RELEASES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_SERVER_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_S_FIELD_NUMBER: _ClassVar[int]
+    USERS_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    MOVIES_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    release: int
+    waiting_for: str
+    dataset: str
+    metrics: _containers.ScalarMap[str, float]
+    releases: _containers.RepeatedCompositeFieldContainer[ReleaseStatus]
+    model_server: ModelServerStatus
+    uptime_s: float
+    users_have_keys: bool
+    movies_have_keys: bool
+    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ...) -> None: ...
+
+class ReleaseStatus(_message.Message):
+    __slots__ = ("release", "state", "reason")
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    release: int
+    state: ReleaseState
+    reason: str
+    def __init__(self, release: _Optional[int] = ..., state: _Optional[_Union[ReleaseState, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ModelServerStatus(_message.Message):
+    __slots__ = ("address", "reachable", "error", "available_versions")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    REACHABLE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    reachable: bool
+    error: str
+    available_versions: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, address: _Optional[str] = ..., reachable: _Optional[bool] = ..., error: _Optional[str] = ..., available_versions: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -1,0 +1,62 @@
+"""A heavy request that is allowed does not keep other calls waiting. Answers are counted, not timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from protos.recommender.v1.recommender_pb2 import BatchRecommendRequest, RecommendRequest
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.releases import publish_random
+from tools.servers import model_server, recommender, wait_until_serving
+
+HEAVY_USER, LIGHT_USER = 1, 3
+FEW = 5  # a loop that is held up answers two at most: one before the batch begins and one after it
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of a recommender of 3,000 random movies."""
+    folder = tmp_path_factory.mktemp("fairness")
+    publish_random(folder, num_movies=3000, heavy=2000)
+    with (
+        model_server(folder, folder / "models.log") as (_, models),
+        recommender(folder, models, folder / "log") as (_, address),
+    ):
+        wait_until_serving(address)
+        yield address
+
+
+def test_health_is_checked_while_a_batch_is_answered(address: str) -> None:
+    """Health checks and small calls of another client are answered while a heavy batch is in progress."""
+    heavy = RecommendRequest(user_id=HEAVY_USER, limit=100, explain=True)
+    batch = BatchRecommendRequest(requests=[heavy] * 100)
+    with grpc.insecure_channel(address) as channel, grpc.insecure_channel(address, [("other", 1)]) as other:
+        health, stub = health_pb2_grpc.HealthStub(other), RecommenderServiceStub(other)
+        stub.Recommend(RecommendRequest(user_id=LIGHT_USER))  # the connection is open
+        answer = RecommenderServiceStub(channel).BatchRecommend.future(batch)
+        checks = calls = 0
+        while not answer.done():
+            health.Check(health_pb2.HealthCheckRequest())
+            checks += not answer.done()
+            stub.Recommend(RecommendRequest(user_id=LIGHT_USER))
+            calls += not answer.done()
+        assert len(answer.result().results) == 100
+    assert checks >= FEW
+    assert calls >= FEW
+
+
+def test_many_scans_of_a_batch_answer_as_single_calls(address: str) -> None:
+    """A batch that is scanned together finds the same movies, with the same scores, as calls one by one."""
+    requests = [RecommendRequest(user_id=user_id, limit=1 + user_id % 40) for user_id in range(61)]
+    with grpc.insecure_channel(address) as channel:
+        stub = RecommenderServiceStub(channel)
+        results = stub.BatchRecommend(BatchRecommendRequest(requests=requests)).results
+        for request, result in zip(requests, results, strict=True):
+            single = stub.Recommend(request).movies
+            assert [movie.movie for movie in result.response.movies] == [movie.movie for movie in single]
+            scores = [movie.score for movie in single]
+            assert [movie.score for movie in result.response.movies] == pytest.approx(scores, abs=1e-6)

@@ -1,0 +1,89 @@
+"""A run that is killed goes on where it was, and says truly how long it still takes."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from trainer.model import progress
+from trainer.model.progress import Progress, progress_bar
+
+EPOCHS = 60  # take seconds, so that the kill comes in the middle
+PUBLISHED = ("embeddings.npy", "movies.ann", "similar_movies.npy", "movies.csv", "watched_rows.npy")
+
+
+def training(artifacts: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.support.train_with_checkpoints", str(artifacts), str(EPOCHS)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait until it has published, and return what it logged."""
+    _, log = process.communicate(timeout=200)
+    assert process.returncode == 0, log
+    return log
+
+
+def published(artifacts: Path) -> dict[str, bytes]:
+    (release,) = (artifacts / "releases").iterdir()
+    return {name: (release / name).read_bytes() for name in PUBLISHED}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)  # several runs, each of which imports TensorFlow
+def test_a_killed_run_goes_on_to_the_same_release(tmp_path: Path) -> None:
+    """Killed in an epoch and started again, a run publishes the bytes of one that was left alone."""
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = training(killed)
+    while not list((killed / "checkpoints").glob("*.npz")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    assert not list(killed.glob("releases/[0-9]*"))
+    log = finish(training(killed))
+    assert re.search(rf"goes on after epoch \d+ of {EPOCHS}", log), log
+    assert "goes on" not in finish(training(whole))
+    assert published(killed) == published(whole)
+    assert not (killed / "checkpoints").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)  # several runs, each of which imports TensorFlow
+def test_a_damaged_checkpoint_is_left_out(tmp_path: Path) -> None:
+    """A checkpoint that cannot be read is named in the log, and the fit starts anew."""
+    process = training(tmp_path)
+    while not (saved := list((tmp_path / "checkpoints").glob("*.npz"))):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    saved[0].write_bytes(saved[0].read_bytes()[:100])
+    log = finish(training(tmp_path))
+    assert f"{saved[0]} cannot be read, so the fit starts anew" in log
+    assert published(tmp_path)
+
+
+@pytest.mark.parametrize("first", [1, 25])
+def test_the_remaining_time_is_true(
+    first: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Steady steps take as long as the log says they will, also if the first ones were done in an earlier run."""
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.5)
+    caplog.set_level(logging.INFO)
+    with progress_bar("fit") as on_progress:
+        for step in range(first, 41):
+            on_progress(Progress("training", step, 40))
+            time.sleep(0.1)
+    end = time.time()
+    said = [(record.created, re.search(r"(\d+) s left", record.getMessage())) for record in caplog.records]
+    assert len(said) >= 2
+    for at, left in said:
+        assert left is not None
+        assert abs(float(left[1]) - (end - at)) < 1

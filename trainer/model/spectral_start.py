@@ -1,0 +1,44 @@
+"""Where the embeddings start: at the singular vectors of the histories, which training then only has to refine."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from trainer.model.vectors import unit_rows
+
+OVERSAMPLING = 10  # more directions than are kept, so that the last ones kept are accurate
+PASSES = 2  # over the matrix and back; more change the singular vectors, but not the figures
+
+
+def spectral_start(histories: sparse.csr_matrix, dim: int, rng: np.random.Generator) -> np.ndarray:
+    """Return float32[num_movies, dim] with unit rows: movies that the same users watched point the same way.
+
+    The rows are the leading right singular vectors of D_users^-½ · histories · D_movies^-½, each times the square root
+    of its singular value, from a randomized decomposition (Halko, Martinsson and Tropp 2011, algorithm 4.4). Columns
+    beyond the rank of the matrix are zeros.
+
+    histories: CSR float32[num_users, num_movies], no empty row or column.
+    """
+    num_users, num_movies = histories.shape
+    rank = min(dim, num_users, num_movies)
+    by_user = 1 / np.sqrt(np.asarray(histories.sum(axis=1)).ravel())
+    by_movie = 1 / np.sqrt(np.asarray(histories.sum(axis=0)).ravel())
+    matrix = sparse.csr_matrix(sparse.diags(by_user) @ histories @ sparse.diags(by_movie), dtype=np.float32)
+    transposed = sparse.csr_matrix(matrix.T)
+    width = min(rank + OVERSAMPLING, num_users, num_movies)
+    basis = _orthonormal(matrix @ rng.standard_normal((num_movies, width), np.float32))  # float32[num_users, width]
+    for _ in range(PASSES):
+        basis = _orthonormal(matrix @ (transposed @ basis))
+    projected = transposed @ basis  # float32[num_movies, width] = right · singular values · rotation
+    squares, rotation = np.linalg.eigh(projected.T.astype(np.float64) @ projected)  # ascending
+    leading = np.argsort(-squares)[:rank]
+    scale = np.maximum(squares[leading], 1e-12) ** -0.25  # singular values to the power −½
+    vectors = (projected @ rotation[:, leading].astype(np.float32)) * scale.astype(np.float32)
+    return unit_rows(np.pad(vectors, ((0, 0), (0, dim - rank))))
+
+
+def _orthonormal(vectors: np.ndarray) -> np.ndarray:
+    """Return float32[n, d] with orthonormal columns that span those of `vectors`."""
+    basis: np.ndarray = np.linalg.qr(vectors)[0].astype(np.float32)
+    return basis
