@@ -5,6 +5,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-
 WORKDIR /src
 COPY pyproject.toml deploy/build.lock deploy/recommender.lock LICENSE README.md ./
 COPY protos protos
+COPY events events
 COPY recommender_service recommender_service
 # annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own.
 ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
@@ -16,7 +17,7 @@ RUN python -m venv /opt/recommender \
     && /opt/recommender/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 recommender
+RUN useradd --system --uid 10001 recommender && mkdir /events && chown recommender /events
 COPY --from=build /opt/recommender /opt/recommender
 # For clients that do not use reflection: `grpcurl -protoset`, or any code generator.
 COPY --from=build /src/protos/recommender/v1/recommender.proto /src/protos/recommender/v1/recommender.binpb /usr/share/movie-recommender/

@@ -54,10 +54,11 @@ class InvalidArgument(ServiceError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}", field=field)
-        self._violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=_cut(problem))
+        self.field, self.problem = field, _cut(problem)
 
     def details(self) -> list[Message]:
-        return [*super().details(), error_details_pb2.BadRequest(field_violations=[self._violation])]
+        violation = error_details_pb2.BadRequest.FieldViolation(field=self.field, description=self.problem)
+        return [*super().details(), error_details_pb2.BadRequest(field_violations=[violation])]
 
 
 class UnknownMovie(ServiceError):
@@ -113,6 +114,26 @@ class ModelServerUnavailable(ServiceError):
         """why: one of metrics.FALLBACK_REASONS."""
         super().__init__(message)
         self.why = why
+
+
+class EventsAreOff(ServiceError):
+    """There is no event store to record events in."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "EVENTS_ARE_OFF"
+
+    def __init__(self) -> None:
+        super().__init__("this service records no events: its operator has not set EVENTS_URL")
+
+
+class EventStoreUnavailable(ServiceError):
+    """The event store cannot be written to, or does not answer. Events may have become durable all the same."""
+
+    code = StatusCode.UNAVAILABLE
+    reason = "EVENT_STORE_UNAVAILABLE"
+
+    def details(self) -> list[Message]:
+        return [*super().details(), error_details_pb2.RetryInfo(retry_delay=RETRY_DELAY)]
 
 
 class DeadlineExceeded(ServiceError):

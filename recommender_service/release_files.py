@@ -111,6 +111,12 @@ def _check_values(path: Path, manifest: pb.Manifest) -> None:
             f"{path}: expected num_trained_movies of at most {manifest.num_movies}, which is num_movies, "
             f"got {manifest.num_trained_movies}"
         )
+    most = manifest.num_movies - manifest.num_trained_movies
+    if not 0 <= manifest.num_content_movies <= most:
+        raise ReleaseError(
+            f"{path}: expected num_content_movies of 0 to {most}, the movies that nobody liked, "
+            f"got {manifest.num_content_movies}"
+        )
     if manifest.index.recall_k <= 0:
         raise ReleaseError(f"{path}: expected index.recall_k above 0, got {manifest.index.recall_k}")
     _check_calibrations(path, manifest.index)

@@ -29,6 +29,7 @@ from recommender_service.unseen_calls import UnseenCalls
 from recommender_service.watcher import ReleaseWatcher
 
 if TYPE_CHECKING:
+    from recommender_service.feedback.feedback import Feedback
     from recommender_service.tracing import Tracing
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,9 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     tracing = _tracing(settings)
     receiver, credentials = Receiver(), Credentials(settings, tracing)
     server_health = Health(receiver, SERVICE.full_name)
-    watcher = ReleaseWatcher(settings, credentials.model_server, became_active.set)
-    server = _build(settings, is_worker, credentials, watcher, receiver, server_health, tracing)
+    feedback = _feedback(settings)
+    watcher = ReleaseWatcher(settings, credentials.model_server, became_active.set, feedback)
+    server = _build(settings, is_worker, credentials, watcher, receiver, server_health, feedback, tracing)
     servers = [server]
     if settings.health_address:
         servers.append(_build_health(settings, is_worker, receiver, server_health))
@@ -58,6 +60,8 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     tasks = [asyncio.create_task(task) for task in (watcher.run(), receiver.run(), unseen_calls.run())]
     tasks += [asyncio.create_task(task) for task in credentials.follow()]
     tasks.append(asyncio.create_task(_report_ready(became_active, server_health)))
+    if feedback is not None:
+        tasks.append(asyncio.create_task(feedback.run()))
     if is_worker:
         needed = asyncio.create_task(wait_until_needed(settings.listen_address, became_active))
         stopped = asyncio.create_task(stop.wait())
@@ -80,6 +84,15 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     log.info("stopped")
 
 
+def _feedback(settings: Settings) -> Feedback | None:
+    """What users do, in an event store; None if there is none. Only then are SQLAlchemy and the rest imported."""
+    if not settings.events_url:
+        return None
+    from recommender_service.feedback.feedback import Feedback
+
+    return Feedback(settings)
+
+
 def _build(
     settings: Settings,
     is_worker: bool,
@@ -87,13 +100,14 @@ def _build(
     watcher: ReleaseWatcher,
     receiver: Receiver,
     server_health: Health,
+    feedback: Feedback | None,
     tracing: Tracing | None,
 ) -> grpc.aio.Server:
     """The server with its three services: recommender, health and, unless it is off, reflection."""
     server = grpc.aio.server(options=server_options(settings, is_worker))
     turns = Turns()
     shadow_recall = ShadowRecall() if settings.metrics_address else None
-    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers, shadow_recall)
+    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers, feedback, shadow_recall)
     tokens = credentials.tokens
     add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls, tokens, tracing)
     server_health.add_to(server)

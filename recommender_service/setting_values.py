@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 from protos.release.v1.signature import read_keys
 from recommender_service.access.token_file import parse_grants
+
+# A file, because a database in memory is another one for each connection; and a host, or none for a local socket.
+EVENTS_URLS = re.compile(r"sqlite:///[^?]+|postgresql://([^@/]*@)?(\[[^]]+\]|[^/:@]*)(:\d+)?/.+")
 
 
 def address(text: str) -> str:
@@ -60,6 +65,16 @@ def token_file(text: str) -> Path | None:
     except (OSError, ValueError) as error:
         raise ValueError(f"a file with tokens ({error})") from error
     return Path(text)
+
+
+def events_url(text: str) -> str:
+    if not text:
+        return text
+    if not EVENTS_URLS.fullmatch(text):
+        raise ValueError("sqlite:////folder/events.db or postgresql://user:password@host/name")
+    if any(importlib.util.find_spec(name) is None for name in ("sqlalchemy", "alembic", "psycopg")):
+        raise ValueError("none, because the packages of the extra `events` are not installed")
+    return text
 
 
 def optional_address(text: str) -> str:

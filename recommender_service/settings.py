@@ -13,6 +13,7 @@ from recommender_service.setting_values import (
     at_least,
     boolean,
     collector,
+    events_url,
     key_file,
     level,
     optional_address,
@@ -100,6 +101,12 @@ class Settings:
     """After this time, give or take a tenth, a client must connect anew, by which clients spread over workers and
     replicas. Calls in progress may take shutdown_grace_s to finish. 0 lets connections stay."""
 
+    events_url: str = ""
+    """Where to record events: sqlite:////folder/events.db, or postgresql://user:password@host/name. Empty: nowhere."""
+
+    max_held_events: int = 1_000_000
+    """Most events newer than the release that each worker holds in memory, 49 bytes each; twice that for moments."""
+
     metrics_address: str = ""
     """host:port at which Prometheus may scrape /metrics. Empty turns metrics off."""
 
@@ -122,7 +129,8 @@ class Settings:
                 try:
                     values[name] = parse(environment[variable])
                 except ValueError as error:
-                    raise SettingsError(f"{variable}: expected {error}, got {environment[variable][:40]!r}") from None
+                    shown = _shown(variable, environment[variable])
+                    raise SettingsError(f"{variable}: expected {error}, got {shown}") from None
         settings = cls(**values)
         settings._check_certificates()
         return settings
@@ -171,6 +179,11 @@ class Settings:
         return logging.getLevelNamesMapping()[self.log_level]
 
 
+def _shown(variable: str, value: str) -> str:
+    """The beginning of a value, or nothing of it where it may hold a password."""
+    return "something else" if variable == "EVENTS_URL" else repr(value[:40])
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "listen_address": address,
     "tls_certificate": optional_path,
@@ -193,6 +206,8 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "max_concurrent_calls": at_least(1),
     "max_queued_calls": at_least(1),
     "max_connection_age_s": seconds,
+    "events_url": events_url,
+    "max_held_events": at_least(1),
     "metrics_address": optional_address,
     "otel_exporter_otlp_endpoint": collector,
     "shutdown_grace_s": seconds,

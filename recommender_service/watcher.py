@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
@@ -36,6 +37,9 @@ from recommender_service.serving_status import ReleaseStates, serving_status
 from recommender_service.settings import Settings
 from recommender_service.user_embeddings.source import UserEmbeddings
 
+if TYPE_CHECKING:  # it is not imported while events are off
+    from recommender_service.feedback.feedback import Feedback
+
 log = logging.getLogger(__name__)
 
 POLL_S = 1.0
@@ -52,13 +56,20 @@ class ActiveRelease:
 class ReleaseWatcher:
     """Keeps `active` at the newest release that the folder and the model server both have."""
 
-    def __init__(self, settings: Settings, model_server: ModelServer, on_active: Callable[[], None]) -> None:
-        """on_active: called when the first release becomes active."""
+    def __init__(
+        self,
+        settings: Settings,
+        model_server: ModelServer,
+        on_active: Callable[[], None],
+        feedback: Feedback | None = None,
+    ) -> None:
+        """on_active: called when the first release becomes active.  feedback: None if events are off."""
         self.active: ActiveRelease | None = None
         self.waiting_for = "the service is starting"  # the reason while no release is active
         self._settings = settings
         self._model_server = model_server
         self._on_active = on_active
+        self._feedback = feedback
         self._probe = ModelServerProbe(model_server)
         self._refusals = Refusals()
         self._listing_problem = ""  # why the releases could not be listed at the last look
@@ -158,6 +169,8 @@ class ReleaseWatcher:
         await self._probe.expect_available(await asyncio.to_thread(read_manifest, folder, key_file))
         release = await asyncio.to_thread(load_release, folder, key_file)
         await self._probe.expect_probe_embeddings(folder, release.manifest)
+        if self._feedback is not None:
+            await self._feedback.prepare(release)
         self._activate(release)
 
     def _activate(self, release: Release) -> None:

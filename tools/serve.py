@@ -68,6 +68,7 @@ logs          {ARTIFACTS}/logs/
 grpcurl {grpcurl} -d '{{"user_id": 418, "limit": 5}}' {stack.recommender} {SERVICE}/Recommend
 grpcurl {grpcurl} -d '{{"movie_id": 1, "limit": 5}}' {stack.recommender} {SERVICE}/SimilarMovies
 {sys.executable} -m recommender_service.client --address {stack.recommender}{client} recommend 418 -n 5
+{sys.executable} -m recommender_service.client --address {stack.recommender}{client} rate 418 heat 5
 
 Ctrl-C stops everything.""",
         flush=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -58,6 +59,7 @@ def running_stack(
 ) -> Iterator[Stack]:
     """Yields once the recommender is SERVING; port 0 takes a free one.  Raises ServerError if one does not start.
 
+    Events go to the store that EVENTS_URL names, or else to artifacts/events/events.db.
     certs: a folder that tools.dev_certs has made, for TLS and tokens; None for plaintext.
     Runs `tensorflow_model_server` if it is on the PATH, else the stand-in of `serving/`. Logs go to artifacts/logs/.
     """
@@ -67,8 +69,12 @@ def running_stack(
     if real:
         model_server_port = model_server_port or free_port()  # its flag says 0 for no port at all
     program, listen = [real] if real else STAND_IN, f"{HOST}:{recommender_port}"
+    events = artifacts / "events"
+    events.mkdir(exist_ok=True)
+    events_url = os.environ.get("EVENTS_URL", f"sqlite:///{events.absolute() / 'events.db'}")
     models_log, log = logs / "model_server.log", logs / "recommender.log"
-    flags, settings, access = [f"--grpc_max_threads={GRPC_THREADS}"], {"LISTEN_ADDRESS": listen}, PLAINTEXT
+    flags, settings = [f"--grpc_max_threads={GRPC_THREADS}"], {"LISTEN_ADDRESS": listen, "EVENTS_URL": events_url}
+    access = PLAINTEXT
     if certs is not None:
         flags.append(f"--ssl_config_file={certs.absolute() / SSL_CONFIG}")
         settings |= service_settings(certs)

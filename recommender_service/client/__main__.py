@@ -1,4 +1,4 @@
-"""A command line for people: `python -m recommender_service.client recommend 418 -n 5`, `similar heat`, `search matrx`.
+"""A command line for people: `python -m recommender_service.client recommend 418 -n 5`, `hide 418 heat`.
 
 Movies may be given by id, key or title; a title stands for the movie that `search` lists first. Scripts use `--json`.
 
@@ -15,11 +15,18 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.client import commands
 from recommender_service.client.channel import TOKEN_VARIABLE, Access, AccessError, connect
 from recommender_service.client.commands import FAILED, NoSuchTitle
 
 WRONG_USAGE, NO_SERVER = 2, 3
+EVENT_COMMANDS = (
+    ("watch", api.EVENT_KIND_WATCHED, "record that a user watched a movie"),
+    ("rate", api.EVENT_KIND_RATED, "record a user's rating of a movie"),
+    ("hide", api.EVENT_KIND_HIDDEN, "never recommend a movie to a user again"),
+    ("remove", api.EVENT_KIND_REMOVED, "undo whatever is known of a user and a movie"),
+)
 
 
 def main(argv: list[str]) -> int:
@@ -76,13 +83,24 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     for command in (recommend, similar, search):
         command.add_argument("-n", "--limit", type=_int32, default=10, help="how many (default: %(default)s)")
 
+    recorders = [_event_command(subparsers.add_parser(name, help=what), kind) for name, kind, what in EVENT_COMMANDS]
     status = subparsers.add_parser("status", help="what is served and why")
     status.set_defaults(run=commands.status)
-    for command in (recommend, similar, search, status):
+    for command in (recommend, similar, search, status, *recorders):
         command.add_argument("--json", action="store_true", help="print the answer as JSON")
     health = subparsers.add_parser("health", help="exit with status 0 if the service can answer")
     health.set_defaults(run=commands.health)
     return parser.parse_args(argv)
+
+
+def _event_command(parser: argparse.ArgumentParser, kind: api.EventKind) -> argparse.ArgumentParser:
+    """Let the parser of a command record events of this kind."""
+    parser.add_argument("user", help="id or key")
+    parser.add_argument("movie", help="id, key or title")
+    if kind == api.EVENT_KIND_RATED:
+        parser.add_argument("rating", type=float, help="on the scale of the release's ratings")
+    parser.set_defaults(run=commands.record, kind=kind)
+    return parser
 
 
 def _int32(text: str) -> int:

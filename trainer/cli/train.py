@@ -44,6 +44,7 @@ def train(arguments: argparse.Namespace) -> None:
         print_evaluation,
         cheapest,
         signing_key,
+        arguments.liked_only,
     )
 
 

@@ -49,6 +49,7 @@ class Task:
     watched: CSR float32[num_users, num_trained_movies], the movies that are not candidates.
     held_out: CSR float32[num_users, n], the held-out positives; n counts the movies of `known` and, after them, those
     that only the test part has.
+    movie_ids: int64[n], of its columns.
     num_repeated: test ratings that were left out because the training part has the same user and movie.
     is_later: whether most users' test ratings are later than their training ratings, as in a running service.
     """
@@ -58,6 +59,7 @@ class Task:
     user_rows: np.ndarray
     watched: sparse.csr_matrix
     held_out: sparse.csr_matrix
+    movie_ids: np.ndarray
     num_repeated: int
     is_later: bool
 
@@ -109,6 +111,7 @@ def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float) 
         user_rows=user_rows,
         watched=sparse.csr_matrix(sparse.vstack([known.watched_trained, unknown]))[user_rows],
         held_out=indicator(users, rows_of(movie_ids, liked["movie_id"].to_numpy()), (len(user_ids), len(movie_ids))),
+        movie_ids=movie_ids,
         num_repeated=int(repeated.sum()),
         is_later=_is_later(train, test),
     )
