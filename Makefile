@@ -16,7 +16,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve dev-certs train report bench test test-fast conformance soak check format protos compose-test lock audit \
+.PHONY: help demo serve dev-certs train report bench test test-fast conformance game-day soak check format protos compose-test lock audit \
 	sbom pin-images install clean
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo 'make test          the whole test suite'
 	@echo 'make test-fast     the tests that are not marked slow: within a minute on two cores'
 	@echo 'make conformance   ask the server at TF_SERVING_ADDRESS, or else the stand-in, what TensorFlow Serving is known to do'
+	@echo 'make game-day      break a stack in eight ways, and show which alert fires, after how long, and what to do'
 	@echo 'make soak          the long tests, SOAK_SECONDS (120) each: releases swapped, workers killed, abuse, arbitrary bytes'
 	@echo 'make check         everything that is checked without running the product: linters, types, imports, generated code'
 	@echo 'make format        format the code, and apply the fixes that the linter is sure of'
@@ -74,6 +75,9 @@ test-fast: $(STAMP)
 conformance: $(STAMP)
 	@$(BIN)/python -m pytest tests/conformance
 
+game-day: $(STAMP)
+	@PATH=$(CURDIR)/.tools/bin:$$PATH $(BIN)/python -m tools.game_day
+
 SOAK_SECONDS ?= 120
 
 soak: $(STAMP)
@@ -104,9 +108,9 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 	--no-emit-index-url --no-annotate --quiet
 
 lock: $(STAMP)
-	$(LOCK) $(addprefix --extra ,build service events trainer report serving audit dev) --output-file constraints.txt
+	$(LOCK) $(addprefix --extra ,build service events tracing trainer report serving audit dev) --output-file constraints.txt
 	$(LOCK) --extra benchmarks --constraint constraints.txt --output-file benchmarks/benchmarks.lock
-	$(LOCK) --extra service --extra events --constraint constraints.txt --output-file deploy/recommender.lock
+	$(LOCK) --extra service --extra events --extra tracing --constraint constraints.txt --output-file deploy/recommender.lock
 	$(LOCK) --extra trainer --constraint constraints.txt --output-file deploy/trainer.lock
 	$(LOCK) --extra serving --constraint constraints.txt --output-file deploy/model-server-stand-in.lock
 	$(LOCK) --extra build --constraint constraints.txt --output-file deploy/build.lock

@@ -10,7 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -30,7 +30,11 @@ from recommender_service.errors import (
 from recommender_service.logs import RefusalLog
 from recommender_service.metrics import CALLS, CALLS_IN_PROGRESS, CallTally
 from recommender_service.receiver import Receiver
+from recommender_service.request_ids import request_id
 from recommender_service.turns import Turns
+
+if TYPE_CHECKING:
+    from recommender_service.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -49,18 +53,21 @@ def add_guarded_service(
     turns: Turns,
     max_concurrent_calls: int,
     tokens: Tokens | None,
+    tracing: Tracing | None,
 ) -> None:
     """Let `servicer` answer the RPCs of a service, all of them unary.
 
     tokens: of which a call must carry one; None if calls need none.
     servicer: has a method of each RPC's name, which takes a request and a context and returns an encoded response.
+    tracing: makes a span for each call, if it is not None.
     """
     guard = CallGuard(receiver, turns, max_concurrent_calls, tokens)
     # To gRPC they take streams of requests, of which they read one: then it lets the receiver read it.
-    handlers: dict[str, grpc.RpcMethodHandler[Any, bytes]] = {
-        method.name: grpc.stream_unary_rpc_method_handler(guard.wrap(method, getattr(servicer, method.name)))
-        for method in service.methods
-    }
+    handlers: dict[str, grpc.RpcMethodHandler[Any, bytes]] = {}
+    for method in service.methods:
+        guarded = guard.wrap(method, getattr(servicer, method.name))
+        traced = tracing.wrap(method, guarded) if tracing is not None else guarded
+        handlers[method.name] = grpc.stream_unary_rpc_method_handler(traced)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
 
 
@@ -104,29 +111,29 @@ class CallGuard:
                 tally.add(context.code().name, time.perf_counter() - start)
                 raise
             except ServiceError as error:
-                failure = error
-                self._log_failure(name, error, context, start)
+                failure, call_id = error, request_id(context)
+                self._log_failure(name, error, context, start, call_id)
             except Exception:
-                failure = InternalError(secrets.token_hex(4))
-                log.exception("bug", extra={"fields": {"rpc": name, **failure.metadata}})
+                failure, call_id = InternalError(secrets.token_hex(4)), request_id(context)
+                log.exception("bug", extra={"fields": {"rpc": name, "request_id": call_id, **failure.metadata}})
             else:
                 # A line for each good call would cost more than the search it tells of.
                 if log.isEnabledFor(logging.DEBUG):
-                    _log_call(logging.DEBUG, name, "OK", start)
+                    _log_call(logging.DEBUG, name, "OK", start, request_id(context))
                 tally.add("OK", time.perf_counter() - start)
                 return response
             tally.add(failure.code.name, time.perf_counter() - start)
-            return await abort(context, failure)
+            return await abort(context, failure, call_id)
 
         return guarded
 
-    def _log_failure(self, name: str, error: ServiceError, context: Context, start: float) -> None:
+    def _log_failure(self, name: str, error: ServiceError, context: Context, start: float, call_id: str) -> None:
         if isinstance(error, TooManyCalls):
             self._overload.add(name, error)
         elif isinstance(error, Unauthenticated | NotAllowed):
             self._intruders.add(name, error, peer=context.peer())
         else:
-            _log_call(logging.INFO, name, error.code.name, start, reason=error.reason, message=str(error))
+            _log_call(logging.INFO, name, error.code.name, start, call_id, reason=error.reason, message=str(error))
 
     def _hold_until_read(self, context: Context, num_bytes: int) -> None:
         """Count the bytes of an answer until the client has them. Raises TooManyCalls if too many wait already."""
@@ -151,6 +158,7 @@ def _parsed(parse: Callable[[bytes], Any], content: bytes | None) -> Any:
         raise InvalidArgument("request", "expected a message in protobuf encoding, got other bytes") from None
 
 
-def _log_call(level: int, rpc: str, code: str, start: float, **fields: str) -> None:
+def _log_call(level: int, rpc: str, code: str, start: float, call_id: str, **fields: str) -> None:
     latency_ms = round((time.perf_counter() - start) * 1e3, 2)
-    log.log(level, "call", extra={"fields": {"rpc": rpc, "code": code, "latency_ms": latency_ms, **fields}})
+    known = {"rpc": rpc, "code": code, "latency_ms": latency_ms, "request_id": call_id}
+    log.log(level, "call", extra={"fields": {**known, **fields}})

@@ -9,6 +9,8 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode, aio
 
+from recommender_service import request_ids
+
 DOMAIN = "recommender.v1"
 MAX_MESSAGE_BYTES = 1000
 """A message comes back three times, encoded, and many clients take no more than 8 KiB of trailers."""
@@ -20,12 +22,10 @@ class ServiceError(Exception):
     """A call ends with a status other than OK.
 
     code: the status.  reason: a stable name for programs; the message is for people.
-    allows_degraded_answer: whether Recommend may answer from the liked movies alone instead of failing.
     """
 
     code: StatusCode
     reason: str
-    allows_degraded_answer = False
 
     def __init__(self, message: str, **metadata: object) -> None:
         """message: is cut to MAX_MESSAGE_BYTES."""
@@ -105,11 +105,15 @@ class NoActiveRelease(ServiceError):
 
 
 class ModelServerUnavailable(ServiceError):
-    """The model server did not give the user's embedding."""
+    """The model server did not give the user's embedding. Recommend may answer from the liked movies instead."""
 
     code = StatusCode.UNAVAILABLE
     reason = "MODEL_SERVER_UNAVAILABLE"
-    allows_degraded_answer = True
+
+    def __init__(self, message: str, why: str) -> None:
+        """why: one of metrics.FALLBACK_REASONS."""
+        super().__init__(message)
+        self.why = why
 
 
 class EventsAreOff(ServiceError):
@@ -179,9 +183,16 @@ class InternalError(ServiceError):
         super().__init__(f"internal error {error_id}; the server's log holds the details", error_id=error_id)
 
 
-async def abort(context: aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
-    """End a call with the error's status. Raises grpc.aio.AbortError."""
-    await context.abort(error.code, str(error), (("grpc-status-details-bin", error.status().SerializeToString()),))
+async def abort(context: aio.ServicerContext[Any, Any], error: ServiceError, name: str = "") -> NoReturn:
+    """End a call with the error's status. Raises grpc.aio.AbortError.
+
+    name: the request id, if the log has one already.
+    """
+    trailers = (
+        ("grpc-status-details-bin", error.status().SerializeToString()),
+        (request_ids.HEADER, name or request_ids.request_id(context)),
+    )
+    await context.abort(error.code, str(error), trailers)
     raise AssertionError("abort returned")
 
 

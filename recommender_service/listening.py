@@ -9,7 +9,7 @@ import grpc
 
 from recommender_service.access.server_tls import ServerTls
 from recommender_service.addresses import CannotListen, check_free, with_port
-from recommender_service.metrics import serve_metrics
+from recommender_service.metrics_endpoint import serve_metrics
 from recommender_service.port_sharing import above_other_descriptors
 from recommender_service.server_options import max_connections
 from recommender_service.settings import Settings
@@ -35,12 +35,8 @@ def listen(
         addresses = {"address": _open(server, settings.listen_address, tls)}
         if health_server is not None:
             addresses["health"] = _open(health_server, settings.health_address, None)
-    if settings.metrics_address:
-        try:
-            metrics_port = serve_metrics(settings.metrics_address)
-        except OSError as error:
-            raise CannotListen(f"cannot serve metrics on {settings.metrics_address}: {error.strerror}") from error
-        addresses["metrics"] = with_port(settings.metrics_address, metrics_port)
+    if settings.metrics_address and not is_worker:  # a worker tells its supervisor
+        addresses["metrics"] = serve_metrics(settings.metrics_address)
     if tls is None and settings.token_file is not None:
         note = "calls carry tokens, but there is no TLS here: they are secret only behind a proxy that has it"
         log.warning("tokens in plaintext", extra={"fields": {"note": note}})

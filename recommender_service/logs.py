@@ -24,6 +24,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "event": record.getMessage(),
             **getattr(record, "fields", {}),
+            **({"trace_id": record.trace_id} if hasattr(record, "trace_id") else {}),
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

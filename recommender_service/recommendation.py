@@ -20,8 +20,8 @@ from recommender_service.checks import (
     qualifying_mask,
     rows_of_movies,
 )
-from recommender_service.errors import InvalidArgument, ServiceError
-from recommender_service.metrics import ANSWERS
+from recommender_service.errors import InvalidArgument, ModelServerUnavailable, ServiceError
+from recommender_service.metrics import ANSWERS, FALLBACKS, NO_LIKES, UNKNOWN_USER
 from recommender_service.ranking import most_popular, reasons
 from recommender_service.release import Release
 from recommender_service.user_embeddings.source import fold_in_key
@@ -33,7 +33,6 @@ if TYPE_CHECKING:  # neither is imported while events are off
 MOVIES = api.RecommendResponse.MOVIES_FIELD_NUMBER
 SCANNED_TOGETHER = 16  # with more, 60,000 movies would take longer than calls should hold each other up
 HEAVY_REASONS = 20_000  # recommended movies × liked movies; comparing so many pairs takes a millisecond or two
-
 
 Embedding: TypeAlias = np.ndarray | ServiceError | None
 """float32[embedding_dim]; the error that came in its place; or None where a request needs no embedding."""
@@ -133,21 +132,22 @@ def rank(
     degraded_answers: bool,
     scores: np.ndarray | None = None,
 ) -> Ranking:
-    """Rank movies for a request.
+    """Rank movies for a request.  scores: as for `nearest`.
 
-    scores: as for `nearest`.
-    Raises that error, unless it allows a degraded answer and `degraded_answers` is true.
+    Raises that error, unless it is ModelServerUnavailable and `degraded_answers` is true.
     """
     source, degraded_reason = api.SOURCE_POPULAR, request.degraded_reason
     if isinstance(embedding, ServiceError):
-        if not (degraded_answers and embedding.allows_degraded_answer):
+        if not (degraded_answers and isinstance(embedding, ModelServerUnavailable)):
             raise embedding
         degraded_reason = "; ".join(filter(None, [str(embedding), request.degraded_reason]))
+        FALLBACKS[embedding.why] += 1
         embedding = release.mean_embedding(_liked_rows_of(release, request))
         source = api.SOURCE_FOLDED_IN
     elif embedding is not None:
         source = api.SOURCE_FOLDED_IN if request.fold_in_key else api.SOURCE_PERSONALIZED
     if embedding is None:
+        FALLBACKS[NO_LIKES if request.user >= 0 else UNKNOWN_USER] += 1
         rows, found_scores = most_popular(release, request.limit, request.excluded_rows, request.qualifying)
     else:
         effort = release.effort if source == api.SOURCE_PERSONALIZED else release.newcomer_effort

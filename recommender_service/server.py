@@ -23,12 +23,14 @@ from recommender_service.reflection import Reflection
 from recommender_service.server_options import health_options, server_options
 from recommender_service.servicer import RecommenderServicer
 from recommender_service.settings import Settings
+from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.turns import Turns
 from recommender_service.unseen_calls import UnseenCalls
 from recommender_service.watcher import ReleaseWatcher
 
 if TYPE_CHECKING:
     from recommender_service.feedback.feedback import Feedback
+    from recommender_service.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +47,12 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     """
     gc.set_threshold(GC_THRESHOLD)
     stop, became_active = _stop_event(is_worker), asyncio.Event()
-    receiver, credentials = Receiver(), Credentials(settings)
+    tracing = _tracing(settings)
+    receiver, credentials = Receiver(), Credentials(settings, tracing)
     server_health = Health(receiver, SERVICE.full_name)
     feedback = _feedback(settings)
     watcher = ReleaseWatcher(settings, credentials.model_server, became_active.set, feedback)
-    server = _build(settings, is_worker, credentials, watcher, receiver, server_health, feedback)
+    server = _build(settings, is_worker, credentials, watcher, receiver, server_health, feedback, tracing)
     servers = [server]
     if settings.health_address:
         servers.append(_build_health(settings, is_worker, receiver, server_health))
@@ -76,6 +79,8 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     for task in tasks:
         task.cancel()
     await credentials.model_server.close()
+    if tracing is not None:
+        await tracing.stop()
     log.info("stopped")
 
 
@@ -96,18 +101,29 @@ def _build(
     receiver: Receiver,
     server_health: Health,
     feedback: Feedback | None,
+    tracing: Tracing | None,
 ) -> grpc.aio.Server:
     """The server with its three services: recommender, health and, unless it is off, reflection."""
     server = grpc.aio.server(options=server_options(settings, is_worker))
     turns = Turns()
-    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers, feedback)
+    shadow_recall = ShadowRecall() if settings.metrics_address else None
+    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers, feedback, shadow_recall)
     tokens = credentials.tokens
-    add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls, tokens)
+    add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls, tokens, tracing)
     server_health.add_to(server)
     if settings.reflection:
         Reflection(receiver, tokens, SERVICE.full_name, health.SERVICE).add_to(server)
     server.add_generic_rpc_handlers((UnknownMethods(receiver),))
     return server
+
+
+def _tracing(settings: Settings) -> Tracing | None:
+    """What makes traces, if they are on."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return None
+    from recommender_service.tracing import Tracing  # not at the top: without traces, nothing of it is loaded
+
+    return Tracing()
 
 
 def _build_health(settings: Settings, is_worker: bool, receiver: Receiver, server_health: Health) -> grpc.aio.Server:

@@ -28,6 +28,7 @@ from recommender_service.recommendation import (
     scores_of_many,
 )
 from recommender_service.release import Release
+from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.similarity import similar_movies
 from recommender_service.title_index import words_of
 from recommender_service.turns import Turns
@@ -54,13 +55,19 @@ class RecommenderServicer:
     """Answers the calls of recommender.v1.RecommenderService from the active release; responses are encoded already."""
 
     def __init__(
-        self, watcher: ReleaseWatcher, turns: Turns, degraded_answers: bool, feedback: Feedback | None
+        self,
+        watcher: ReleaseWatcher,
+        turns: Turns,
+        degraded_answers: bool,
+        feedback: Feedback | None,
+        shadow_recall: ShadowRecall | None,
     ) -> None:
-        """feedback: None if events are off."""
+        """feedback: None if events are off.  shadow_recall: repeats some queries; None if nobody is told."""
         self._watcher = watcher
         self._turns = turns
         self._degraded_answers = degraded_answers
         self._feedback = feedback
+        self._shadow_recall = shadow_recall
         self._batches = asyncio.Semaphore(MAX_BATCHES_AT_ONCE)
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
@@ -73,6 +80,8 @@ class RecommenderServicer:
             (embedding,) = await _embeddings(active.user_embeddings, [resolved], context.time_remaining())
         await self._turns.step()
         ranking = rank(active.release, resolved, embedding, self._degraded_answers)
+        if self._shadow_recall is not None and isinstance(embedding, np.ndarray) and self._shadow_recall.is_due():
+            self._shadow_recall.repeat(active.release, resolved, embedding, ranking.rows)
         await self._turns.step()
         response = await _encoded(active.release, resolved, ranking)
         check_answer_size("limit", len(response))

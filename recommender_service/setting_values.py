@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from protos.release.v1.signature import read_keys
@@ -82,6 +83,14 @@ def optional_address(text: str) -> str:
 
 def optional_path(text: str) -> Path | None:
     return Path(text) if text else None
+
+
+def collector(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("a URL such as http://localhost:4317")
+    if text and find_spec("opentelemetry") is None:
+        raise ValueError("a service that is installed with its extra `tracing`")
+    return text
 
 
 def level(text: str) -> str:

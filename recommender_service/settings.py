@@ -12,6 +12,7 @@ from recommender_service.setting_values import (
     address,
     at_least,
     boolean,
+    collector,
     events_url,
     key_file,
     level,
@@ -109,6 +110,9 @@ class Settings:
     metrics_address: str = ""
     """host:port at which Prometheus may scrape /metrics. Empty turns metrics off."""
 
+    otel_exporter_otlp_endpoint: str = ""
+    """URL of a collector that takes traces by OTLP over gRPC. Empty turns traces off."""
+
     shutdown_grace_s: float = 10.0
     """Longest time that calls in progress may take to finish after SIGTERM, or on a connection that is too old."""
 
@@ -205,6 +209,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "events_url": events_url,
     "max_held_events": at_least(1),
     "metrics_address": optional_address,
+    "otel_exporter_otlp_endpoint": collector,
     "shutdown_grace_s": seconds,
     "log_level": level,
 }
