@@ -16,7 +16,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve train report bench bench-training test test-fast conformance soak check format protos compose-test lock install clean
+.PHONY: help demo serve dev-certs train report bench bench-training test test-fast conformance game-day soak check format protos \
+	compose-test lock audit sbom pin-images install clean
 
 help:
 	@echo 'make demo          train on MovieLens, publish, serve, show calls of every RPC, stop'
@@ -28,12 +29,17 @@ help:
 	@echo 'make test          the whole test suite'
 	@echo 'make test-fast     the tests that are not marked slow: within a minute on two cores'
 	@echo 'make conformance   ask the server at TF_SERVING_ADDRESS, or else the stand-in, what TensorFlow Serving is known to do'
+	@echo 'make game-day      break a stack in eight ways, and show which alert fires, after how long, and what to do'
 	@echo 'make soak          the long tests, SOAK_SECONDS (120) each: releases swapped, workers killed, abuse, arbitrary bytes'
 	@echo 'make check         everything that is checked without running the product: linters, types, imports, generated code'
 	@echo 'make format        format the code, and apply the fixes that the linter is sure of'
 	@echo 'make protos        generate the code under protos/ and docs/api.md'
 	@echo 'make compose-test  build the images and run docker-compose.yml; says which model server it runs'
-	@echo 'make lock          refresh constraints.txt'
+	@echo 'make dev-certs     make certificates and a token in certs/; `make serve CERTS=certs` serves with them'
+	@echo 'make lock          refresh constraints.txt and the locks of the images'
+	@echo 'make audit         ask an advisory service about every package of constraints.txt'
+	@echo 'make sbom          write sbom.json, a CycloneDX bill of materials'
+	@echo 'make pin-images    add the digests that registries give to the images in deploy/ and docker-compose.yml'
 	@echo 'make install       create .venv and nothing else'
 	@echo 'make clean         remove .venv, artifacts/ and caches'
 	@echo
@@ -45,7 +51,10 @@ demo: $(STAMP)
 
 serve: $(STAMP)
 	@$(BIN)/python -m tools.serve --dataset $(DATASET) \
-		--recommender-port $(RECOMMENDER_PORT) --model-server-port $(MODEL_SERVER_PORT)
+		--recommender-port $(RECOMMENDER_PORT) --model-server-port $(MODEL_SERVER_PORT) $(if $(CERTS),--certs $(CERTS))
+
+dev-certs: $(STAMP)
+	@$(BIN)/python -m tools.dev_certs
 
 train: $(STAMP)
 	@$(BIN)/python -m trainer --dataset $(DATASET)
@@ -69,6 +78,9 @@ test-fast: $(STAMP)
 # and prints how to start it.
 conformance: $(STAMP)
 	@$(BIN)/python -m pytest tests/conformance
+
+game-day: $(STAMP)
+	@PATH=$(CURDIR)/.tools/bin:$$PATH $(BIN)/python -m tools.game_day
 
 SOAK_SECONDS ?= 120
 
@@ -95,18 +107,40 @@ protos: $(STAMP)
 compose-test: $(STAMP)
 	@$(BIN)/python -m tools.compose_test
 
+# One file for .venv, and one for each image. With the hashes, nothing is installed that the index exchanged meanwhile.
+LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-annotate --quiet
+
 lock: $(STAMP)
-	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header \
-		--no-emit-index-url --no-annotate --quiet --output-file constraints.txt
+	$(LOCK) $(addprefix --extra ,build service events tracing trainer report serving audit dev) --output-file constraints.txt
+	$(LOCK) --extra benchmarks --constraint constraints.txt --output-file benchmarks/benchmarks.lock
+	$(LOCK) --extra service --extra events --extra tracing --constraint constraints.txt --output-file deploy/recommender.lock
+	$(LOCK) --extra trainer --constraint constraints.txt --output-file deploy/trainer.lock
+	$(LOCK) --extra serving --constraint constraints.txt --output-file deploy/model-server-stand-in.lock
+	$(LOCK) --extra build --constraint constraints.txt --output-file deploy/build.lock
+
+# Fails too where a package could not be looked up, or the advisory service does not answer.
+audit: $(STAMP)
+	@$(BIN)/python -m tools.audit
+
+sbom: $(STAMP)
+	@$(BIN)/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --output-reproducible --output-file sbom.json
+	@echo 'sbom.json: a CycloneDX bill of materials of constraints.txt'
+
+pin-images: $(STAMP)
+	@$(BIN)/python -m tools.pin_images
 
 clean:
-	rm -rf $(VENV) artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) artifacts certs sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(STAMP)
 
-# annoy is published as source only, so a C++ compiler is needed once.
-$(STAMP): pyproject.toml constraints.txt
+# annoy is published as source only, so a C++ compiler is needed once. It is built with the setuptools of the lock, which
+# pip would otherwise fetch without a hash.
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
+
+$(STAMP): pyproject.toml constraints.txt deploy/build.lock
 	@test -n '$(PYTHON)' || { echo 'error: no Python 3.11, 3.12 or 3.13 on the PATH (or set PYTHON=/path/to/python)' >&2; exit 1; }
 	@command -v $${CXX:-c++} >/dev/null || command -v g++ >/dev/null || { \
 		echo 'error: no C++ compiler: annoy is built from source (Debian: apt-get install g++; macOS: xcode-select --install)' >&2; exit 1; }
@@ -114,11 +148,12 @@ $(STAMP): pyproject.toml constraints.txt
 		echo 'error: $(PYTHON) lacks venv (Debian: apt-get install python3-venv python3-dev)' >&2; exit 1; }
 	@echo 'setting up $(VENV) with $(PYTHON) (once, a minute or two: TensorFlow is large)'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt \
-		--editable '.[trainer,report,service,serving,dev]' | sed -nE 's/^ *(Downloading|Using cached|Building wheel for) ([^ ]+).*/  \1 \2/p'
+	@$(PIP) --quiet --require-hashes --requirement deploy/build.lock
+	@$(PIP) --require-hashes --no-build-isolation --use-pep517 --requirement constraints.txt | sed -nE 's/^ *(Downloading|Using cached|Building wheel for) ([^ ]+).*/  \1 \2/p'
+	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP)
 	@echo 'adding the libraries that are compared to $(VENV) (once)'
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[benchmarks]'
+	@$(PIP) --quiet --require-hashes --no-build-isolation --use-pep517 --requirement benchmarks/benchmarks.lock
 	@touch $@

@@ -51,7 +51,9 @@ def main() -> None:
         figures.append(figure)
     points = [point for of_catalogue in vectors for point in frontier(of_catalogue)]
     program = os.environ.get("TF_SERVING", "the stand-in")
-    print(write_report(Results(program, rounds, figures, points), RESULTS))
+    manifest = newest(artifacts[ANNOY]).manifest
+    release = f"{manifest.dataset.name}, {manifest.num_trained_movies:,} movies of {manifest.embedding_dim} dimensions"
+    print(write_report(Results(program, release, rounds, figures, points), RESULTS))
     print(f"table and plots: {RESULTS}")
 
 

@@ -22,9 +22,14 @@ MARKS = {True: "met", False: "**not met**", None: ""}
 
 @dataclass(frozen=True)
 class Results:
-    """model_server: what served the models.  points: settings of all engines, for each number of movies."""
+    """What was measured.
+
+    model_server: what served the models.  release: its data and size.
+    points: settings of all engines, for each number of movies.
+    """
 
     model_server: str
+    release: str
     rounds: int
     figures: Sequence[Figure]
     points: Sequence[Point]
@@ -38,6 +43,7 @@ def write_report(results: Results, folder: Path) -> str:
     content = {
         "machine": _machine(),
         "model_server": results.model_server,
+        "release": results.release,
         "rounds": results.rounds,
         "figures": [figure.as_json for figure in results.figures],
         "indexes": [asdict(point) for point in results.points],
@@ -68,6 +74,7 @@ def _markdown(results: Results) -> Iterator[str]:
     for name, value in _machine().items():
         yield f"* {name}: {value}"
     yield f"* model server: {results.model_server}"
+    yield f"* release: {results.release}"
     yield f"* medians of {results.rounds} rounds, and their quartiles in parentheses"
     for section, of_section in groupby(results.figures, key=lambda figure: figure.section):
         yield f"\n| {section} | figure | goal | | in detail |\n|---|---|---|---|---|"

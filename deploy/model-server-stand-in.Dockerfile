@@ -4,13 +4,18 @@
 
 FROM python:3.11-slim
 WORKDIR /src
-COPY pyproject.toml constraints.txt LICENSE README.md ./
+COPY pyproject.toml deploy/build.lock deploy/model-server-stand-in.lock LICENSE README.md ./
 COPY protos protos
 COPY serving serving
 RUN python -m venv /opt/serving \
-    && /opt/serving/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt '.[serving]' \
+    && pip="/opt/serving/bin/pip install --no-cache-dir --disable-pip-version-check" \
+    && $pip --require-hashes --requirement build.lock \
+    && $pip --require-hashes --no-build-isolation --use-pep517 --requirement model-server-stand-in.lock \
+    && $pip --no-deps --no-build-isolation . \
     && printf '#!/bin/sh\nexec /opt/serving/bin/python -m serving --host=0.0.0.0 "$@"\n' >/usr/local/bin/tensorflow_model_server \
     && chmod +x /usr/local/bin/tensorflow_model_server
+RUN useradd --system --uid 10001 recommender
+USER recommender
 WORKDIR /
 ENV PYTHONUNBUFFERED=1
 ENTRYPOINT ["tensorflow_model_server"]

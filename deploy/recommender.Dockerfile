@@ -3,23 +3,28 @@
 FROM python:3.11-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY pyproject.toml constraints.txt LICENSE README.md ./
+COPY pyproject.toml deploy/build.lock deploy/recommender.lock LICENSE README.md ./
 COPY protos protos
+COPY events events
 COPY recommender_service recommender_service
 # annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own.
 ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
 RUN python -m venv /opt/recommender \
-    && /opt/recommender/bin/pip install --no-cache-dir --disable-pip-version-check --no-binary annoy \
-       --constraint constraints.txt '.[service]' \
+    && pip="/opt/recommender/bin/pip install --no-cache-dir --disable-pip-version-check" \
+    && $pip --require-hashes --requirement build.lock \
+    && $pip --require-hashes --no-build-isolation --use-pep517 --no-binary annoy --requirement recommender.lock \
+    && $pip --no-deps --no-build-isolation . \
     && /opt/recommender/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 recommender
+RUN useradd --system --uid 10001 recommender && mkdir /events && chown recommender /events
 COPY --from=build /opt/recommender /opt/recommender
 # For clients that do not use reflection: `grpcurl -protoset`, or any code generator.
 COPY --from=build /src/protos/recommender/v1/recommender.proto /src/protos/recommender/v1/recommender.binpb /usr/share/movie-recommender/
-ENV PATH=/opt/recommender/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LISTEN_ADDRESS=0.0.0.0:50051
+ENV PATH=/opt/recommender/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LISTEN_ADDRESS=0.0.0.0:50051 \
+    HEALTH_ADDRESS=127.0.0.1:50053
 USER recommender
 EXPOSE 50051
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["python", "-m", "recommender_service.client", "health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
+    CMD python -m recommender_service.client --address "$HEALTH_ADDRESS" health
 ENTRYPOINT ["python", "-m", "recommender_service"]

@@ -3,14 +3,16 @@
 FROM python:3.11-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY pyproject.toml constraints.txt LICENSE README.md ./
+COPY pyproject.toml deploy/build.lock deploy/trainer.lock LICENSE README.md ./
 COPY protos protos
 COPY trainer trainer
 # annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own.
 ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
 RUN python -m venv /opt/trainer \
-    && /opt/trainer/bin/pip install --no-cache-dir --disable-pip-version-check --no-binary annoy \
-       --constraint constraints.txt '.[trainer]'
+    && pip="/opt/trainer/bin/pip install --no-cache-dir --disable-pip-version-check" \
+    && $pip --require-hashes --requirement build.lock \
+    && $pip --require-hashes --no-build-isolation --use-pep517 --no-binary annoy --requirement trainer.lock \
+    && $pip --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 recommender && mkdir /artifacts /downloads && chown recommender /artifacts /downloads

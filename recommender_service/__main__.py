@@ -7,6 +7,7 @@ import sys
 
 from recommender_service import logs
 from recommender_service.addresses import CannotListen
+from recommender_service.metrics_endpoint import answer_supervisor
 from recommender_service.settings import Settings, SettingsError
 from recommender_service.supervisor import WORKER_FLAG, supervise
 
@@ -19,7 +20,9 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     logs.configure(settings.logging_level)
-    is_worker = sys.argv[1:] == [WORKER_FLAG]
+    # gRPC itself would write a line, which is no JSON, for each connection that fails to agree on TLS.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    is_worker = sys.argv[1:2] == [WORKER_FLAG]
     try:
         if settings.workers > 1:
             supervise(settings)
@@ -28,6 +31,8 @@ def main() -> int:
 
             from recommender_service.server import serve
 
+            if is_worker:
+                answer_supervisor(int(sys.argv[2]))
             uvloop.run(serve(settings, is_worker))  # its event loop takes a fifth less of the processor in every call
     except CannotListen as error:
         print(f"error: {error}", file=sys.stderr)

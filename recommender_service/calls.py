@@ -10,17 +10,31 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from recommender_service.errors import InternalError, InvalidArgument, ServiceError, TooManyCalls, abort
+from recommender_service.access.tokens import Tokens
+from recommender_service.errors import (
+    InternalError,
+    InvalidArgument,
+    NotAllowed,
+    ServiceError,
+    TooManyCalls,
+    Unauthenticated,
+    abort,
+)
+from recommender_service.logs import RefusalLog
 from recommender_service.metrics import CALLS, CALLS_IN_PROGRESS, CallTally
 from recommender_service.receiver import Receiver
+from recommender_service.request_ids import request_id
 from recommender_service.turns import Turns
+
+if TYPE_CHECKING:
+    from recommender_service.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -38,30 +52,36 @@ def add_guarded_service(
     receiver: Receiver,
     turns: Turns,
     max_concurrent_calls: int,
+    tokens: Tokens | None,
+    tracing: Tracing | None,
 ) -> None:
     """Let `servicer` answer the RPCs of a service, all of them unary.
 
+    tokens: of which a call must carry one; None if calls need none.
     servicer: has a method of each RPC's name, which takes a request and a context and returns an encoded response.
+    tracing: makes a span for each call, if it is not None.
     """
-    guard = CallGuard(receiver, turns, max_concurrent_calls)
+    guard = CallGuard(receiver, turns, max_concurrent_calls, tokens)
     # To gRPC they take streams of requests, of which they read one: then it lets the receiver read it.
-    handlers: dict[str, grpc.RpcMethodHandler[Any, bytes]] = {
-        method.name: grpc.stream_unary_rpc_method_handler(guard.wrap(method, getattr(servicer, method.name)))
-        for method in service.methods
-    }
+    handlers: dict[str, grpc.RpcMethodHandler[Any, bytes]] = {}
+    for method in service.methods:
+        guarded = guard.wrap(method, getattr(servicer, method.name))
+        traced = tracing.wrap(method, guarded) if tracing is not None else guarded
+        handlers[method.name] = grpc.stream_unary_rpc_method_handler(traced)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
 
 
 class CallGuard:
     """Guards the calls of our own service."""
 
-    def __init__(self, receiver: Receiver, turns: Turns, max_concurrent_calls: int) -> None:
+    def __init__(self, receiver: Receiver, turns: Turns, max_concurrent_calls: int, tokens: Tokens | None) -> None:
         self._receiver = receiver
+        self._tokens = tokens
         self._turns = turns
         self._max_concurrent_calls = max_concurrent_calls
         self._in_progress = 0
         self._unread_bytes = 0  # of large answers that clients have not taken yet
-        self._unlogged_refusals, self._log_refusals_at = 0, 0.0
+        self._overload, self._intruders = RefusalLog("overload"), RefusalLog("not authorized")
         CALLS_IN_PROGRESS.set_function(lambda: self._in_progress)
 
     def wrap(self, method: MethodDescriptor, behaviour: Behaviour) -> Callable[[object, Context], Awaitable[bytes]]:
@@ -73,12 +93,9 @@ class CallGuard:
             start = time.perf_counter()
             failure: ServiceError
             try:
-                content = await self._receiver.receive(context)
-            except grpc.aio.AbortError:
-                tally.add(context.code().name, time.perf_counter() - start)
-                raise
-            try:
-                request = _parsed(parse, content)
+                if self._tokens is not None:  # before the request: without a token nobody makes this process hold one
+                    self._tokens.check(context, name, self._receiver)
+                request = _parsed(parse, await self._receiver.receive(context))
                 if self._in_progress >= self._max_concurrent_calls:
                     raise TooManyCalls(f"{self._in_progress} calls are in progress, the most allowed; retry later")
                 self._in_progress += 1
@@ -90,25 +107,33 @@ class CallGuard:
                         self._hold_until_read(context, len(response))
                 finally:
                     self._in_progress -= 1
-            except TooManyCalls as error:
-                failure = error
-                self._log_refusal(name, error)
+            except grpc.aio.AbortError:
+                tally.add(context.code().name, time.perf_counter() - start)
+                raise
             except ServiceError as error:
-                failure = error
-                _log_call(logging.INFO, name, failure.code.name, start, reason=failure.reason, message=str(failure))
+                failure, call_id = error, request_id(context)
+                self._log_failure(name, error, context, start, call_id)
             except Exception:
-                failure = InternalError(secrets.token_hex(4))
-                log.exception("bug", extra={"fields": {"rpc": name, **failure.metadata}})
+                failure, call_id = InternalError(secrets.token_hex(4)), request_id(context)
+                log.exception("bug", extra={"fields": {"rpc": name, "request_id": call_id, **failure.metadata}})
             else:
                 # A line for each good call would cost more than the search it tells of.
                 if log.isEnabledFor(logging.DEBUG):
-                    _log_call(logging.DEBUG, name, "OK", start)
+                    _log_call(logging.DEBUG, name, "OK", start, request_id(context))
                 tally.add("OK", time.perf_counter() - start)
                 return response
             tally.add(failure.code.name, time.perf_counter() - start)
-            return await abort(context, failure)
+            return await abort(context, failure, call_id)
 
         return guarded
+
+    def _log_failure(self, name: str, error: ServiceError, context: Context, start: float, call_id: str) -> None:
+        if isinstance(error, TooManyCalls):
+            self._overload.add(name, error)
+        elif isinstance(error, Unauthenticated | NotAllowed):
+            self._intruders.add(name, error, peer=context.peer())
+        else:
+            _log_call(logging.INFO, name, error.code.name, start, call_id, reason=error.reason, message=str(error))
 
     def _hold_until_read(self, context: Context, num_bytes: int) -> None:
         """Count the bytes of an answer until the client has them. Raises TooManyCalls if too many wait already."""
@@ -122,14 +147,6 @@ class CallGuard:
 
         context.add_done_callback(release)  # type: ignore[arg-type] # its stub wants a class of its own
 
-    def _log_refusal(self, name: str, error: TooManyCalls) -> None:
-        """Log refused calls, at most once a second, because a line for each would add to the overload."""
-        self._unlogged_refusals += 1
-        if time.monotonic() >= self._log_refusals_at:
-            fields = {"rpc": name, "code": error.code.name, "refused": self._unlogged_refusals, "message": str(error)}
-            log.warning("overload", extra={"fields": fields})
-            self._unlogged_refusals, self._log_refusals_at = 0, time.monotonic() + 1
-
 
 def _parsed(parse: Callable[[bytes], Any], content: bytes | None) -> Any:
     """The request, or InvalidArgument is raised; gRPC would answer INTERNAL, as if the server were at fault."""
@@ -141,6 +158,7 @@ def _parsed(parse: Callable[[bytes], Any], content: bytes | None) -> Any:
         raise InvalidArgument("request", "expected a message in protobuf encoding, got other bytes") from None
 
 
-def _log_call(level: int, rpc: str, code: str, start: float, **fields: str) -> None:
+def _log_call(level: int, rpc: str, code: str, start: float, call_id: str, **fields: str) -> None:
     latency_ms = round((time.perf_counter() - start) * 1e3, 2)
-    log.log(level, "call", extra={"fields": {"rpc": rpc, "code": code, "latency_ms": latency_ms, **fields}})
+    known = {"rpc": rpc, "code": code, "latency_ms": latency_ms, "request_id": call_id}
+    log.log(level, "call", extra={"fields": {**known, **fields}})

@@ -9,6 +9,8 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode, aio
 
+from recommender_service import request_ids
+
 DOMAIN = "recommender.v1"
 MAX_MESSAGE_BYTES = 1000
 """A message comes back three times, encoded, and many clients take no more than 8 KiB of trailers."""
@@ -20,12 +22,10 @@ class ServiceError(Exception):
     """A call ends with a status other than OK.
 
     code: the status.  reason: a stable name for programs; the message is for people.
-    allows_degraded_answer: whether Recommend may answer from the liked movies alone instead of failing.
     """
 
     code: StatusCode
     reason: str
-    allows_degraded_answer = False
 
     def __init__(self, message: str, **metadata: object) -> None:
         """message: is cut to MAX_MESSAGE_BYTES."""
@@ -54,10 +54,11 @@ class InvalidArgument(ServiceError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}", field=field)
-        self._violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=_cut(problem))
+        self.field, self.problem = field, _cut(problem)
 
     def details(self) -> list[Message]:
-        return [*super().details(), error_details_pb2.BadRequest(field_violations=[self._violation])]
+        violation = error_details_pb2.BadRequest.FieldViolation(field=self.field, description=self.problem)
+        return [*super().details(), error_details_pb2.BadRequest(field_violations=[violation])]
 
 
 class UnknownMovie(ServiceError):
@@ -72,6 +73,30 @@ class UnknownMovie(ServiceError):
         super().__init__(f"movie {named} is not in release {version}", movie_id=named, release=version)
 
 
+class Unauthenticated(ServiceError):
+    """The call carries no token that is valid."""
+
+    code = StatusCode.UNAUTHENTICATED
+    reason = "MISSING_TOKEN"
+
+
+class UnknownToken(Unauthenticated):
+    """The call's token is not in the file of tokens, or not any more."""
+
+    reason = "UNKNOWN_TOKEN"
+
+
+class NotAllowed(ServiceError):
+    """The call's token is valid, but not for this RPC."""
+
+    code = StatusCode.PERMISSION_DENIED
+    reason = "METHOD_NOT_ALLOWED"
+
+    def __init__(self, caller: str, method: str) -> None:
+        """caller: as the file of tokens names it."""
+        super().__init__(f"the token of {caller} is not good for {method}", caller=caller, method=method)
+
+
 class NoActiveRelease(ServiceError):
     """No release is active yet, so nothing can be answered."""
 
@@ -80,11 +105,35 @@ class NoActiveRelease(ServiceError):
 
 
 class ModelServerUnavailable(ServiceError):
-    """The model server did not give the user's embedding."""
+    """The model server did not give the user's embedding. Recommend may answer from the liked movies instead."""
 
     code = StatusCode.UNAVAILABLE
     reason = "MODEL_SERVER_UNAVAILABLE"
-    allows_degraded_answer = True
+
+    def __init__(self, message: str, why: str) -> None:
+        """why: one of metrics.FALLBACK_REASONS."""
+        super().__init__(message)
+        self.why = why
+
+
+class EventsAreOff(ServiceError):
+    """There is no event store to record events in."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "EVENTS_ARE_OFF"
+
+    def __init__(self) -> None:
+        super().__init__("this service records no events: its operator has not set EVENTS_URL")
+
+
+class EventStoreUnavailable(ServiceError):
+    """The event store cannot be written to, or does not answer. Events may have become durable all the same."""
+
+    code = StatusCode.UNAVAILABLE
+    reason = "EVENT_STORE_UNAVAILABLE"
+
+    def details(self) -> list[Message]:
+        return [*super().details(), error_details_pb2.RetryInfo(retry_delay=RETRY_DELAY)]
 
 
 class DeadlineExceeded(ServiceError):
@@ -134,9 +183,16 @@ class InternalError(ServiceError):
         super().__init__(f"internal error {error_id}; the server's log holds the details", error_id=error_id)
 
 
-async def abort(context: aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
-    """End a call with the error's status. Raises grpc.aio.AbortError."""
-    await context.abort(error.code, str(error), (("grpc-status-details-bin", error.status().SerializeToString()),))
+async def abort(context: aio.ServicerContext[Any, Any], error: ServiceError, name: str = "") -> NoReturn:
+    """End a call with the error's status. Raises grpc.aio.AbortError.
+
+    name: the request id, if the log has one already.
+    """
+    trailers = (
+        ("grpc-status-details-bin", error.status().SerializeToString()),
+        (request_ids.HEADER, name or request_ids.request_id(context)),
+    )
+    await context.abort(error.code, str(error), trailers)
     raise AssertionError("abort returned")
 
 

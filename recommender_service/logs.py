@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recommender_service.errors import ServiceError
+
+log = logging.getLogger(__name__)
 
 
 class JsonFormatter(logging.Formatter):
@@ -17,6 +24,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "event": record.getMessage(),
             **getattr(record, "fields", {}),
+            **({"trace_id": record.trace_id} if hasattr(record, "trace_id") else {}),
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
@@ -31,3 +39,19 @@ def configure(level: int) -> None:
     # grpc.aio logs a traceback for every aborted call, but aborting a call is how we answer with an error.
     logging.getLogger("grpc._cython.cygrpc").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+class RefusalLog:
+    """Logs refused calls, at most once a second, because a line for each would add to an overload."""
+
+    def __init__(self, event: str) -> None:
+        self._event = event
+        self._unlogged, self._log_at = 0, 0.0
+
+    def add(self, rpc: str, error: ServiceError, **fields: str) -> None:
+        """Count a refused call, and log it with the number of those since the last line."""
+        self._unlogged += 1
+        if time.monotonic() >= self._log_at:
+            shown = {"rpc": rpc, "code": error.code.name, "refused": self._unlogged, "message": str(error), **fields}
+            log.warning(self._event, extra={"fields": shown})
+            self._unlogged, self._log_at = 0, time.monotonic() + 1

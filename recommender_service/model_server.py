@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 import numpy as np
@@ -13,7 +14,12 @@ from google.protobuf.message import DecodeError, Message
 
 from protos.release.v1.layout import FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from protos.tfserving.v1 import predict_pb2 as pb
+from recommender_service.metrics import PREDICT_BATCH_SIZES, PREDICTS
 from recommender_service.model_server_channel import connect
+
+if TYPE_CHECKING:
+    from recommender_service.access.certificates import Certificates
+    from recommender_service.tracing import Tracing
 
 CLOSE_GRACE_S = 15.0  # longer than any call takes
 
@@ -27,14 +33,23 @@ class ModelServerError(Exception):
 class ModelServer:
     """A client of TensorFlow Serving: of one server, or of several that serve the same models."""
 
-    def __init__(self, address: str) -> None:
-        """address: as for `connect`."""
+    def __init__(
+        self,
+        address: str,
+        certificates: Certificates | None = None,
+        name: str = "",
+        tracing: Tracing | None = None,
+    ) -> None:
+        """address, certificates, name: as for `connect`.  tracing: makes spans of Predict calls, if it is not None."""
         self.address = address
+        self.tracing = tracing
+        self._certificates = certificates
+        self._name = name
         self._closing: set[asyncio.Task[None]] = set()
         self._connect()
 
     def _connect(self) -> None:
-        self._channel = connect(self.address)
+        self._channel = connect(self.address, self._certificates, self._name)
         self._predict = self._channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict",
             request_serializer=pb.PredictRequest.SerializeToString,
@@ -93,10 +108,17 @@ class ModelServer:
         shape = pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=size) for size in ids.shape])
         tensor = pb.TensorProto(dtype=pb.DATA_TYPE_INT64, tensor_shape=shape, tensor_content=ids.tobytes())
         request = pb.PredictRequest(model_spec=spec, inputs={signature.input: tensor})
+        start, code = time.perf_counter(), "OK"
         try:
-            response = _parsed(pb.PredictResponse, await self._predict(request, timeout=timeout_s))
+            metadata = self.tracing.metadata() if self.tracing is not None else None
+            answer = await self._predict(request, timeout=timeout_s, metadata=metadata)
+            response = _parsed(pb.PredictResponse, answer)
         except grpc.aio.AioRpcError as error:
+            code = error.code().name
             raise ModelServerError(_describe(error)) from error
+        finally:
+            PREDICTS[signature.name].add(code, time.perf_counter() - start)
+            PREDICT_BATCH_SIZES[signature.name].add(len(ids))
         answered = response.model_spec.version.value
         if answered != version:
             raise ModelServerError(
@@ -128,6 +150,11 @@ class ModelServer:
             raise ModelServerError(_describe(error)) from error
         available = pb.ModelVersionStatus.STATE_AVAILABLE
         return {status.version for status in response.model_version_status if status.state == available}
+
+    def use(self, certificates: Certificates) -> None:
+        """Connect anew, with these certificates."""
+        self._certificates = certificates
+        self._reconnect()
 
     def _reconnect(self) -> None:
         """Make calls on a new channel; those in progress end on the old one.

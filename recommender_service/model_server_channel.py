@@ -6,8 +6,12 @@ gRPC's defaults notice the loss of a host after a quarter of an hour, and look a
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import grpc
+
+if TYPE_CHECKING:
+    from recommender_service.access.certificates import Certificates
 
 MAX_RESPONSE_BYTES = 64 << 20
 
@@ -52,6 +56,15 @@ OPTIONS = [
 ]
 
 
-def connect(address: str) -> grpc.aio.Channel:
-    """A channel to one server or several.  address: host:port, or a target such as ipv4:10.0.0.1:8500,10.0.0.2:8500."""
-    return grpc.aio.insecure_channel(address, options=OPTIONS)
+def connect(address: str, certificates: Certificates | None = None, name: str = "") -> grpc.aio.Channel:
+    """A channel to one server or several.
+
+    address: host:port, or a target such as ipv4:10.0.0.1:8500,10.0.0.2:8500.
+    certificates: the authorities to trust, and what to show to the servers; None for a channel without TLS.
+    name: that the servers' certificates hold, if it is not the host of the address.
+    """
+    if certificates is None:
+        return grpc.aio.insecure_channel(address, options=OPTIONS)
+    credentials = grpc.ssl_channel_credentials(certificates.ca, certificates.key, certificates.certificate)
+    named = [("grpc.ssl_target_name_override", name)] if name else []
+    return grpc.aio.secure_channel(address, credentials, options=[*OPTIONS, *named])

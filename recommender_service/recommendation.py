@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,16 +20,19 @@ from recommender_service.checks import (
     qualifying_mask,
     rows_of_movies,
 )
-from recommender_service.errors import InvalidArgument, ServiceError
-from recommender_service.metrics import ANSWERS
+from recommender_service.errors import InvalidArgument, ModelServerUnavailable, ServiceError
+from recommender_service.metrics import ANSWERS, FALLBACKS, NO_LIKES, UNKNOWN_USER
 from recommender_service.ranking import most_popular, reasons
 from recommender_service.release import Release
 from recommender_service.user_embeddings.source import fold_in_key
 
+if TYPE_CHECKING:  # neither is imported while events are off
+    from recommender_service.feedback.feedback import Feedback
+    from recommender_service.feedback.history import History
+
 MOVIES = api.RecommendResponse.MOVIES_FIELD_NUMBER
 SCANNED_TOGETHER = 16  # with more, 60,000 movies would take longer than calls should hold each other up
 HEAVY_REASONS = 20_000  # recommended movies × liked movies; comparing so many pairs takes a millisecond or two
-
 
 Embedding: TypeAlias = np.ndarray | ServiceError | None
 """float32[embedding_dim]; the error that came in its place; or None where a request needs no embedding."""
@@ -41,22 +44,26 @@ class ResolvedRequest(NamedTuple):
     excluded_rows: int32, movies that must not be in the answer.
     qualifying: bool[num_movies], movies that pass the filter; None if there is no filter.
     user: the position of the user in the release; −1 if it does not know them.
+    history: takes the place of what the release knows of the user, if events have changed it; else None.
     named_rows: trained movies that the request says the user likes.
     user_id: the user whose trained embedding is needed; None if a fold-in, or nothing, is needed.
     fold_in_key: the key of the fold-in that is needed; empty if none is.
     ignored_movie_ids, ignored_movie_keys: what has no effect, for the answer.
+    degraded_reason: why events may be missing; empty if none are.
     """
 
     limit: int
     excluded_rows: np.ndarray
     qualifying: np.ndarray | None
     user: int
+    history: History | None
     named_rows: list[int]
     user_id: int | None
     fold_in_key: bytes
     explain: bool
     ignored_movie_ids: list[int]
     ignored_movie_keys: list[str]
+    degraded_reason: str
 
 
 class Ranking(NamedTuple):
@@ -71,8 +78,11 @@ class Ranking(NamedTuple):
     scores: list[float]
 
 
-def resolve(release: Release, request: api.RecommendRequest) -> ResolvedRequest:
-    """Check a request and look up its ids and keys in the release. Raises InvalidArgument."""
+def resolve(release: Release, request: api.RecommendRequest, feedback: Feedback | None = None) -> ResolvedRequest:
+    """Check a request and look up its ids and keys in the release. Raises InvalidArgument.
+
+    feedback: what users did since; None if events are off.
+    """
     limit = check_limit(request.limit)
     user_id = _user_id(release, request)
     user = release.watched.find(user_id) if user_id is not None else -1
@@ -81,6 +91,11 @@ def resolve(release: Release, request: api.RecommendRequest) -> ResolvedRequest:
     needed_id = user_id if user >= 0 and release.watched.has_likes[user] else None
     named_rows: list[int] = []
     key, ignored_ids, ignored_keys = b"", list[int](), list[str]()
+    history, degraded_reason = None, ""
+    if feedback is not None and (user_id is not None or request.user_key):
+        history, degraded_reason = feedback.history(release, request, user), feedback.problem
+        if history is not None:
+            excluded, needed_id, key = _from_history(release, request, history, user_id)
     if request.exclude_movie_ids or request.exclude_movie_keys:
         rows, ignored_ids, ignored_keys = excluded_rows(release, request.exclude_movie_ids, request.exclude_movie_keys)
         excluded = np.concatenate([excluded, rows])
@@ -93,9 +108,20 @@ def resolve(release: Release, request: api.RecommendRequest) -> ResolvedRequest:
         ignored_keys = list(dict.fromkeys([*keys_without_embedding, *ignored_keys]))
         if named_rows:
             excluded = np.concatenate([excluded, np.array(named_rows, np.int32)])
-            needed_id, key = None, fold_in_key(release.movie_ids[_liked_rows(release, user, named_rows)])
+            needed_id, key = None, fold_in_key(release.movie_ids[_liked_rows(release, user, history, named_rows)])
     return ResolvedRequest(
-        limit, excluded, qualifying, user, named_rows, needed_id, key, request.explain, ignored_ids, ignored_keys
+        limit,
+        excluded,
+        qualifying,
+        user,
+        history,
+        named_rows,
+        needed_id,
+        key,
+        request.explain,
+        ignored_ids,
+        ignored_keys,
+        degraded_reason,
     )
 
 
@@ -106,21 +132,22 @@ def rank(
     degraded_answers: bool,
     scores: np.ndarray | None = None,
 ) -> Ranking:
-    """Rank movies for a request.
+    """Rank movies for a request.  scores: as for `nearest`.
 
-    scores: as for `nearest`.
-    Raises that error, unless it allows a degraded answer and `degraded_answers` is true.
+    Raises that error, unless it is ModelServerUnavailable and `degraded_answers` is true.
     """
-    source, degraded_reason = api.SOURCE_POPULAR, ""
+    source, degraded_reason = api.SOURCE_POPULAR, request.degraded_reason
     if isinstance(embedding, ServiceError):
-        if not (degraded_answers and embedding.allows_degraded_answer):
+        if not (degraded_answers and isinstance(embedding, ModelServerUnavailable)):
             raise embedding
-        degraded_reason = str(embedding)
-        embedding = release.mean_embedding(_liked_rows(release, request.user, request.named_rows))
+        degraded_reason = "; ".join(filter(None, [str(embedding), request.degraded_reason]))
+        FALLBACKS[embedding.why] += 1
+        embedding = release.mean_embedding(_liked_rows_of(release, request))
         source = api.SOURCE_FOLDED_IN
     elif embedding is not None:
         source = api.SOURCE_FOLDED_IN if request.fold_in_key else api.SOURCE_PERSONALIZED
     if embedding is None:
+        FALLBACKS[NO_LIKES if request.user >= 0 else UNKNOWN_USER] += 1
         rows, found_scores = most_popular(release, request.limit, request.excluded_rows, request.qualifying)
     else:
         effort = release.effort if source == api.SOURCE_PERSONALIZED else release.newcomer_effort
@@ -163,9 +190,7 @@ def encode(release: Release, request: ResolvedRequest, ranking: Ranking) -> byte
 
 def has_many_reasons(release: Release, request: ResolvedRequest) -> bool:
     """Whether `encode` takes so long that it would hold up other calls."""
-    return (
-        request.explain and request.limit * len(_liked_rows(release, request.user, request.named_rows)) > HEAVY_REASONS
-    )
+    return request.explain and request.limit * len(_liked_rows_of(release, request)) > HEAVY_REASONS
 
 
 def _user_id(release: Release, request: api.RecommendRequest) -> int | None:
@@ -186,19 +211,40 @@ def _user_id(release: Release, request: api.RecommendRequest) -> int | None:
     return None
 
 
-def _liked_rows(release: Release, user: int, named_rows: list[int]) -> np.ndarray:
+def _from_history(
+    release: Release, request: api.RecommendRequest, history: History, user_id: int | None
+) -> tuple[np.ndarray, int | None, bytes]:
+    """Return (rows to leave out; the user whose trained embedding is needed or None; the key of the fold-in needed)."""
+    excluded = history.hidden_rows
+    if not request.include_watched:
+        excluded = np.concatenate([history.watched_rows, excluded])
+    if history.has_release_likes:
+        return excluded, user_id, b""
+    return excluded, None, fold_in_key(release.movie_ids[history.liked_rows]) if len(history.liked_rows) else b""
+
+
+def _liked_rows_of(release: Release, request: ResolvedRequest) -> np.ndarray:
+    return _liked_rows(release, request.user, request.history, request.named_rows)
+
+
+def _liked_rows(release: Release, user: int, history: History | None, named_rows: list[int]) -> np.ndarray:
     """int rows of the trained movies that the user is known to like, ascending.
 
-    user: their position in the release, −1 if unknown.  named_rows: what the request says they like.
+    user: their position in the release, −1 if unknown.  history: takes the release's place if there is one.
+    named_rows: what the request says they like.
     """
-    liked = release.watched.liked_rows_of(user) if user >= 0 else NO_ROWS
+    liked = NO_ROWS
+    if history is not None:
+        liked = history.liked_rows
+    elif user >= 0:
+        liked = release.watched.liked_rows_of(user)
     return np.union1d(liked, named_rows).astype(np.int32) if named_rows else liked
 
 
 def _movies(release: Release, request: ResolvedRequest, rows: list[int], scores: list[float]) -> bytes:
     """The field `movies` of a RecommendResponse, encoded; with reasons if the request asks for them."""
     if request.explain and rows:
-        liked = _liked_rows(release, request.user, request.named_rows)
+        liked = _liked_rows_of(release, request)
         if len(liked):
             return release.movie_bytes.fields_with_reasons(MOVIES, rows, scores, reasons(release, rows, liked))
     return release.movie_bytes.fields(MOVIES, rows, scores)

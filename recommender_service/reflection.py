@@ -9,7 +9,9 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from recommender_service.errors import InvalidArgument, TooManyCalls, abort
+from recommender_service.access.token_file import REFLECTION
+from recommender_service.access.tokens import Tokens
+from recommender_service.errors import InvalidArgument, ServiceError, TooManyCalls, abort
 from recommender_service.receiver import Receiver
 
 MAX_STREAMS = 100
@@ -20,8 +22,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class Reflection:
     """Answers from the descriptors of some services, to a limited number of clients at a time."""
 
-    def __init__(self, receiver: Receiver, *services: str) -> None:
+    def __init__(self, receiver: Receiver, tokens: Tokens | None, *services: str) -> None:
+        """tokens: of which a call must carry one; None if calls need none."""
         self._receiver = receiver
+        self._tokens = tokens
         self._servicer = reflection.aio.ReflectionServicer([*services, reflection.SERVICE_NAME])
         self._num_streams = 0
 
@@ -33,6 +37,11 @@ class Reflection:
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, handlers),))
 
     async def _answer(self, _: object, context: Context) -> None:
+        try:
+            if self._tokens is not None:
+                self._tokens.check(context, REFLECTION, self._receiver)
+        except ServiceError as error:
+            await abort(context, error)
         if self._num_streams >= MAX_STREAMS:
             await abort(context, TooManyCalls(f"{self._num_streams} clients use reflection, the most allowed"))
         self._num_streams += 1

@@ -64,10 +64,12 @@ class UserKeys:
     """The ids of users that are known by text keys.
 
     keys: bytes[num_users] in UTF-8, ascending.  ids: int64[num_users].
+    by_id: int64[num_users], positions in both, in the order of the ids.
     """
 
     keys: np.ndarray
     ids: np.ndarray
+    by_id: np.ndarray
 
     def id_of(self, key: str) -> int | None:
         """The id of the key, or None if the release does not know it."""
@@ -75,15 +77,22 @@ class UserKeys:
         at = int(self.keys.searchsorted(wanted))
         return int(self.ids[at]) if at < len(self.keys) and self.keys[at] == wanted else None
 
+    def key_of(self, user_id: int) -> str | None:
+        """The key of the id, or None if the release does not know it."""
+        at = int(self.ids.searchsorted(user_id, sorter=self.by_id))
+        found = int(self.by_id[at]) if at < len(self.ids) else -1
+        return self.keys[found].decode("utf-8") if found >= 0 and self.ids[found] == user_id else None
+
 
 @dataclass(frozen=True)
 class Release:
-    """What calls are answered from. The first `num_trained_movies` rows have an embedding.
+    """What calls are answered from. The first `num_trained_movies` rows have a trained embedding.
 
     movies: in row order.  movie_ids: int64[num_movies], in row order.  movie_rows: row by movie id.
     rows_by_key: row by movie key; None if movies are known by number.  user_keys: None if users are known by number.
     movie_bytes: the movies as parts of answers.
-    movie_embeddings: in the space of the user embeddings; a user's recommendations are the nearest of them.
+    movie_embeddings: in the space of the user embeddings; a user's recommendations are the nearest of them. Those of
+        trained movies come first, then those that were computed from the content of movies that nobody liked.
     effort: of queries with trained user embeddings.  newcomer_effort: of queries with folded-in ones.
     similarity: embedding, genres and year of each trained movie in one vector; similar movies are the nearest of them.
     similarity_effort: of queries with these vectors.
@@ -126,7 +135,7 @@ class Release:
 
     @property
     def num_trained_movies(self) -> int:
-        return len(self.movie_embeddings.vectors)
+        return len(self.similarity.vectors)
 
     def mean_embedding(self, rows: np.ndarray) -> np.ndarray:
         """The normalised mean of these movies' embeddings, float32[embedding_dim].

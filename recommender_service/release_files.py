@@ -6,6 +6,7 @@ import csv
 import errno
 import math
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +40,14 @@ def complete_versions(releases: Path) -> list[int]:
         return []
     versions = [(version_named(folder.name), folder) for folder in folders]
     return sorted((version for version, folder in versions if version and _has_manifest(folder)), reverse=True)
+
+
+def published_at(version: int) -> float:
+    """When a release was published, in seconds since 1970, by its version; 0.0 if that is no time."""
+    try:
+        return datetime.strptime(str(version), "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _has_manifest(folder: Path) -> bool:
@@ -101,6 +110,12 @@ def _check_values(path: Path, manifest: pb.Manifest) -> None:
         raise ReleaseError(
             f"{path}: expected num_trained_movies of at most {manifest.num_movies}, which is num_movies, "
             f"got {manifest.num_trained_movies}"
+        )
+    most = manifest.num_movies - manifest.num_trained_movies
+    if not 0 <= manifest.num_content_movies <= most:
+        raise ReleaseError(
+            f"{path}: expected num_content_movies of 0 to {most}, the movies that nobody liked, "
+            f"got {manifest.num_content_movies}"
         )
     if manifest.index.recall_k <= 0:
         raise ReleaseError(f"{path}: expected index.recall_k above 0, got {manifest.index.recall_k}")

@@ -39,7 +39,8 @@ def load_release(folder: Path, verify_key_file: Path | None = None) -> Release:
     movies, num_likes = _movies(files, manifest)
     movie_ids = np.array([movie.movie_id for movie in movies], np.int64)
     num_trained, calibrations = manifest.num_trained_movies, manifest.index
-    movie_embeddings = _array(files[layout.EMBEDDINGS], np.float32, (num_trained, manifest.embedding_dim))
+    num_embedded = num_trained + manifest.num_content_movies
+    movie_embeddings = _array(files[layout.EMBEDDINGS], np.float32, (num_embedded, manifest.embedding_dim))
     _expect_unit_rows(files[layout.EMBEDDINGS], movie_embeddings)
     similarity_vectors = _similarity_vectors(files, manifest)
     similarity = similarity_vectors[:num_trained]
@@ -98,6 +99,8 @@ def _movies(files: Files, manifest: pb.Manifest) -> tuple[list[api.Movie], np.nd
     movies, num_likes = read_movies(file.original, layout.FORMATS[manifest.format_version], file.path)
     _expect_count(file, "movies", len(movies), manifest.num_movies)
     _expect_count(file, "different movie ids", len({movie.movie_id for movie in movies}), manifest.num_movies)
+    for movie in movies[manifest.num_trained_movies :][: manifest.num_content_movies]:
+        movie.from_content = True
     return movies, num_likes
 
 
@@ -116,9 +119,10 @@ def _user_keys(files: Files, manifest: pb.Manifest) -> UserKeys | None:
     ids = _array(files[layout.USER_KEYS_IDS], np.int64, (manifest.num_users,))
     if (keys[1:] <= keys[:-1]).any():
         raise ReleaseError(f"{files[layout.USER_KEYS]}: expected ascending keys, each once; got others")
-    if not np.array_equal(np.sort(ids), _array(files[layout.USER_IDS], np.int64, (manifest.num_users,))):
+    by_id = np.argsort(ids)
+    if not np.array_equal(ids[by_id], _array(files[layout.USER_IDS], np.int64, (manifest.num_users,))):
         raise ReleaseError(f"{files[layout.USER_KEYS_IDS]}: expected the ids of {layout.USER_IDS}, got others")
-    return UserKeys(keys, ids)
+    return UserKeys(keys, ids, by_id)
 
 
 def _similar_lists(files: Files, manifest: pb.Manifest) -> SimilarMovieLists | None:

@@ -7,26 +7,30 @@ import gc
 import logging
 import signal
 import sys
-from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import grpc
 
 from protos.recommender.v1 import recommender_pb2
 from recommender_service import health
-from recommender_service.addresses import CannotListen, check_free, with_port
+from recommender_service.access.credentials import Credentials
 from recommender_service.calls import add_guarded_service
 from recommender_service.health import Health
-from recommender_service.metrics import serve_metrics
-from recommender_service.model_server import ModelServer
-from recommender_service.port_sharing import above_other_descriptors, wait_until_needed
+from recommender_service.listening import listen
+from recommender_service.port_sharing import wait_until_needed
 from recommender_service.receiver import Receiver, UnknownMethods
 from recommender_service.reflection import Reflection
-from recommender_service.server_options import max_connections, server_options
+from recommender_service.server_options import health_options, server_options
 from recommender_service.servicer import RecommenderServicer
 from recommender_service.settings import Settings
+from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.turns import Turns
 from recommender_service.unseen_calls import UnseenCalls
 from recommender_service.watcher import ReleaseWatcher
+
+if TYPE_CHECKING:
+    from recommender_service.feedback.feedback import Feedback
+    from recommender_service.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -43,63 +47,91 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     """
     gc.set_threshold(GC_THRESHOLD)
     stop, became_active = _stop_event(is_worker), asyncio.Event()
-    receiver, model_server = Receiver(), ModelServer(settings.tf_serving_address)
+    tracing = _tracing(settings)
+    receiver, credentials = Receiver(), Credentials(settings, tracing)
     server_health = Health(receiver, SERVICE.full_name)
-    watcher = ReleaseWatcher(settings, model_server, became_active.set)
-    server = _build(settings, is_worker, watcher, receiver, server_health)
+    feedback = _feedback(settings)
+    watcher = ReleaseWatcher(settings, credentials.model_server, became_active.set, feedback)
+    server = _build(settings, is_worker, credentials, watcher, receiver, server_health, feedback, tracing)
+    servers = [server]
+    if settings.health_address:
+        servers.append(_build_health(settings, is_worker, receiver, server_health))
     unseen_calls = UnseenCalls(receiver, 2 * settings.max_queued_calls)
     tasks = [asyncio.create_task(task) for task in (watcher.run(), receiver.run(), unseen_calls.run())]
+    tasks += [asyncio.create_task(task) for task in credentials.follow()]
     tasks.append(asyncio.create_task(_report_ready(became_active, server_health)))
+    if feedback is not None:
+        tasks.append(asyncio.create_task(feedback.run()))
     if is_worker:
         needed = asyncio.create_task(wait_until_needed(settings.listen_address, became_active))
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait((needed, stopped), return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
-        addresses = _listen(server, settings, is_worker)
-        await server.start()
+        addresses = listen(settings, is_worker, credentials.tls, *servers)
+        for one in servers:
+            await one.start()
         log.info("listening", extra={"fields": addresses})
         await stop.wait()
     log.info("stopping", extra={"fields": {"grace_s": settings.shutdown_grace_s}})
     server_health.stop()
     receiver.stop()
-    await server.stop(settings.shutdown_grace_s)
+    await asyncio.gather(*(one.stop(settings.shutdown_grace_s) for one in servers))
     for task in tasks:
         task.cancel()
-    await model_server.close()
+    await credentials.model_server.close()
+    if tracing is not None:
+        await tracing.stop()
     log.info("stopped")
 
 
+def _feedback(settings: Settings) -> Feedback | None:
+    """What users do, in an event store; None if there is none. Only then are SQLAlchemy and the rest imported."""
+    if not settings.events_url:
+        return None
+    from recommender_service.feedback.feedback import Feedback
+
+    return Feedback(settings)
+
+
 def _build(
-    settings: Settings, is_worker: bool, watcher: ReleaseWatcher, receiver: Receiver, server_health: Health
+    settings: Settings,
+    is_worker: bool,
+    credentials: Credentials,
+    watcher: ReleaseWatcher,
+    receiver: Receiver,
+    server_health: Health,
+    feedback: Feedback | None,
+    tracing: Tracing | None,
 ) -> grpc.aio.Server:
-    """The server with its three services: recommender, health and reflection."""
+    """The server with its three services: recommender, health and, unless it is off, reflection."""
     server = grpc.aio.server(options=server_options(settings, is_worker))
     turns = Turns()
-    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers)
-    add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls)
+    shadow_recall = ShadowRecall() if settings.metrics_address else None
+    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers, feedback, shadow_recall)
+    tokens = credentials.tokens
+    add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls, tokens, tracing)
     server_health.add_to(server)
-    Reflection(receiver, SERVICE.full_name, health.SERVICE).add_to(server)
+    if settings.reflection:
+        Reflection(receiver, tokens, SERVICE.full_name, health.SERVICE).add_to(server)
     server.add_generic_rpc_handlers((UnknownMethods(receiver),))
     return server
 
 
-def _listen(server: grpc.aio.Server, settings: Settings, is_worker: bool) -> dict[str, str]:
-    """Take the ports for calls and for metrics, and return what to log of them. Raises CannotListen."""
-    if not is_worker:  # the supervisor has checked
-        check_free("listen on", settings.listen_address)
-    try:
-        with above_other_descriptors(max_connections()) if is_worker else nullcontext():
-            port = server.add_insecure_port(settings.listen_address)
-    except RuntimeError as error:
-        raise CannotListen(f"cannot listen on {settings.listen_address}: {error}") from error
-    addresses = {"address": with_port(settings.listen_address, port)}
-    if settings.metrics_address:
-        try:
-            metrics_port = serve_metrics(settings.metrics_address)
-        except OSError as error:
-            raise CannotListen(f"cannot serve metrics on {settings.metrics_address}: {error.strerror}") from error
-        addresses["metrics"] = with_port(settings.metrics_address, metrics_port)
-    return addresses
+def _tracing(settings: Settings) -> Tracing | None:
+    """What makes traces, if they are on."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return None
+    from recommender_service.tracing import Tracing  # not at the top: without traces, nothing of it is loaded
+
+    return Tracing()
+
+
+def _build_health(settings: Settings, is_worker: bool, receiver: Receiver, server_health: Health) -> grpc.aio.Server:
+    """The server that answers health and nothing else."""
+    server = grpc.aio.server(options=health_options(settings, is_worker))
+    server_health.add_to(server)
+    server.add_generic_rpc_handlers((UnknownMethods(receiver),))
+    return server
 
 
 def _stop_event(is_worker: bool) -> asyncio.Event:

@@ -8,7 +8,8 @@ from recommender_service.receiver import MAX_REQUEST_BYTES
 from recommender_service.settings import Settings
 
 MAX_CONNECTIONS = 4096  # an idle one takes 15 KB
-SPARE_FILES = 256  # descriptors for releases, the model server and the log
+MAX_HEALTH_CONNECTIONS = 64  # on a port for health only
+SPARE_FILES = 256  # descriptors for releases, the model server, the log and connections for health only
 
 Options = list[tuple[str, int]]
 
@@ -27,6 +28,12 @@ def server_options(settings: Settings, shares_port: bool) -> Options:
         ("grpc.so_reuseport", int(shares_port)),  # a second service on the port must fail, not take half of the calls
         *_connections(settings),
     ]
+
+
+def health_options(settings: Settings, shares_port: bool) -> Options:
+    """The options of the server that answers health only."""
+    most = ("grpc.max_allowed_incoming_connections", MAX_HEALTH_CONNECTIONS)
+    return [most if name == most[0] else (name, value) for name, value in server_options(settings, shares_port)]
 
 
 def _connections(settings: Settings) -> Options:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.checks import check_answer_size, check_limit
-from recommender_service.errors import InvalidArgument, NoActiveRelease, ServiceError
+from recommender_service.errors import EventsAreOff, InvalidArgument, NoActiveRelease, ServiceError
 from recommender_service.movie_bytes import message_field
 from recommender_service.recommendation import (
     Embedding,
@@ -28,16 +28,21 @@ from recommender_service.recommendation import (
     scores_of_many,
 )
 from recommender_service.release import Release
+from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.similarity import similar_movies
 from recommender_service.title_index import words_of
 from recommender_service.turns import Turns
 from recommender_service.user_embeddings.source import UserEmbeddings
 from recommender_service.watcher import ActiveRelease, ReleaseWatcher
 
+if TYPE_CHECKING:  # it is not imported while events are off
+    from recommender_service.feedback.feedback import Feedback
+
 MAX_BATCH = 100
 MAX_BATCH_MOVIES = 10_000  # with reasons, so many nearly fill the largest answer that clients accept by default
 MAX_BATCHES_AT_ONCE = 8  # whose answers are being made; each may take 4 MB
 MAX_QUERY = 200  # characters
+MAX_EVENTS = 1_000
 
 RESULTS = api.BatchRecommendResponse.RESULTS_FIELD_NUMBER
 RESPONSE = api.BatchRecommendResponse.Result.RESPONSE_FIELD_NUMBER
@@ -49,15 +54,25 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RecommenderServicer:
     """Answers the calls of recommender.v1.RecommenderService from the active release; responses are encoded already."""
 
-    def __init__(self, watcher: ReleaseWatcher, turns: Turns, degraded_answers: bool) -> None:
+    def __init__(
+        self,
+        watcher: ReleaseWatcher,
+        turns: Turns,
+        degraded_answers: bool,
+        feedback: Feedback | None,
+        shadow_recall: ShadowRecall | None,
+    ) -> None:
+        """feedback: None if events are off.  shadow_recall: repeats some queries; None if nobody is told."""
         self._watcher = watcher
         self._turns = turns
         self._degraded_answers = degraded_answers
+        self._feedback = feedback
+        self._shadow_recall = shadow_recall
         self._batches = asyncio.Semaphore(MAX_BATCHES_AT_ONCE)
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
         active = self._active()
-        resolved = resolve(active.release, request)
+        resolved = resolve(active.release, request, self._feedback)
         embedding: Embedding = None
         if resolved.user_id is not None:
             embedding = active.user_embeddings.by_user_id.cached(resolved.user_id)
@@ -65,6 +80,8 @@ class RecommenderServicer:
             (embedding,) = await _embeddings(active.user_embeddings, [resolved], context.time_remaining())
         await self._turns.step()
         ranking = rank(active.release, resolved, embedding, self._degraded_answers)
+        if self._shadow_recall is not None and isinstance(embedding, np.ndarray) and self._shadow_recall.is_due():
+            self._shadow_recall.repeat(active.release, resolved, embedding, ranking.rows)
         await self._turns.step()
         response = await _encoded(active.release, resolved, ranking)
         check_answer_size("limit", len(response))
@@ -76,7 +93,7 @@ class RecommenderServicer:
         entries: list[ResolvedRequest | ServiceError] = []
         for single in request.requests:
             try:
-                entries.append(resolve(active.release, single))
+                entries.append(resolve(active.release, single, self._feedback))
             except ServiceError as error:
                 entries.append(error)
             await self._turns.pause()
@@ -142,8 +159,29 @@ class RecommenderServicer:
         check_answer_size("limit", len(response))
         return response
 
+    async def RecordEvents(self, request: api.RecordEventsRequest, context: Context) -> bytes:
+        if self._feedback is None:
+            raise EventsAreOff()
+        if len(request.events) > MAX_EVENTS:
+            raise InvalidArgument("events", f"expected at most {MAX_EVENTS:,}, got {len(request.events):,}")
+        release = self._active().release
+        response, events = api.RecordEventsResponse(), []
+        for index, event in enumerate(request.events):
+            try:
+                events.append(self._feedback.check(release, event))
+            except InvalidArgument as error:
+                response.rejected.add(index=index, field=error.field, reason=error.problem)
+            await self._turns.pause()
+        response.recorded = await self._feedback.record(events, context.time_remaining())
+        response.duplicates = len(events) - response.recorded
+        return response.SerializeToString()
+
     async def GetServingStatus(self, request: api.GetServingStatusRequest, context: Context) -> bytes:
-        return self._watcher.status().SerializeToString()
+        status = self._watcher.status()
+        if self._feedback is not None:
+            active = self._watcher.active
+            status.events.CopyFrom(self._feedback.status(active.release if active is not None else None))
+        return status.SerializeToString()
 
     def _active(self) -> ActiveRelease:
         """The active release. Raises NoActiveRelease."""

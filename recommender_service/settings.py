@@ -6,61 +6,28 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from protos.release.v1.signature import read_keys
+from recommender_service.setting_values import (
+    address,
+    at_least,
+    boolean,
+    collector,
+    events_url,
+    key_file,
+    level,
+    optional_address,
+    optional_path,
+    seconds,
+    token_file,
+)
+
+if TYPE_CHECKING:
+    from recommender_service.access.certificates import CertificateFiles
 
 
 class SettingsError(ValueError):
     """A variable holds a wrong value. The message names the variable, what was expected and what it holds."""
-
-
-def _address(text: str) -> str:
-    host, separator, port = text.rpartition(":")
-    if not (separator and host and port.isdecimal() and int(port) < 65536):
-        raise ValueError("host:port")
-    return text
-
-
-def _at_least(lowest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < lowest:
-            raise ValueError(f"a whole number of at least {lowest}")
-        return int(text)
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise ValueError("a number of seconds")
-    return seconds
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError("true or false")
-    return text.lower() == "true"
-
-
-def _key_file(text: str) -> Path | None:
-    if not text:
-        return None
-    try:
-        read_keys(Path(text))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"a file with keys ({error})") from error
-    return Path(text)
-
-
-def _level(text: str) -> str:
-    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError("DEBUG, INFO, WARNING or ERROR")
-    return text.upper()
 
 
 @dataclass(frozen=True)
@@ -69,6 +36,24 @@ class Settings:
 
     listen_address: str = "0.0.0.0:50051"
     """host:port to serve on. Port 0 stands for any free port; the log names the one taken."""
+
+    tls_certificate: Path | None = None
+    """PEM file with the certificate that the service shows, intermediate ones after it. Empty turns TLS off."""
+
+    tls_key: Path | None = None
+    """PEM file with the private key of TLS_CERTIFICATE, without a password."""
+
+    tls_client_ca: Path | None = None
+    """PEM file with authorities, one of which must have signed a client's certificate. Empty lets every client in."""
+
+    token_file: Path | None = None
+    """File with callers, their tokens' SHA-256 and RPCs; access/token_file.py says how. Empty needs no tokens."""
+
+    reflection: bool = True
+    """Whether clients may ask for the descriptors of the services."""
+
+    health_address: str = ""
+    """host:port at which health is answered in plaintext and without a token. Empty opens no such port."""
 
     workers: int = 1
     """Number of processes that share the port. Use one per core; each has a cache and a bound on calls of its own."""
@@ -81,6 +66,18 @@ class Settings:
 
     tf_serving_address: str = "localhost:8500"
     """host:port of TensorFlow Serving's gRPC API, or of several servers; model_server_channel.py says how."""
+
+    model_server_ca: Path | None = None
+    """PEM file with authorities, one of which must have signed the model server's certificate. Empty means no TLS."""
+
+    model_server_certificate: Path | None = None
+    """PEM file with the certificate that the model server is shown, if it asks for one."""
+
+    model_server_key: Path | None = None
+    """PEM file with the private key of MODEL_SERVER_CERTIFICATE, without a password."""
+
+    model_server_name: str = ""
+    """Name in the model server's certificate, if it is not the host of TF_SERVING_ADDRESS."""
 
     predict_timeout_ms: int = 500
     """Longest time that a call waits for the model server. The caller's deadline may shorten it."""
@@ -104,8 +101,17 @@ class Settings:
     """After this time, give or take a tenth, a client must connect anew, by which clients spread over workers and
     replicas. Calls in progress may take shutdown_grace_s to finish. 0 lets connections stay."""
 
+    events_url: str = ""
+    """Where to record events: sqlite:////folder/events.db, or postgresql://user:password@host/name. Empty: nowhere."""
+
+    max_held_events: int = 1_000_000
+    """Most events newer than the release that each worker holds in memory, 49 bytes each; twice that for moments."""
+
     metrics_address: str = ""
     """host:port at which Prometheus may scrape /metrics. Empty turns metrics off."""
+
+    otel_exporter_otlp_endpoint: str = ""
+    """URL of a collector that takes traces by OTLP over gRPC. Empty turns traces off."""
 
     shutdown_grace_s: float = 10.0
     """Longest time that calls in progress may take to finish after SIGTERM, or on a connection that is too old."""
@@ -123,27 +129,87 @@ class Settings:
                 try:
                     values[name] = parse(environment[variable])
                 except ValueError as error:
-                    raise SettingsError(f"{variable}: expected {error}, got {environment[variable][:40]!r}") from None
-        return cls(**values)
+                    shown = _shown(variable, environment[variable])
+                    raise SettingsError(f"{variable}: expected {error}, got {shown}") from None
+        settings = cls(**values)
+        settings._check_certificates()
+        return settings
+
+    @property
+    def server_certificates(self) -> CertificateFiles | None:
+        """What the service's own TLS needs; None if it is off."""
+        return self._files("tls_client_ca", "tls_certificate", "tls_key")
+
+    @property
+    def model_server_certificates(self) -> CertificateFiles | None:
+        """What TLS towards the model server needs; None if it is off."""
+        return self._files("model_server_ca", "model_server_certificate", "model_server_key")
+
+    def _files(self, *names: str) -> CertificateFiles | None:
+        paths = [getattr(self, name) for name in names]
+        if not any(paths):
+            return None
+        # Not at the top: without TLS, nothing of it is loaded. It takes a tenth of a second and 20 MB.
+        from recommender_service.access.certificates import CertificateFiles
+
+        return CertificateFiles(*paths)
+
+    def _check_certificates(self) -> None:
+        """Check that what TLS needs is set, and that the files can be used.  Raises SettingsError."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise SettingsError("TLS_CERTIFICATE and TLS_KEY: expected both or neither, got one")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise SettingsError("TLS_CLIENT_CA: expected TLS_CERTIFICATE and TLS_KEY with it, got neither")
+        if (self.model_server_certificate is None) != (self.model_server_key is None):
+            raise SettingsError("MODEL_SERVER_CERTIFICATE and MODEL_SERVER_KEY: expected both or neither, got one")
+        if self.model_server_ca is None and (self.model_server_certificate is not None or self.model_server_name):
+            raise SettingsError("MODEL_SERVER_CA: expected a file, as other settings of that TLS are set; got none")
+        for variables, files in (
+            ("TLS_CERTIFICATE, TLS_KEY and TLS_CLIENT_CA", self.server_certificates),
+            ("MODEL_SERVER_CA, MODEL_SERVER_CERTIFICATE and MODEL_SERVER_KEY", self.model_server_certificates),
+        ):
+            try:
+                if files is not None:
+                    files.load()
+            except (OSError, ValueError) as error:
+                raise SettingsError(f"{variables}: {error}") from None
 
     @property
     def logging_level(self) -> int:
         return logging.getLevelNamesMapping()[self.log_level]
 
 
+def _shown(variable: str, value: str) -> str:
+    """The beginning of a value, or nothing of it where it may hold a password."""
+    return "something else" if variable == "EVENTS_URL" else repr(value[:40])
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
-    "listen_address": _address,
-    "workers": _at_least(1),
+    "listen_address": address,
+    "tls_certificate": optional_path,
+    "tls_key": optional_path,
+    "tls_client_ca": optional_path,
+    "token_file": token_file,
+    "reflection": boolean,
+    "health_address": optional_address,
+    "workers": at_least(1),
     "releases_dir": Path,
-    "verify_key_file": _key_file,
-    "tf_serving_address": _address,
-    "predict_timeout_ms": _at_least(1),
-    "degraded_answers": _boolean,
-    "user_cache_size": _at_least(0),
-    "max_concurrent_calls": _at_least(1),
-    "max_queued_calls": _at_least(1),
-    "max_connection_age_s": _seconds,
-    "metrics_address": lambda text: text and _address(text),
-    "shutdown_grace_s": _seconds,
-    "log_level": _level,
+    "verify_key_file": key_file,
+    "tf_serving_address": address,
+    "model_server_ca": optional_path,
+    "model_server_certificate": optional_path,
+    "model_server_key": optional_path,
+    "model_server_name": str,
+    "predict_timeout_ms": at_least(1),
+    "degraded_answers": boolean,
+    "user_cache_size": at_least(0),
+    "max_concurrent_calls": at_least(1),
+    "max_queued_calls": at_least(1),
+    "max_connection_age_s": seconds,
+    "events_url": events_url,
+    "max_held_events": at_least(1),
+    "metrics_address": optional_address,
+    "otel_exporter_otlp_endpoint": collector,
+    "shutdown_grace_s": seconds,
+    "log_level": level,
 }

@@ -9,23 +9,36 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
-from recommender_service.metrics import ACTIVE_RELEASE, RELEASES_ACTIVATED
+from recommender_service.metrics import (
+    ACTIVE_RELEASE,
+    ACTIVE_RELEASE_PUBLISHED,
+    NEWER_RELEASES,
+    RELEASES_ACTIVATED,
+    RELEASES_VOLUME_AVAILABLE_BYTES,
+    RELEASES_VOLUME_BYTES,
+)
 from recommender_service.model_server import ModelServer
 from recommender_service.probe import ModelServerProbe, NotYet
 from recommender_service.refusals import Refusals
 from recommender_service.release import Release
-from recommender_service.release_files import ReleaseError, complete_versions, read_manifest
+from recommender_service.release_files import ReleaseError, complete_versions, published_at, read_manifest
 from recommender_service.release_loading import load_release
 from recommender_service.serving_status import ReleaseStates, serving_status
 from recommender_service.settings import Settings
 from recommender_service.user_embeddings.source import UserEmbeddings
+
+if TYPE_CHECKING:  # it is not imported while events are off
+    from recommender_service.feedback.feedback import Feedback
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +56,20 @@ class ActiveRelease:
 class ReleaseWatcher:
     """Keeps `active` at the newest release that the folder and the model server both have."""
 
-    def __init__(self, settings: Settings, model_server: ModelServer, on_active: Callable[[], None]) -> None:
-        """on_active: called when the first release becomes active."""
+    def __init__(
+        self,
+        settings: Settings,
+        model_server: ModelServer,
+        on_active: Callable[[], None],
+        feedback: Feedback | None = None,
+    ) -> None:
+        """on_active: called when the first release becomes active.  feedback: None if events are off."""
         self.active: ActiveRelease | None = None
         self.waiting_for = "the service is starting"  # the reason while no release is active
         self._settings = settings
         self._model_server = model_server
         self._on_active = on_active
+        self._feedback = feedback
         self._probe = ModelServerProbe(model_server)
         self._refusals = Refusals()
         self._listing_problem = ""  # why the releases could not be listed at the last look
@@ -93,6 +113,13 @@ class ReleaseWatcher:
             served = self.active.release.version
             states[served] = api.RELEASE_STATE_ACTIVE, states.get(served, (0, ""))[1]
         self._states = states
+        newer = [
+            state
+            for version, (state, _) in states.items()
+            if self.active is None or version > self.active.release.version
+        ]
+        NEWER_RELEASES.labels("refused").set(newer.count(api.RELEASE_STATE_REFUSED))
+        NEWER_RELEASES.labels("waiting").set(newer.count(api.RELEASE_STATE_WAITING))
 
     async def _versions(self) -> list[int]:
         """The complete releases, newest first. If there are none, the active one, which serves on."""
@@ -100,6 +127,7 @@ class ReleaseWatcher:
         versions: list[int] = []
         try:
             versions = await asyncio.to_thread(complete_versions, releases)
+            await asyncio.to_thread(_measure_volume, releases)
         except OSError as error:
             problem = f"{releases}: cannot be listed: {error.strerror}"
         if self.active is not None and problem not in ("", self._listing_problem):
@@ -141,6 +169,8 @@ class ReleaseWatcher:
         await self._probe.expect_available(await asyncio.to_thread(read_manifest, folder, key_file))
         release = await asyncio.to_thread(load_release, folder, key_file)
         await self._probe.expect_probe_embeddings(folder, release.manifest)
+        if self._feedback is not None:
+            await self._feedback.prepare(release)
         self._activate(release)
 
     def _activate(self, release: Release) -> None:
@@ -159,6 +189,7 @@ class ReleaseWatcher:
             note = "its file system has no file locks, so prune cannot tell that it is in use"
             log.warning("release not locked", extra={"fields": {"release": release.version, "note": note}})
         ACTIVE_RELEASE.set(release.version)
+        ACTIVE_RELEASE_PUBLISHED.set(published_at(release.version))
         gc.freeze()  # else looking for garbage among a release's movies would hold up calls for ten milliseconds
         RELEASES_ACTIVATED.inc()
         if previous is None:
@@ -169,3 +200,11 @@ class ReleaseWatcher:
         if self.active is None and what != self.waiting_for:
             self.waiting_for = what
             log.info("waiting", extra={"fields": {"for": what}})
+
+
+def _measure_volume(folder: Path) -> None:
+    """Record how full the folder's file system is, if the folder exists."""
+    with suppress(FileNotFoundError):
+        usage = shutil.disk_usage(folder)
+        RELEASES_VOLUME_BYTES.set(usage.total)
+        RELEASES_VOLUME_AVAILABLE_BYTES.set(usage.free)

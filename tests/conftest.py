@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.postgresql import PostgreSql, postgresql
 from tests.support.releases import publish_checkerboard
 from tools.servers import model_server, recommender, wait_until_serving
 
@@ -58,3 +59,22 @@ def stub(recommender_address: str) -> Iterator[RecommenderServiceStub]:
     """A client of the recommender that serves the checkerboard."""
     with grpc.insecure_channel(recommender_address) as channel:
         yield RecommenderServiceStub(channel)
+
+
+@pytest.fixture(scope="session")
+def events_address(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a recommender that serves the checkerboard and records events."""
+    folder = tmp_path_factory.mktemp("events")
+    settings = {"EVENTS_URL": f"sqlite:///{folder / 'events.db'}"}
+    with recommender(checkerboard_artifacts, model_server_address, folder / "log", **settings) as (_, address):
+        wait_until_serving(address)
+        yield address
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSql]:
+    """A PostgreSQL server; tests that use it are marked `needs_postgresql`."""
+    with postgresql() as server, server.running():
+        yield server

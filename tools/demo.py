@@ -67,7 +67,9 @@ def _show(recommender: Recommender, dataset: Dataset) -> None:
     _show_newcomer(recommender, titles)
     _say("6. BatchRecommend: three users at once, one of them unknown, and a request that is wrong")
     _show_batch(recommender, [active[0], active[1], max(active) + 1, -1])
-    _say("7. GetServingStatus: what is served")
+    _say("7. RecordEvents: somebody new watches what is popular, hides the next one, and likes one of the list")
+    _show_events(recommender, max(active) + 1, popular[4])
+    _say("8. GetServingStatus: what is served")
     _show_status(recommender)
 
 
@@ -129,6 +131,22 @@ def _show_batch(recommender: Recommender, user_ids: Sequence[int]) -> None:
             answer = "; ".join(shorten(scored.movie.title, COLUMN) for scored in result.response.movies)
         rows.append([str(user_id), source, answer])
     print("\n" + format_table(["user", "source", "answer"], rows, right_aligned=(0,)))
+
+
+def _show_events(recommender: Recommender, user_id: int, liked: int) -> None:
+    """Record events of a user whom the release does not know, and show how the next answer changes."""
+    before = recommender.Recommend(api.RecommendRequest(user_id=user_id, limit=5), timeout=10).movies
+    done = [(before[0], api.EVENT_KIND_WATCHED), (before[1], api.EVENT_KIND_HIDDEN)]
+    events = [
+        api.Event(event_id=f"demo-{kind}", user_id=user_id, movie_id=scored.movie.movie_id, kind=kind)
+        for scored, kind in done
+    ]
+    events.append(api.Event(event_id="demo", user_id=user_id, movie_id=liked, kind=api.EVENT_KIND_RATED, rating=5))
+    recorded = recommender.RecordEvents(api.RecordEventsRequest(events=events), timeout=10).recorded
+    after = recommender.Recommend(api.RecommendRequest(user_id=user_id, limit=5, explain=True), timeout=10)
+    print(f"\nbefore: {'; '.join(shorten(scored.movie.title, COLUMN) for scored in before)}")
+    print(f"{recorded} events recorded; the next answer is {api.Source.Name(after.source)}")
+    print(movie_table(after.movies))
 
 
 def _show_status(recommender: Recommender) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 from pathlib import Path
 
+from recommender_service.client.channel import AccessError
 from tools.processes import ServerError
 from tools.stack import PortsTaken, Stack, check_ports_free, running_stack, train_release
 from trainer.data.movielens import DEFAULT_DATASET
@@ -21,6 +23,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--dataset", default=DEFAULT_DATASET)
     parser.add_argument("--recommender-port", type=int, default=50051)
     parser.add_argument("--model-server-port", type=int, default=8500)
+    parser.add_argument("--certs", type=Path, help="folder of `make dev-certs`: serve with TLS and tokens")
     arguments = parser.parse_args(argv)
     ports = {"recommender": arguments.recommender_port, "model server": arguments.model_server_port}
     for number in (signal.SIGTERM, signal.SIGINT):  # a background job of a shell starts with SIGINT ignored
@@ -30,13 +33,15 @@ def main(argv: list[str]) -> int:
         status = train_release(arguments.dataset, ARTIFACTS, "--if-none")
         if status != 0:
             return status
-        with running_stack(ARTIFACTS, arguments.recommender_port, arguments.model_server_port) as stack:
-            _introduce(stack)
+        with running_stack(
+            ARTIFACTS, arguments.recommender_port, arguments.model_server_port, arguments.certs
+        ) as stack:
+            _introduce(stack, arguments.certs)
             stack.watch()
     except PortsTaken as error:
         print(f"error: {error}. Stop it, or choose other ports: {_other_ports(ports)}", file=sys.stderr)
         return 1
-    except ServerError as error:
+    except (ServerError, AccessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -44,8 +49,15 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _introduce(stack: Stack) -> None:
+def _introduce(stack: Stack, certs: Path | None) -> None:
     """Print where the servers listen, and commands to call them with."""
+    grpcurl, client = "-plaintext", ""
+    if certs is not None:
+        pem = {name: shlex.quote(str(certs / name)) for name in ("ca.pem", "client.pem", "client.key", "token")}
+        grpcurl = f"-cacert {pem['ca.pem']} -cert {pem['client.pem']} -key {pem['client.key']}"
+        grpcurl += f' -H "authorization: Bearer $(cat {pem["token"]})"'
+        client = f" --tls-ca {pem['ca.pem']} --tls-cert {pem['client.pem']} --tls-key {pem['client.key']}"
+        client += f" --token-file {pem['token']}"
     models, service = (server.process.pid for server in stack.servers)
     print(
         f"""
@@ -53,9 +65,10 @@ recommender   {stack.recommender}, process {service}
 model server  {stack.model_server}, process {models}, {stack.model_server_kind}
 logs          {ARTIFACTS}/logs/
 
-grpcurl -plaintext -d '{{"user_id": 418, "limit": 5}}' {stack.recommender} {SERVICE}/Recommend
-grpcurl -plaintext -d '{{"movie_id": 1, "limit": 5}}' {stack.recommender} {SERVICE}/SimilarMovies
-{sys.executable} -m recommender_service.client --address {stack.recommender} recommend 418 -n 5
+grpcurl {grpcurl} -d '{{"user_id": 418, "limit": 5}}' {stack.recommender} {SERVICE}/Recommend
+grpcurl {grpcurl} -d '{{"movie_id": 1, "limit": 5}}' {stack.recommender} {SERVICE}/SimilarMovies
+{sys.executable} -m recommender_service.client --address {stack.recommender}{client} recommend 418 -n 5
+{sys.executable} -m recommender_service.client --address {stack.recommender}{client} rate 418 heat 5
 
 Ctrl-C stops everything.""",
         flush=True,

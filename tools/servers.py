@@ -12,7 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from protos.release.v1.layout import MODEL_NAME
-from recommender_service.client.channel import connect
+from recommender_service.client.channel import PLAINTEXT, Access, connect
 from tools.processes import START_TIMEOUT_S, Server, served, wait_for
 from trainer.release.catalogue import models_folder, releases_folder
 
@@ -88,9 +88,9 @@ def _named(name: str, port: int) -> str:
     return f"{name} on port {port}" if port else name
 
 
-def health_status(address: str, service: str = "") -> str:
+def health_status(address: str, service: str = "", access: Access = PLAINTEXT) -> str:
     """SERVING, NOT_SERVING, …, or the name of the status code if the health check fails."""
-    with connect(address) as channel:
+    with connect(address, access) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(service=service), timeout=2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from recommender_service.client.channel import PLAINTEXT, Access
+from tools.dev_certs import SSL_CONFIG, client_access, service_settings
 from tools.processes import START_TIMEOUT_S, Server, wait_for
 from tools.servers import HOST, STAND_IN, free_port, health_status, model_server, recommender
 
@@ -30,6 +33,7 @@ class Stack:
     recommender: str
     model_server: str
     model_server_kind: str
+    access: Access
     servers: tuple[Server, Server]
 
     def check_running(self) -> None:
@@ -40,7 +44,7 @@ class Stack:
     def is_serving(self) -> bool:
         """Whether the recommender can answer.  Raises ServerError if one of the servers has ended."""
         self.check_running()
-        return health_status(self.recommender) == "SERVING"
+        return health_status(self.recommender, access=self.access) == "SERVING"
 
     def watch(self) -> None:
         """Return never; raises ServerError when one of the servers ends."""
@@ -50,9 +54,13 @@ class Stack:
 
 
 @contextmanager
-def running_stack(artifacts: Path, recommender_port: int = 0, model_server_port: int = 0) -> Iterator[Stack]:
+def running_stack(
+    artifacts: Path, recommender_port: int = 0, model_server_port: int = 0, certs: Path | None = None
+) -> Iterator[Stack]:
     """Yields once the recommender is SERVING; port 0 takes a free one.  Raises ServerError if one does not start.
 
+    Events go to the store that EVENTS_URL names, or else to artifacts/events/events.db.
+    certs: a folder that tools.dev_certs has made, for TLS and tokens; None for plaintext.
     Runs `tensorflow_model_server` if it is on the PATH, else the stand-in of `serving/`. Logs go to artifacts/logs/.
     """
     real = shutil.which("tensorflow_model_server")
@@ -61,14 +69,22 @@ def running_stack(artifacts: Path, recommender_port: int = 0, model_server_port:
     if real:
         model_server_port = model_server_port or free_port()  # its flag says 0 for no port at all
     program, listen = [real] if real else STAND_IN, f"{HOST}:{recommender_port}"
+    events = artifacts / "events"
+    events.mkdir(exist_ok=True)
+    events_url = os.environ.get("EVENTS_URL", f"sqlite:///{events.absolute() / 'events.db'}")
     models_log, log = logs / "model_server.log", logs / "recommender.log"
-    threads = f"--grpc_max_threads={GRPC_THREADS}"
+    flags, settings = [f"--grpc_max_threads={GRPC_THREADS}"], {"LISTEN_ADDRESS": listen, "EVENTS_URL": events_url}
+    access = PLAINTEXT
+    if certs is not None:
+        flags.append(f"--ssl_config_file={certs.absolute() / SSL_CONFIG}")
+        settings |= service_settings(certs)
+        access = client_access(certs)
     with (
-        model_server(artifacts, models_log, threads, port=model_server_port, program=program) as (models, target),
-        recommender(artifacts, target, log, LISTEN_ADDRESS=listen) as (service, address),
+        model_server(artifacts, models_log, *flags, port=model_server_port, program=program) as (models, target),
+        recommender(artifacts, target, log, **settings) as (service, address),
     ):
         kind = real or "stand-in (python -m serving)"
-        stack = Stack(address, target, kind, (models, service))
+        stack = Stack(address, target, kind, access, (models, service))
         try:
             wait_for(stack.is_serving, "the recommender is SERVING", START_TIMEOUT_S)
         except TimeoutError as error:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from trainer.data.dataset import Dataset
-from trainer.data.interactions import interactions_of
+from trainer.data.interactions import Interactions, interactions_of, rows_of
 from trainer.data.split import split
 from trainer.evaluation.evaluate import Evaluation, evaluate, hyperparameters_for
-from trainer.evaluation.task import task_of
-from trainer.model.cosine_softmax import fit
+from trainer.evaluation.task import Task, task_of
+from trainer.model.content_embeddings import content_features, expected_embeddings, with_content
+from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.progress import progress_bar
 from trainer.release.catalogue import PublishedRelease, published_releases, remove_folder
@@ -38,6 +41,7 @@ def train(
     on_evaluated: Callable[[Evaluation], None] = lambda evaluation: None,
     cheapest: bool = False,
     signing_key: bytes | None = None,
+    liked_only: bool = False,
 ) -> Path:
     """Evaluate, fit and publish; return the published release's folder.
 
@@ -45,19 +49,20 @@ def train(
     on_evaluated: called with the evaluation before the gate judges it.
     cheapest: whether the fastest engine finds the nearest movies, or the Annoy index wherever it is nearly as fast.
     signing_key: signs the release's manifest, if there is one.
+    liked_only: never recommend a movie that nobody liked; if false, that is done where it was measured to help.
 
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
     problems = changed_ids(dataset, artifacts)
     _raise_unless_forced(problems, force)
     dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts)
-    with stage("splitting"):
-        task = task_of(*split(dataset.ratings), positive_threshold, MAX_SCORED_USERS)
+    task = _task(dataset, positive_threshold)
     hyperparameters = hyperparameters_for(task, hyperparameters)
     checkpoints = artifacts / CHECKPOINTS
+    content = None if liked_only else dataset.movies
     with stage("fitting and scoring on the split"), progress_bar("fit on the training part") as on_progress:
         evaluation = evaluate(
-            task, hyperparameters, on_progress=on_progress, cheapest=cheapest, checkpoints=checkpoints
+            task, hyperparameters, on_progress=on_progress, cheapest=cheapest, checkpoints=checkpoints, movies=content
         )
     on_evaluated(evaluation)
     problems += failures(evaluation, _last_that_passed(artifacts, dataset))
@@ -65,15 +70,46 @@ def train(
     for problem in problems:
         log.warning("publishing all the same: %s", problem)
     hyperparameters = replace(hyperparameters, temperature=evaluation.embeddings.temperature)
-    with stage("fitting on all ratings"), progress_bar("fit on all ratings") as on_progress:
-        known = interactions_of(dataset.ratings, positive_threshold, dataset.movies["movie_id"].to_numpy())
-        dataset = replace(dataset, ratings=dataset.ratings.iloc[:0])  # they are in `known`, and may be gigabytes
-        embeddings = fit(known, hyperparameters, on_progress, checkpoints)
+    helps = evaluation.cold_start is not None and evaluation.cold_start.helps
+    known, embeddings = _fit(dataset, positive_threshold, hyperparameters, checkpoints, admits_unliked=helps)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
     release = publish(fitted, artifacts, signing_key)
     remove_folder(checkpoints)
     log.info("published release %s: %s", release.name, release)
     return release
+
+
+@stage("splitting")
+def _task(dataset: Dataset, positive_threshold: float) -> Task:
+    """Split the ratings; at most MAX_SCORED_USERS users are scored."""
+    return task_of(*split(dataset.ratings), positive_threshold, MAX_SCORED_USERS)
+
+
+@stage("fitting on all ratings")
+def _fit(
+    dataset: Dataset,
+    positive_threshold: float,
+    hyperparameters: Hyperparameters,
+    checkpoints: Path,
+    admits_unliked: bool,
+) -> tuple[Interactions, Embeddings]:
+    """Fit on all ratings.
+
+    admits_unliked: whether movies that nobody liked get an embedding too, those of which something is known; their rows
+    come after the trained ones.
+    """
+    listed = dataset.movies["movie_id"].to_numpy()
+    features = content_features(dataset.movies) if admits_unliked else np.zeros((len(listed), 0))
+    is_described: np.ndarray = np.any(features, axis=1)
+    known = interactions_of(dataset.ratings, positive_threshold, listed, listed[is_described])
+    with progress_bar("fit on all ratings") as on_progress:
+        embeddings = fit(known, hyperparameters, on_progress, checkpoints)
+    rows = rows_of(listed, known.movie_ids)
+    end = known.num_trained_movies + int(is_described[rows[known.num_trained_movies :]].sum())
+    if end == known.num_trained_movies:
+        return known, embeddings
+    num_ratings = np.asarray(known.watched.sum(axis=0)).ravel()[known.num_trained_movies : end]
+    return known, with_content(embeddings, expected_embeddings(features[rows[:end]], embeddings.movies, num_ratings))
 
 
 def _raise_unless_forced(problems: list[str], force: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import uuid
 from typing import Any
 
 import grpc
@@ -26,7 +27,7 @@ SOURCES = {
 }
 SIMILARITY_SOURCES = {
     api.SIMILARITY_SOURCE_EMBEDDINGS: "",
-    api.SIMILARITY_SOURCE_GENRES_AND_YEAR: " by genres and year (nobody has liked it yet)",
+    api.SIMILARITY_SOURCE_GENRES_AND_YEAR: " by genres, year and title (nobody has liked it yet)",
 }
 
 
@@ -88,6 +89,26 @@ def search(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     return OK
 
 
+def record(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
+    """Record one event, of the kind that `arguments.kind` names."""
+    stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
+    event = api.Event(
+        event_id=str(uuid.uuid4()),
+        **_user(stub, arguments.user),
+        movie_id=_movie_id(stub, arguments.movie),
+        kind=arguments.kind,
+        rating=arguments.rating if arguments.kind == api.EVENT_KIND_RATED else None,
+    )
+    response = stub.RecordEvents(api.RecordEventsRequest(events=[event]), timeout=TIMEOUT_S)
+    if arguments.json:
+        return _print_json(response)
+    for rejected in response.rejected:
+        print(f"error: {rejected.field}: {rejected.reason}", file=sys.stderr)
+    if response.recorded:
+        print("recorded")
+    return OK if response.recorded else FAILED
+
+
 def status(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
     answer = stub.GetServingStatus(api.GetServingStatusRequest(), timeout=TIMEOUT_S)
@@ -101,6 +122,9 @@ def status(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     model_server = answer.model_server
     available = "AVAILABLE: " + (", ".join(map(str, model_server.available_versions)) or "nothing")
     print(f"model server    {model_server.address}, {available if model_server.reachable else model_server.error}")
+    if answer.HasField("events"):
+        events = answer.events
+        print(f"events          {events.held_events:,} newer than the release; {events.problem or 'the store is read'}")
     print(f"up for          {answer.uptime_s:.0f} s")
     if answer.releases:
         print(release_table(answer.releases))

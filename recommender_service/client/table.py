@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from protos.recommender.v1 import recommender_pb2 as api
 
 TITLE_WIDTH = 60
+NEW = " (new)"  # after the title of a movie that nobody has liked
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], right_aligned: Sequence[int] = ()) -> str:
@@ -49,7 +50,7 @@ def movie_table(movies: Iterable[api.ScoredMovie]) -> str:
             str(rank),
             f"{scored.score:.3f}",
             scored.movie.key or str(scored.movie.movie_id),
-            shorten(scored.movie.title, TITLE_WIDTH),
+            shorten(scored.movie.title, TITLE_WIDTH) + (NEW if scored.movie.from_content else ""),
             ", ".join(scored.movie.genres),
             ", ".join(f"{reason.because.title} {reason.similarity:.2f}" for reason in scored.reasons),
         ]

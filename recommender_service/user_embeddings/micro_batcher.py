@@ -31,6 +31,10 @@ class MicroBatcher(Generic[Key]):
     def is_fetching(self) -> bool:
         return self._task is not None
 
+    def is_queued(self, key: Key) -> bool:
+        """Whether the key waits for its batch to be fetched."""
+        return key in self._queued
+
     def submit(self, keys: Sequence[Key]) -> dict[Key, asyncio.Future[np.ndarray]]:
         """Ask for the keys, and return the future embedding of each, float32[embedding_dim].
 

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
 from protos.release.v1 import manifest_pb2
-from protos.release.v1.layout import FOLD_IN, FORMATS, LOOK_UP
+from protos.release.v1.layout import FOLD_IN, FORMATS, LOOK_UP, Signature
 from recommender_service.errors import DeadlineExceeded, ModelServerUnavailable, ServiceError
-from recommender_service.metrics import FROM_CACHE, FROM_MODEL_SERVER, USER_EMBEDDINGS
+from recommender_service.metrics import (
+    FROM_CACHE,
+    FROM_MODEL_SERVER,
+    MODEL_SERVER_AWAY,
+    MODEL_SERVER_FAILED,
+    MODEL_SERVER_LATE,
+    USER_EMBEDDINGS,
+)
 from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.user_embeddings.circuit_breaker import CircuitBreaker
 from recommender_service.user_embeddings.lru_cache import LruCache
 from recommender_service.user_embeddings.micro_batcher import Fetch, MicroBatcher
+
+if TYPE_CHECKING:
+    from recommender_service.tracing import Tracing, WaitingCalls
 
 RESERVE_S, RESERVE_SHARE = 0.01, 0.1  # of the time to the deadline, the larger is kept for the search and the answer
 
@@ -39,10 +49,10 @@ class UserEmbeddings:
             liked_movie_ids = [np.frombuffer(key, np.int64) for key in keys]
             return await model_server.fold_in(name, version, liked_movie_ids, padding, dim, timeout_s)
 
-        address = model_server.address
-        self.by_user_id = EmbeddingSource(look_up, LOOK_UP.max_batch, address, cache_size, timeout_s)
+        address, tracing = model_server.address, model_server.tracing
+        self.by_user_id = EmbeddingSource(look_up, LOOK_UP, address, cache_size, timeout_s, tracing)
         """The trained embedding of a user, by user id."""
-        self.by_fold_in_key = EmbeddingSource(fold_in, FOLD_IN.max_batch, address, cache_size, timeout_s)
+        self.by_fold_in_key = EmbeddingSource(fold_in, FOLD_IN, address, cache_size, timeout_s, tracing)
         """The embedding of somebody who likes certain movies, by `fold_in_key` of them."""
 
 
@@ -57,11 +67,21 @@ def fold_in_key(liked_movie_ids: np.ndarray) -> bytes:
 class EmbeddingSource(Generic[Key]):
     """Embeddings by key, from the cache or else from the model server, while the circuit breaker lets it be asked."""
 
-    def __init__(self, predict: Fetch[Key], max_batch: int, address: str, cache_size: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        predict: Fetch[Key],
+        signature: Signature,
+        address: str,
+        cache_size: int,
+        timeout_s: float,
+        tracing: Tracing | None,
+    ) -> None:
         """predict: keys → float32[len(keys), embedding_dim]; raises ModelServerError.
 
-        address: of the model server, for error messages.
+        signature: of the model, that `predict` calls.  address: of the model server, for error messages.
         """
+        calls = tracing.waiting_calls(predict, signature.name) if tracing is not None else None
+        predict = calls.predict if calls is not None else predict
         cache = LruCache[Key, np.ndarray](cache_size)
         breaker = CircuitBreaker()
 
@@ -76,17 +96,20 @@ class EmbeddingSource(Generic[Key]):
                 cache.put(key, embedding.copy())  # a view of one row would keep the whole batch in memory
             return embeddings
 
+        self._calls: WaitingCalls[Key] | None = calls
         self._cache: LruCache[Key, np.ndarray] = cache
         self._breaker = breaker
-        self._batcher: MicroBatcher[Key] = MicroBatcher(fetch, max_batch)
+        self._batcher: MicroBatcher[Key] = MicroBatcher(fetch, signature.max_batch)
         self._address = address
         self._timeout_s = timeout_s
+        self._from_cache = signature.name, FROM_CACHE
+        self._from_model_server = signature.name, FROM_MODEL_SERVER
 
     def cached(self, key: Key) -> np.ndarray | None:
         """The key's float32[embedding_dim] if the cache holds it, else None."""
         embedding = self._cache.get(key)
         if embedding is not None:
-            USER_EMBEDDINGS[FROM_CACHE] += 1
+            USER_EMBEDDINGS[self._from_cache] += 1
         return embedding
 
     async def get(self, keys: Sequence[Key], time_remaining_s: float | None) -> dict[Key, np.ndarray | ServiceError]:
@@ -116,8 +139,12 @@ class EmbeddingSource(Generic[Key]):
         if timeout_s <= 0:
             return dict.fromkeys(keys, DeadlineExceeded("the deadline leaves no time to ask the model server"))
         if not self._breaker.allows(attempt_in_progress=self._batcher.is_fetching):
-            return dict.fromkeys(keys, ModelServerUnavailable(f"the model server at {self._address} does not answer"))
+            message = f"the model server at {self._address} does not answer"
+            return dict.fromkeys(keys, ModelServerUnavailable(message, MODEL_SERVER_AWAY))
         futures = self._batcher.submit(keys)
+        if self._calls is not None:
+            queued = [key for key in keys if self._batcher.is_queued(key)]
+            self._calls.join(queued, len(queued) < len(keys))
         # asyncio.wait leaves the futures, which other calls may share, uncancelled when the time is up
         await asyncio.wait(futures.values(), timeout=timeout_s)
         return {key: self._outcome(future, timeout_s) for key, future in futures.items()}
@@ -125,9 +152,11 @@ class EmbeddingSource(Generic[Key]):
     def _outcome(self, future: asyncio.Future[np.ndarray], waited_s: float) -> np.ndarray | ServiceError:
         """The embedding, or ModelServerUnavailable. Any other error is a bug and is raised."""
         if not future.done():
-            return ModelServerUnavailable(f"the model server at {self._address} did not answer within {waited_s:.3g} s")
+            message = f"the model server at {self._address} did not answer within {waited_s:.3g} s"
+            return ModelServerUnavailable(message, MODEL_SERVER_LATE)
         error = future.exception()
         if isinstance(error, ModelServerError):
-            return ModelServerUnavailable(f"the model server at {self._address} gave no embedding: {error}")
-        USER_EMBEDDINGS[FROM_MODEL_SERVER] += 1
+            message = f"the model server at {self._address} gave no embedding: {error}"
+            return ModelServerUnavailable(message, MODEL_SERVER_FAILED)
+        USER_EMBEDDINGS[self._from_model_server] += 1
         return future.result()

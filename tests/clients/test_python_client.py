@@ -15,7 +15,7 @@ import grpc
 import pytest
 from movie_recommender_client import AsyncRecommender, Recommender, RecommenderError
 from movie_recommender_client.connection import SERVICE
-from movie_recommender_client.requests import recommend_request
+from movie_recommender_client.requests import event, recommend_request
 from movie_recommender_client.v1 import recommender_pb2 as api
 
 from tests.support.releases import EVEN_USER, TITLES, UNKNOWN_MOVIE
@@ -55,6 +55,21 @@ def test_the_asynchronous_client_answers(recommender_address: str) -> None:
     answer, error = asyncio.run(ask())
     assert [scored.movie.title for scored in answer.movies] == [TITLES[4], TITLES[6]]
     assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_MOVIE")
+
+
+def test_events_are_recorded(events_address: str) -> None:
+    """An event that the client makes counts in the next answer, once, with either client."""
+    watched = event(4_000_000, 2, api.EVENT_KIND_WATCHED)
+
+    async def repeat() -> api.RecordEventsResponse:
+        async with AsyncRecommender(events_address) as recommender:
+            return await recommender.record_events([watched])
+
+    with Recommender(events_address) as recommender:
+        response = recommender.record_events([watched, event("ann", 2, api.EVENT_KIND_WATCHED)])
+        assert 2 not in [scored.movie.movie_id for scored in recommender.recommend(4_000_000, limit=500).movies]
+    assert (response.recorded, [rejected.field for rejected in response.rejected]) == (1, ["user_key"])
+    assert asyncio.run(repeat()).duplicates == 1
 
 
 def test_an_error_names_the_field(recommender_address: str) -> None:

@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 with atheris.instrument_imports(include=["recommender_service", "google.protobuf.json_format"]):
     from protos.release.v1.layout import CURRENT, MANIFEST
     from recommender_service.errors import ModelServerUnavailable, ServiceError
+    from recommender_service.metrics import MODEL_SERVER_AWAY
     from recommender_service.recommendation import encode, rank, resolve
     from recommender_service.release import Release
     from recommender_service.release_files import ReleaseError, read_manifest, read_movies
@@ -69,7 +70,7 @@ def _recommend(release: Release, content: bytes) -> None:
     with suppress(DecodeError, ServiceError):
         request = resolve(release, api.RecommendRequest.FromString(content))
         needs_embedding = request.user_id is not None or request.fold_in_key
-        embedding = ModelServerUnavailable("not asked") if needs_embedding else None
+        embedding = ModelServerUnavailable("not asked", MODEL_SERVER_AWAY) if needs_embedding else None
         encode(release, request, rank(release, request, embedding, degraded_answers=True))
 
 

@@ -61,6 +61,26 @@ def test_recommend_for_liked_movies_shows_reasons(recommender_address: str) -> N
     assert TITLES[4] in first
 
 
+def test_events_are_recorded_from_the_command_line(events_address: str) -> None:
+    """The commands watch, rate, hide and remove record an event each; a movie may be given by title."""
+    user = "2000000"
+    for command in (["rate", user, "1", "5"], ["hide", user, "movie 3"], ["watch", user, "5"], ["remove", user, "5"]):
+        run = client(events_address, *command)
+        assert (run.returncode, run.stdout) == (0, "recorded\n"), run.stderr
+    run = client(events_address, "recommend", user, "-n", "2", "--json")
+    assert {scored["movie"]["movie_id"] for scored in json.loads(run.stdout)["movies"]} == {"5", "7"}
+    assert "newer than the release; the store is read" in client(events_address, "status").stdout
+    wrong = client(events_address, "rate", user, "1", "nan")
+    assert (wrong.returncode, wrong.stderr) == (1, "error: rating: expected -1,000,000 to 1,000,000, got nan\n")
+
+
+def test_without_a_store_the_client_says_that_events_are_off(recommender_address: str) -> None:
+    """The error names the setting."""
+    run = client(recommender_address, "watch", "1", "1")
+    assert run.returncode == 1
+    assert "EVENTS_URL" in run.stderr
+
+
 def test_recommend_filters_by_genre(recommender_address: str) -> None:
     """The options `--genre` and `--exclude-genre` restrict the list."""
     run = client(recommender_address, "recommend", str(EVEN_USER), "--genre", "comedy", "--exclude-genre", "Drama")
@@ -71,7 +91,7 @@ def test_recommend_filters_by_genre(recommender_address: str) -> None:
 def test_similar_says_if_only_genres_and_year_count(recommender_address: str) -> None:
     """The heading says so if nobody has liked the given movie."""
     run = client(recommender_address, "similar", "nobody came", "-n", "1")
-    assert run.stdout.startswith(f"like {TITLES[UNRATED_MOVIE]} by genres and year (nobody has liked it yet)")
+    assert run.stdout.startswith(f"like {TITLES[UNRATED_MOVIE]} by genres, year and title (nobody has liked it yet)")
 
 
 def test_search_lists_ids_and_titles(recommender_address: str) -> None:

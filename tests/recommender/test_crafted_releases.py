@@ -106,6 +106,11 @@ def _checksum_of_no_digits(release: Path) -> None:
     change_manifest(release, lambda manifest: manifest["files"][0].update(sha256="../" * 100))
 
 
+def content_movies(count: int) -> Callable[[Path], None]:
+    """A change of the manifest: so many movies that nobody liked have an embedding."""
+    return lambda release: change_manifest(release, lambda manifest: manifest.update(num_content_movies=count))
+
+
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
@@ -122,6 +127,12 @@ def _checksum_of_no_digits(release: Path) -> None:
         (_without_items, "movies.ann: expected 12 items"),
         (in_probes("NaN"), "manifest.json: expected probes with finite embeddings, got NaN or infinity"),
         (in_probes("Infinity"), "manifest.json: expected probes with finite embeddings, got NaN or infinity"),
+        (
+            content_movies(3),
+            "manifest.json: expected num_content_movies of 0 to 2, the movies that nobody liked, got 3",
+        ),
+        (content_movies(-1), "manifest.json: expected num_content_movies of 0 to 2"),
+        (content_movies(1), "embeddings.npy: expected float32[13, 2], got float32[12, 2]"),
         (_huge_file, "MB of memory for it and for the release's titles, got"),
         (_huge_manifest, "manifest.json: expected at most 16777216 bytes, got more"),
         (_deep_manifest, "manifest.json: cannot be read"),

@@ -8,13 +8,17 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protos.recommender.v1.recommender_pb2 import (
     BatchRecommendRequest,
+    Event,
+    EventKind,
     MovieFilter,
     RecommendRequest,
+    RecordEventsRequest,
     SearchMoviesRequest,
     SimilarMoviesRequest,
 )
@@ -29,6 +33,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 100)
 INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 502)
 IDS = st.lists(INT64, max_size=30)
 KEYS = st.lists(st.sampled_from(["", "B0001", "x" * 300]), max_size=3)
+METHODS = ["Recommend", "BatchRecommend", "SimilarMovies", "SearchMovies", "RecordEvents", "GetServingStatus"]
 EXPECTED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
 
 
@@ -37,8 +42,9 @@ def address(
     checkerboard_artifacts: Path, model_server_address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The address of a recommender for this module alone, whose memory must not have grown by the end of it."""
-    log = tmp_path_factory.mktemp("fuzz") / "recommender.log"
-    with recommender(checkerboard_artifacts, model_server_address, log) as (server, address):
+    folder = tmp_path_factory.mktemp("fuzz")
+    settings = {"EVENTS_URL": f"sqlite:///{folder / 'events.db'}"}
+    with recommender(checkerboard_artifacts, model_server_address, folder / "log", **settings) as (server, address):
         wait_until_serving(address)
         with grpc.insecure_channel(address) as channel:
             for _ in range(200):
@@ -133,7 +139,30 @@ def test_any_search_is_answered_or_refused(stub: RecommenderServiceStub, query: 
     assert code_of(stub.SearchMovies, request) in EXPECTED
 
 
-@pytest.mark.parametrize("method", ["Recommend", "BatchRecommend", "SimilarMovies", "SearchMovies", "GetServingStatus"])
+EVENTS = st.builds(
+    Event,
+    event_id=st.sampled_from(["", "a", "b", "é" * 32, "x" * 65, "\x00"]),
+    user_id=st.none() | INT64,
+    user_key=st.sampled_from(["", "", "", "ann"]),
+    movie_id=st.none() | INT64,
+    movie_key=st.sampled_from(["", "", "", "B0001"]),
+    kind=st.sampled_from([*EventKind.values(), 17]),
+    rating=st.none() | st.floats(width=64),
+    event_time=st.none() | st.builds(Timestamp, seconds=INT64, nanos=INT32),
+)
+
+
+@FUZZ
+@given(events=st.lists(EVENTS, max_size=12))
+def test_any_event_is_recorded_or_rejected(stub: RecommenderServiceStub, events: list[Event]) -> None:
+    """RecordEvents accounts for each event, whatever it holds, and its user is answered afterwards."""
+    response = stub.RecordEvents(RecordEventsRequest(events=events), timeout=10)
+    assert response.recorded + response.duplicates + len(response.rejected) == len(events)
+    for user_id in {event.user_id for event in events if event.user_id >= 0}:
+        assert code_of(stub.Recommend, RecommendRequest(user_id=user_id, limit=500, explain=True)) == "OK"
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_any_bytes_are_answered_or_refused(address: str, method: str) -> None:
     """Any bytes are answered or refused as the caller's fault, and the service stays SERVING."""
     with grpc.insecure_channel(address) as channel:

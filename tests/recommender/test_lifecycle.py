@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -209,24 +208,6 @@ def test_a_wrong_setting_stops_the_start_with_one_line(variable: str, value: str
     )
     assert run.returncode == 2
     assert run.stderr == f"error: {variable}: expected {expected}, got {value!r}\n"
-
-
-def test_metrics_can_be_scraped(checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path) -> None:
-    """The metrics count calls, answers and embeddings, and name the active release."""
-    metrics = f"127.0.0.1:{free_port()}"
-    log = tmp_path / "recommender.log"
-    with recommender(checkerboard_artifacts, model_server_address, log, METRICS_ADDRESS=metrics) as (_, address):
-        wait_until_serving(address)
-        recommend(address)
-        failure_of(lambda: recommend(address, user_id=-1))
-        with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=5) as response:
-            lines = response.read().decode().splitlines()
-    assert 'recommender_calls_total{code="OK",rpc="Recommend"} 1.0' in lines
-    assert 'recommender_calls_total{code="INVALID_ARGUMENT",rpc="Recommend"} 1.0' in lines
-    assert 'recommender_answers_total{degraded="false",source="SOURCE_PERSONALIZED"} 1.0' in lines
-    assert 'recommender_user_embeddings_total{origin="model server"} 1.0' in lines
-    assert "recommender_model_server_reachable 1.0" in lines
-    assert any(line.startswith("recommender_active_release 2.0") for line in lines)
 
 
 def test_the_service_imports_neither_tensorflow_nor_pandas() -> None:

@@ -77,7 +77,7 @@ def test_too_many_queued_calls_are_cancelled(tmp_path: Path) -> None:
         assert codes[grpc.StatusCode.OK] >= 4
         assert stubs[0].Recommend(RecommendRequest(user_id=EVEN_USER), timeout=60).movies
         refused = codes[grpc.StatusCode.CANCELLED]
-        wait_for(lambda: metric(server, "recommender_unseen_calls_total") == refused, f"{refused} calls are counted")
+        wait_for(lambda: metric(server, "recommender_unseen_calls_total") >= refused, f"{refused} calls are counted")
 
 
 def test_one_client_that_calls_too_much_waits(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import os
 import random
 import signal
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.callers import Callers
+from tests.support.metrics import Metrics
 from tests.support.soak import SOAK_SECONDS
 from tests.support.workers import Outcomes, is_alive, supervised, wait_for_workers, workers_of
 from tools.processes import Server, wait_for
@@ -97,17 +97,15 @@ def test_a_client_that_lives_long_reaches_every_worker(
     settings = {"MAX_CONNECTION_AGE_S": "0.2", "METRICS_ADDRESS": "127.0.0.1:0"}
     outcomes = Outcomes()
     with supervised(checkerboard_artifacts, model_server_address, tmp_path / "log", **settings) as (server, address):
-        metrics = [f"http://{event['metrics']}/metrics" for event in server.events("listening")]
+        metrics = str(server.events("supervising")[0]["metrics"])
         caller = Callers(address, 1, outcomes.call)
         try:
-            wait_for(lambda: all(answered_calls(url) for url in metrics), "both workers have answered", 60)
+            wait_for(lambda: all(answered_calls(metrics, worker) for worker in "01"), "both workers have answered", 60)
         finally:
             caller.stop()
     assert outcomes.problems == []
 
 
-def answered_calls(url: str) -> float:
+def answered_calls(metrics: str, worker: str) -> float:
     """How many calls a worker says that it has answered."""
-    with urllib.request.urlopen(url, timeout=30) as response:
-        lines = response.read().decode().splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("recommender_calls_total{"))
+    return Metrics(metrics).sum("recommender_calls_total", worker=worker)

@@ -1,8 +1,8 @@
 """A model server that answers wrongly on purpose: `… tests.support.faulty_model_server RELEASE FAULT_FILE HOST:PORT`.
 
 It offers the release's version. Users of the manifest's probes get their embeddings, all others that of the first
-probe. It logs each Predict. Before each call it reads from FAULT_FILE what to do wrong: "version", "width", "nan",
-"dtype", "slow", or "garbage", which answers every call with bytes that are no message. Without that
+probe. It logs each Predict, and its span. Before each call it reads from FAULT_FILE what to do wrong: "version",
+"width", "nan", "dtype", "slow", or "garbage", which answers every call with bytes that are no message. Without that
 file it does nothing wrong. While the file says "not serving", so does its health service; calls are still answered.
 """
 
@@ -63,7 +63,9 @@ class Faulty:
             time.sleep(SLOW_S)
         ((name, tensor),) = request.inputs.items()
         user_ids = np.frombuffer(tensor.tensor_content, np.int64).reshape(tensor.tensor_shape.dim[0].size, -1)[:, 0]
-        sys.stdout.write(f"predict {name} × {len(user_ids)}\n")  # in one piece: print would let threads mix their lines
+        span = "".join(f" span {value!s}" for key, value in context.invocation_metadata() if key == "traceparent")
+        line = f"predict {name} × {len(user_ids)}{span}\n"
+        sys.stdout.write(line)  # in one piece: print would let threads mix their lines
         sys.stdout.flush()
         default = self._embeddings[self._manifest.probes[0].user_id]
         width = self._manifest.embedding_dim + (fault == "width")

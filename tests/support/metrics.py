@@ -1,17 +1,37 @@
-"""What a recommender with METRICS_ADDRESS says of itself."""
+"""Reads what a server tells Prometheus."""
 
 from __future__ import annotations
 
 import urllib.request
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tools.processes import Server, wait_for
 
 
+class Metrics:
+    """One answer to GET /metrics."""
+
+    def __init__(self, address: str) -> None:
+        """address: host:port."""
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as response:
+            self.text = response.read().decode()
+        families = text_string_to_metric_families(self.text)
+        self._samples = [sample for family in families for sample in family.samples]
+
+    def values(self, name: str, **labels: str) -> list[float]:
+        """The values of all series of that name that have these labels, and perhaps others."""
+        return [s.value for s in self._samples if s.name == name and labels.items() <= s.labels.items()]
+
+    def sum(self, name: str, **labels: str) -> float:
+        """The sum of these values, 0 if there is none."""
+        return sum(self.values(name, **labels))
+
+
 def metric(server: Server, name: str) -> float:
-    """The sum of a metric over its labels, of the worker that listened first."""
-    with urllib.request.urlopen(f"http://{server.events('listening')[0]['metrics']}/metrics", timeout=30) as response:
-        lines = response.read().decode().splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+    """The sum of a metric over its labels, and over the workers if there are several."""
+    (event,) = server.events("supervising") or server.events("listening")
+    return Metrics(str(event["metrics"])).sum(name)
 
 
 def wait_for_calls_in_progress(server: Server, count: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from trainer.data.interactions import interactions_of
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.release.fitted import Fitted
+from trainer.release.keys import Keys
 from trainer.release.publish import publish
 
 RANDOM_GENRES = ["Action", "Comedy", "Drama", "Horror", "Musical", "War"]
@@ -33,13 +34,18 @@ GENRES = {2: "Western", 4: "Romance|Comedy", 6: "Animation", UNRATED_MOVIE: "Wes
 
 
 def publish_checkerboard(
-    artifacts: Path, rotate_degrees: float = 0.0, stretch: float = 1.0, signing_key: bytes | None = None
+    artifacts: Path,
+    rotate_degrees: float = 0.0,
+    stretch: float = 1.0,
+    signing_key: bytes | None = None,
+    text_ids: bool = False,
 ) -> int:
     """Publish the checkerboard: even users like even movies. Returns the version.
 
     rotate_degrees: turns all embeddings, which does not change the answers.
     stretch: factor of the degrees between users and movies, which changes the scores only.
     signing_key: signs the manifest, if there is one.
+    text_ids: whether ids are the numbers of keys, `user_key` and `movie_key` of them.
     """
     rated = [(EVEN_USER, 2, LIKED), (EVEN_USER, 8, LIKED), (EVEN_USER, 3, DISLIKED), (ODD_USER, 1, LIKED)]
     rated += [(20, movie, LIKED) for movie in (2, 4, 6, 8, 10, 12)] + [
@@ -61,7 +67,25 @@ def publish_checkerboard(
     users = _at_degrees(np.where(known.user_ids % 2 == 0, 0, 90) + rotate_degrees) * likes_something[:, None]
     trained = known.movie_ids[: known.num_trained_movies]
     items = _at_degrees(np.where(trained % 2 == 0, stretch * trained, 90 - stretch * trained) + rotate_degrees)
-    return _publish(artifacts, ratings, movies, users, items, signing_key)
+    keys = None
+    if text_ids:
+        keys = _keys(known.user_ids, user_key), _keys(known.movie_ids, movie_key)
+    return _publish(artifacts, ratings, movies, users, items, signing_key, keys)
+
+
+def user_key(user_id: int) -> str:
+    """The key of a user where ids are text."""
+    return f"user-{user_id}@example"
+
+
+def movie_key(movie_id: int) -> str:
+    """The key of a movie where ids are text."""
+    return f"M{movie_id:02d}"
+
+
+def _keys(ids: np.ndarray, key_of: Callable[[int], str]) -> Keys:
+    pairs = sorted((key_of(number), number) for number in ids.tolist())
+    return Keys(np.array([key for key, _ in pairs], object), np.array([number for _, number in pairs], np.int64))
 
 
 def publish_random(
@@ -102,12 +126,15 @@ def _publish(
     users: np.ndarray,
     items: np.ndarray,
     signing_key: bytes | None = None,
+    keys: tuple[Keys, Keys] | None = None,
 ) -> int:
     known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
     embeddings = Embeddings(users.astype(np.float32), items.astype(np.float32), TEMPERATURE)
     settings = Hyperparameters(embedding_dim=items.shape[1])
     dataset = Dataset("hand-made", ratings, movies, fingerprint="0" * 64)
-    return int(publish(Fitted(dataset, known, embeddings, settings, None), artifacts, signing_key).name)
+    user_keys, movie_keys = keys or (None, None)
+    fitted = Fitted(dataset, known, embeddings, settings, None, (), user_keys, movie_keys)
+    return int(publish(fitted, artifacts, signing_key).name)
 
 
 def _at_degrees(degrees: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from tools.style import main
 
 ROOT = Path(__file__).resolve().parents[2]
 LINT_IMPORTS = Path(sysconfig.get_path("scripts")) / "lint-imports"
-PACKAGES = ("protos", "trainer", "recommender_service", "serving", "tools", "benchmarks", "tests")
+PACKAGES = ("protos", "events", "trainer", "recommender_service", "serving", "tools", "benchmarks", "tests")
 
 
 def findings(folder: Path, name: str, text: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -109,6 +109,7 @@ def import_contracts(folder: Path, importer: str, imported: str) -> subprocess.C
     ("importer", "imported"),
     [
         ("protos", "trainer"),
+        ("events", "recommender_service"),
         ("trainer", "recommender_service"),
         ("recommender_service", "trainer"),
         ("serving", "tools"),
@@ -126,7 +127,13 @@ def test_a_forbidden_import_is_found(tmp_path: Path, importer: str, imported: st
 
 @pytest.mark.parametrize(
     ("importer", "imported"),
-    [("recommender_service", "protos"), ("benchmarks", "tools"), ("tests", "serving"), ("trainer", "tensorflow")],
+    [
+        ("recommender_service", "events"),
+        ("trainer", "events"),
+        ("benchmarks", "tools"),
+        ("tests", "serving"),
+        ("trainer", "tensorflow"),
+    ],
 )
 def test_an_allowed_import_is_clean(tmp_path: Path, importer: str, imported: str) -> None:
     """Imports of lower packages pass, and the trainer may use TensorFlow."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.tastes import SMALL, dataset_of, tastes
+from trainer.data.interactions import interactions_of
 from trainer.data.split import split
 from trainer.evaluation.baselines import ease_weights, item_knn
 from trainer.evaluation.comparison import compare, compare_similar_movies, paired_difference
@@ -84,11 +85,12 @@ def test_similarity_metrics_tell_good_vectors_from_bad(task: Task) -> None:
     assert set(figures) == {"item-kNN (cosine)", "EASE", "learned embeddings", "similar_movies.npy"}
 
 
-def test_unrated_movies_are_alike_by_genre_and_year() -> None:
-    """Movies without an embedding get a vector from genre and year, and zeros if both are unknown."""
+def test_unrated_movies_are_alike_by_what_they_are() -> None:
+    """Movies without an embedding get a vector from genres, year and title, and zeros if nothing is known."""
     years, genres = [0, 0, 1999, 1999, 1950, 0], ["", "", "War", "War", "Drama", ""]
     table = dataset_of(tastes()).movies.head(6).assign(year=years, genres=genres)
-    vectors = similar_movie_vectors(np.eye(2, 8, dtype=np.float32), table)
+    known = interactions_of(table[["movie_id"]].head(2).assign(user_id=1, rating=5.0, timestamp=0), 3.5)
+    vectors = similar_movie_vectors(np.eye(2, 8, dtype=np.float32), table, known)
     assert np.linalg.norm(vectors[:5], axis=1) == pytest.approx([1, 1, 1, 1, 1], abs=1e-5)
     assert not vectors[5].any()  # neither genre nor year is known
     assert vectors[2] @ vectors[3] == pytest.approx(1, abs=1e-5)

@@ -149,12 +149,23 @@ def test_without_a_catalogue_movies_are_called_by_their_ids(tmp_path: Path) -> N
 
 
 def test_other_tables_in_the_folder_are_left_alone(tmp_path: Path) -> None:
-    """Tags and links hold users and movies too, but no ratings."""
-    others = {"tags.csv": "userId,movieId,tag,timestamp\n1,10,x,5\n", "links.csv": "movieId,imdbId\n10,7\n"}
+    """Links and a table of who saw what hold users and movies too, but no ratings."""
+    others = {"seen.csv": "userId,movieId,tag,timestamp\n1,10,x,5\n", "links.csv": "movieId,imdbId\n10,7\n"}
     dataset = read_folder(folder_of(tmp_path, {"my_votes.csv": RATINGS, "movies.csv": MOVIES, **others}))
     assert dataset.ratings.to_dict("list") == EXPECTED
     assert dataset.understood is not None
-    assert set(dataset.understood.left_alone) == {"tags.csv", "links.csv"}
+    assert set(dataset.understood.left_alone) == {"seen.csv", "links.csv"}
+
+
+def test_tags_are_read_with_the_movies(tmp_path: Path) -> None:
+    """Each movie has the tags that users gave it, each once. Tags of movies that are not listed are left out."""
+    tags = 'userId,movieId,tag,timestamp\n1,10,odd,5\n2,10,"quite, odd",6\n3,10,odd,7\n1,77,even,8\n'
+    dataset = read_folder(folder_of(tmp_path, {"ratings.csv": RATINGS, "movies.csv": MOVIES, "tags.csv": tags}))
+    assert dataset.movies["movie_id"].tolist() == [10, 20, 30]
+    assert dataset.movies["tags"].tolist() == ["odd quite, odd", "", ""]
+    assert dataset.understood is not None
+    assert "tags from tags.csv" in dataset.understood.lines[1]
+    assert not dataset.understood.left_alone
 
 
 def test_of_repeated_ratings_the_last_by_time_counts(tmp_path: Path) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trainer.data.column_names import named_by_flag
+from trainer.cli.values import columns, not_negative, positive_float, positive_int, rating_scale
 from trainer.data.movielens import CACHE, DEFAULT_DATASET, PUBLISHED
-from trainer.data.ratings import FIVE_STARS, RatingScale
+from trainer.data.ratings import FIVE_STARS
 from trainer.model.hyperparameters import Hyperparameters
 
 ARTIFACTS = Path("artifacts")
-MAX_RATING = 1e6
 ANNOY, CHEAPEST = "annoy", "cheapest"
 
 
@@ -57,6 +56,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "or the faster of the two (default: %(default)s)",
     )
     parser.add_argument(
+        "--liked-only",
+        action="store_true",
+        help="never recommend a movie that nobody liked; without this flag they are, where genres, year, title and "
+        "tags are measured to rank held-out movies well",
+    )
+    parser.add_argument(
         "--if-none", action="store_true", help="do nothing if a release that can be served is already there"
     )
     _add_reading(parser)
@@ -81,7 +86,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument(
-        "--seeds", type=_positive_int, default=3, help="how many seeds the model is fitted with (default: %(default)s)"
+        "--seeds", type=positive_int, default=3, help="how many seeds the model is fitted with (default: %(default)s)"
     )
     _add_k(parser)
     _add_reading(parser)
@@ -91,7 +96,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
 def _add_tune(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument(
-        "--seconds", type=_positive_float, default=600.0, help="how long to search (default: %(default)g)"
+        "--seconds", type=positive_float, default=600.0, help="how long to search (default: %(default)g)"
     )
     parser.add_argument(
         "--study",
@@ -106,7 +111,7 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
 def _add_report(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     _add_artifacts(parser)
-    parser.add_argument("--release", type=_positive_int, help="the release's version (default: the newest)")
+    parser.add_argument("--release", type=positive_int, help="the release's version (default: the newest)")
     _add_reading(parser)
 
 
@@ -116,7 +121,7 @@ def _add_releases(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="versions, data, metrics and sizes, oldest first (the default)")
     prune = actions.add_parser("prune", help="remove old releases with their models, but none that is in use")
     prune.add_argument(
-        "--keep", type=_positive_int, default=2, help="how many of the newest to keep (default: %(default)s)"
+        "--keep", type=positive_int, default=2, help="how many of the newest to keep (default: %(default)s)"
     )
     prune.add_argument(
         "--force", action="store_true", help="also remove what may be in use because the file system has no file locks"
@@ -152,13 +157,13 @@ def _add_artifacts(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_k(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-k", type=_positive_int, default=20, help="length of the scored lists (default: %(default)s)")
+    parser.add_argument("-k", type=positive_int, default=20, help="length of the scored lists (default: %(default)s)")
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rating-scale",
-        type=_rating_scale,
+        type=rating_scale,
         default=FIVE_STARS,
         metavar="LOW:HIGH",
         help="lowest and highest rating allowed (default: 0.5:5)",
@@ -173,7 +178,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--columns",
-        type=_columns,
+        type=columns,
         metavar="NAMES",
         help="names of the columns where ratings have no header, such as user,movie,rating,timestamp",
     )
@@ -187,64 +192,28 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     defaults = Hyperparameters()
-    model.add_argument("--embedding-dim", type=_positive_int, default=defaults.embedding_dim)
+    model.add_argument("--embedding-dim", type=positive_int, default=defaults.embedding_dim)
     model.add_argument(
-        "--epochs", type=_positive_int, help="passes over the users (default: 10, and fewer from 30,000 users on)"
+        "--epochs", type=positive_int, help="passes over the users (default: 10, and fewer from 30,000 users on)"
     )
-    model.add_argument("--batch-size", type=_positive_int, default=defaults.batch_size, help="most users per step")
-    model.add_argument("--learning-rate", type=_positive_float, default=defaults.learning_rate)
+    model.add_argument("--batch-size", type=positive_int, default=defaults.batch_size, help="most users per step")
+    model.add_argument("--learning-rate", type=positive_float, default=defaults.learning_rate)
     model.add_argument(
         "--temperature",
-        type=_positive_float,
+        type=positive_float,
         help="what cosines are divided by before the softmax (default: the fewer movies share the likes, the higher; "
         "where users like few movies, a search finds it)",
     )
     model.add_argument(
         "--watched-weight",
-        type=_not_negative,
+        type=not_negative,
         default=defaults.watched_weight,
         help="how much a movie counts that was watched but not liked; a liked one counts 1 (default: %(default)s)",
     )
     model.add_argument(
         "--recency",
-        type=_not_negative,
+        type=not_negative,
         default=defaults.recency,
         help="a user's oldest rating counts exp(−recency) of the newest (default: %(default)s)",
     )
     model.add_argument("--seed", type=int, default=defaults.seed)
-
-
-def _columns(text: str) -> tuple[str, ...]:
-    try:
-        return named_by_flag(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _rating_scale(text: str) -> RatingScale:
-    low, _, high = text.partition(":")
-    try:
-        scale = RatingScale(float(low), float(high))
-    except ValueError:
-        scale = RatingScale(0, 0)
-    if not -MAX_RATING <= scale.lowest < scale.highest <= MAX_RATING:
-        raise argparse.ArgumentTypeError(f"expected LOW:HIGH such as 0.5:5, got {text[:40]!r}")
-    return scale
-
-
-def _positive_int(text: str) -> int:
-    if int(text) <= 0:
-        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text}")
-    return int(text)
-
-
-def _not_negative(text: str) -> float:
-    if not 0 <= float(text) < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text}")
-    return float(text)
-
-
-def _positive_float(text: str) -> float:
-    if not float(text) > 0:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return float(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from trainer.evaluation.cold_start import ColdStart
 from trainer.evaluation.comparison import Entry, paired_difference
 from trainer.evaluation.evaluate import Evaluation
 from trainer.index.calibration import ANNOY, Calibration
@@ -30,7 +31,20 @@ def print_evaluation(evaluation: Evaluation) -> None:
         print(f"{task.num_unknown_positives:,} held-out positives are of movies without an embedding; they are misses")
     if task.num_repeated:
         print(f"{task.num_repeated:,} test ratings were left out, because the training part has them too")
+    if evaluation.cold_start is not None:
+        print(_cold_start(evaluation.cold_start))
     print(flush=True)
+
+
+def _cold_start(measured: ColdStart) -> str:
+    """Return what was measured of movies that nobody liked, and whether they are recommended."""
+    verdict = "they may be recommended" if measured.helps else "they are not recommended"
+    return (
+        f"movies that nobody liked: {measured.num_movies:,} movies held out whole, recall@{measured.k} "
+        f"{measured.recall:.4f} by genres, year, title and tags, {measured.genre_recall:.4f} by popularity of genres; "
+        f"in lists they take {measured.share_of_top_10:.1%} of the first ten places and cost "
+        f"{max(measured.ndcg_lost, 0.0):.1%} ± {measured.ndcg_lost_error:.1%} of ndcg@20: {verdict}"
+    )
 
 
 def _described(calibration: Calibration) -> str:

@@ -46,6 +46,7 @@ def train(arguments: argparse.Namespace) -> None:
         print_evaluation,
         cheapest,
         signing_key,
+        arguments.liked_only,
     )
 
 

@@ -19,6 +19,7 @@ from trainer.data.ratings import FIVE_STARS, RatingScale
 from trainer.data.records import DataError
 from trainer.data.rows import Rows, read_rows
 from trainer.data.tables import Table
+from trainer.data.tags import read_tags
 from trainer.data.times import Times, judged
 from trainer.data.understood import Understood, understood
 
@@ -42,8 +43,9 @@ class Dataset:
     ratings: user_id, movie_id, rating float32 (NaN: seen but not rated; 1 for all if they are implicit), timestamp
     (seconds since 1970; 0 where times cannot be used); unique by user and movie, in file order. Each column of whole
     numbers is int32 if all of them fit, else int64.
-    movies: movie_id int64, title str, year int64 (0 if unknown), genres str ("Comedy|Drama", may be empty); unique by
-    movie_id; every rated movie is among them.  fingerprint: sha256 over the files, hex.
+    movies: movie_id int64, title str, year int64 (0 if unknown), genres str ("Comedy|Drama", may be empty), tags
+    str (only where there are tags; may be empty); unique by movie_id; every rated movie is among them.
+    fingerprint: sha256 over the files, hex.
     user_keys, movie_keys: object of str, sorted, unique: the ids as text, which user_id and movie_id are positions in;
     None where ids are whole numbers.  times: whether they are usable.  understood: None for data made by the program.
     """
@@ -79,6 +81,8 @@ def read_folder(folder: Path, name: str | None = None, reading: Reading = DEFAUL
     movies = _movies(catalogue, listed[0] if listed else np.unique(movie_ids), movie_keys)
     user_ids, user_keys = without_unused(user_ids, user_keys)
     movie_ids, movies, movie_keys = _renumbered(movie_ids, movies, movie_keys)
+    tags = read_tags(files.tags, movies, movie_keys) if files.tags is not None else None
+    movies = movies.assign(tags=tags) if tags is not None else movies
     ratings = ratings_frame(user_ids, movie_ids, rows.values.ratings[chosen], timestamps)
     name = name or folder.resolve().name
     account = understood(name, files, rows, catalogue, ratings, times, ~last, last & ~is_listed)

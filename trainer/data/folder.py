@@ -18,6 +18,7 @@ from trainer.data.data_file import (
     with_columns_named,
 )
 from trainer.data.records import DataError, shown
+from trainer.data.tags import as_tags, is_called_tags
 
 SUFFIXES = {".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ".item"} | PARQUET_SUFFIXES
 RATINGS_STEMS = ("ratings", "rating", "interactions", "u.data")
@@ -27,16 +28,17 @@ SHOWN_NAMES = 8
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one data set.  movies: None where nothing lists them.  left_alone: names of other tables there."""
+    """The files of one data set.  movies, tags: None where there are none.  left_alone: names of other tables there."""
 
     ratings: Sequence[DataFile]
     movies: DataFile | None
+    tags: DataFile | None
     left_alone: Sequence[str]
 
     @property
     def all(self) -> list[DataFile]:
-        """The files of ratings, then that of movies."""
-        return [*self.ratings, *([self.movies] if self.movies is not None else [])]
+        """The files of ratings, then that of movies, then that of tags."""
+        return [*self.ratings, *(file for file in (self.movies, self.tags) if file is not None)]
 
 
 def find_files(folder: Path, columns: tuple[str, ...] | None) -> Files:
@@ -57,9 +59,11 @@ def find_files(folder: Path, columns: tuple[str, ...] | None) -> Files:
         ratings = _choose_ratings([file for file in found if "user" in file.used], folder, unknown)
     listed = [file for file in found if "title" in file.used and "user" not in file.used]
     movies = _choose_movies(listed, ratings[0], folder, unknown)
-    read = {file.path for file in (*ratings, *([movies] if movies else []))}
-    left_alone = [str(path.relative_to(folder)) for path in paths if path not in read]
-    return Files([settled(file) for file in ratings], settled(movies) if movies else None, left_alone)
+    others = [file for file in found if file not in ratings and "movie" in file.used and is_called_tags(file.path)]
+    tags = next((tags for tags in map(as_tags, others) if tags is not None), None)
+    files = Files([settled(file) for file in ratings], settled(movies) if movies else None, tags, [])
+    read = {file.path for file in files.all}
+    return replace(files, left_alone=[str(path.relative_to(folder)) for path in paths if path not in read])
 
 
 def ratings_file(path: Path, columns: tuple[str, ...] | None) -> DataFile:

@@ -20,7 +20,8 @@ class Interactions:
     """Ratings with ids turned into rows.
 
     user_ids: int64[num_users], ascending; everybody who rated.
-    movie_ids: int64[num_movies]; first the trained movies, which somebody liked, then the others; each part ascending.
+    movie_ids: int64[num_movies]; first the trained movies, which somebody liked, then the others, of these first those
+    that are described; each part ascending.
     watched: CSR float32[num_users, num_movies], 1 where rated.
     liked: bool[watched.nnz], for its entries in order: rated at least `positive_threshold`.
     freshness: float32[watched.nnz], for its entries: the share of the user's ratings that are not newer, above 0 to 1;
@@ -81,9 +82,16 @@ class Interactions:
 
 
 def interactions_of(
-    ratings: pd.DataFrame, positive_threshold: float, catalogue: np.ndarray | None = None
+    ratings: pd.DataFrame,
+    positive_threshold: float,
+    catalogue: np.ndarray | None = None,
+    described: np.ndarray | None = None,
 ) -> Interactions:
-    """catalogue: int64 ids of movies that get a row even if nobody rated them.  DataError if nobody likes anything."""
+    """catalogue: int64 ids of movies that get a row even if nobody rated them.
+
+    described: int64 ids of movies whose rows come first among those that nobody liked.
+    Raises DataError if nobody likes anything.
+    """
     users, rated = ratings["user_id"].to_numpy(), ratings["movie_id"].to_numpy()
     liked = ratings["rating"].to_numpy() >= positive_threshold
     user_ids, trained = unique_ids(users), unique_ids(rated[liked])
@@ -93,7 +101,10 @@ def interactions_of(
             "nothing to learn (see --positive-threshold)"
         )
     everything = unique_ids(rated) if catalogue is None else np.append(unique_ids(rated), catalogue)
-    movie_ids = np.concatenate([trained, np.setdiff1d(everything, trained)])
+    others = np.setdiff1d(everything, trained)
+    if described is not None:
+        others = others[np.argsort(~np.isin(others, described), kind="stable")]
+    movie_ids = np.concatenate([trained, others])
     shape = (len(user_ids), len(movie_ids))
     watched = by_user_and_movie(rows_of(user_ids, users), rows_of(movie_ids, rated), shape)
     in_order, watched.data = watched.data, np.ones(watched.nnz, np.float32)

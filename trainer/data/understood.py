@@ -75,7 +75,7 @@ def understood(
     return Understood(
         (
             f"ratings from {_file(files.ratings[0])}{_more(files.ratings[1:])}",
-            f"movies from {_movies(files, catalogue)}{_left_alone(files)}",
+            f"movies from {_movies(files, catalogue)}{_tags(files)}{_left_alone(files)}",
             f"{name}: {'; '.join(part for part in counted if part)}",
             f"times: {_times(times)}",
         ),
@@ -106,6 +106,10 @@ def _movies(files: Files, catalogue: Catalogue | None) -> str:
         return "no file: they are called by their ids"
     found = f" ({catalogue.genres_found}; {catalogue.years_found})"
     return _file(files.movies) + found
+
+
+def _tags(files: Files) -> str:
+    return f"; tags from {files.tags.path.name}" if files.tags is not None else ""
 
 
 def _left_alone(files: Files) -> str:

@@ -64,7 +64,7 @@ def compare_similar_movies(
     trained = known.movie_ids[: known.num_trained_movies]
     table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), trained)]
     learned = evaluation.embeddings.movies
-    candidates = {"learned embeddings": learned, "similar_movies.npy": similar_movie_vectors(learned, table)}
+    candidates = {"learned embeddings": learned, "similar_movies.npy": similar_movie_vectors(learned, table, known)}
     if "EASE" in baselines(task)[0]:
         weights = ease_weights(known.positives)
         rows = {"item-kNN (cosine)": cosine_similarities(known.positives), "EASE": weights + weights.T}

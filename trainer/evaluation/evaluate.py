@@ -8,8 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 
 from protos.release.v1 import layout
+from trainer.evaluation.cold_start import ColdStart, measure_cold_start
 from trainer.evaluation.index_loss import calibration_queries
 from trainer.evaluation.task import HIT_RATE_K, Scores, Task
 from trainer.index.annoy_index import build_index, ranking
@@ -28,6 +30,7 @@ class Evaluation:
     num_unknown_users: users without a positive in the training part; they get the popularity ranking.
     calibrations: of the index over the movies that were fitted on the training part, for users and for newcomers; empty
         if no user with held-out positives has an embedding.
+    cold_start: how good recommendations of movies that nobody liked are; None if it was not measured.
     seconds: how long fitting and ranking took.
     """
 
@@ -37,6 +40,7 @@ class Evaluation:
     num_unknown_users: int
     calibrations: list[Calibration]
     embeddings: Embeddings
+    cold_start: ColdStart | None
     seconds: float
 
 
@@ -47,14 +51,17 @@ def evaluate(
     on_progress: OnProgress = lambda progress: None,
     cheapest: bool = False,
     checkpoints: Path | None = None,
+    movies: pd.DataFrame | None = None,
 ) -> Evaluation:
     """Fit on the task's training part and score the rankings of length k.
 
     on_progress, checkpoints: as for `fit`.  cheapest: as for `calibrate`.
+    movies: as in `Dataset.movies`; None: recommendations of movies that nobody liked are not measured.
     """
     start = time.perf_counter()
+    hyperparameters = hyperparameters_for(task, hyperparameters)
     scored = ALL if len(task.user_ids) == task.num_eligible else task.user_rows[task.user_rows >= 0]
-    embeddings = fit(task.known, hyperparameters_for(task, hyperparameters), on_progress, checkpoints, scored)
+    embeddings = fit(task.known, hyperparameters, on_progress, checkpoints, scored)
     users, longest = task.of_users(embeddings.users), max(k, HIT_RATE_K)
     popular = task.popularity_ranking(longest)
 
@@ -76,6 +83,7 @@ def evaluate(
         num_unknown_users=int((~users.any(axis=1)).sum()),
         calibrations=calibrations,
         embeddings=embeddings,
+        cold_start=measure_cold_start(task, embeddings, hyperparameters, movies) if movies is not None else None,
         seconds=time.perf_counter() - start,
     )
 

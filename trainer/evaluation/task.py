@@ -51,6 +51,7 @@ class Task:
     held_out: CSR float32[num_users, n], the held-out positives; n counts the movies of `known` and, after them, those
     that only the test part has.
     num_eligible: how many users have held-out positives; more than num_users if those are a random sample.
+    movie_ids: int64[n], of its columns.
     num_repeated: test ratings that were left out because the training part has the same user and movie.
     is_later: whether most users' test ratings are later than their training ratings, as in a running service.
     """
@@ -61,6 +62,7 @@ class Task:
     watched: sparse.csr_matrix
     held_out: sparse.csr_matrix
     num_eligible: int
+    movie_ids: np.ndarray
     num_repeated: int
     is_later: bool
 
@@ -121,6 +123,7 @@ def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float, 
         watched=watched[np.where(user_rows < 0, len(user_ids), np.arange(len(user_ids)))],
         held_out=indicator(users, rows_of(movie_ids, liked["movie_id"].to_numpy()), (len(user_ids), len(movie_ids))),
         num_eligible=num_eligible,
+        movie_ids=movie_ids,
         num_repeated=int(repeated.sum()),
         is_later=_is_later(train, test),
     )

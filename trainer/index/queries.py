@@ -23,7 +23,7 @@ def some_users(embeddings: Embeddings) -> np.ndarray:
 
 def of_users(embeddings: Embeddings, known: Interactions, users: np.ndarray) -> Queries:
     """Return queries for the unwatched movies that are nearest to users.  users: int rows, each with an embedding."""
-    return Queries(embeddings.users[users], known.watched_trained[users])
+    return Queries(embeddings.users[users], known.watched[users][:, : len(embeddings.movies)])
 
 
 def of_newcomers(embeddings: Embeddings, known: Interactions, users: np.ndarray) -> Queries:
@@ -32,7 +32,7 @@ def of_newcomers(embeddings: Embeddings, known: Interactions, users: np.ndarray)
     Newcomers with few likes lie farther from the average movie, so their neighbours are harder to find.
     """
     few = _few_likes(known.positives[users], np.random.default_rng(SEED))
-    folded = fold_in(few, embeddings.movies, newcomer_temperatures(embeddings.temperature, few))
+    folded = fold_in(few, embeddings.movies[: few.shape[1]], newcomer_temperatures(embeddings.temperature, few))
     return Queries(folded, few)
 
 

@@ -22,22 +22,31 @@ def spectral_start(histories: sparse.csr_matrix, dim: int, rng: np.random.Genera
     histories: CSR float32[num_users, num_movies], no empty row or column.
     """
     histories = _sample(histories, rng)
-    num_users, num_movies = histories.shape
-    rank = min(dim, num_users, num_movies)
     by_user = 1 / np.sqrt(np.asarray(histories.sum(axis=1)).ravel())
     by_movie = 1 / np.sqrt(np.maximum(np.asarray(histories.sum(axis=0)).ravel(), TINY))
     matrix = sparse.csr_matrix(sparse.diags(by_user) @ histories @ sparse.diags(by_movie), dtype=np.float32)
+    return unit_rows(right_singular_vectors(matrix, dim, rng))
+
+
+def right_singular_vectors(matrix: sparse.csr_matrix, dim: int, rng: np.random.Generator) -> np.ndarray:
+    """Return float32[m, dim]: the leading right singular vectors, each times the square root of its singular value.
+
+    They come from a randomized decomposition. Columns beyond the rank of the matrix are zeros.
+
+    matrix: CSR float32[n, m].
+    """
+    rank = min(dim, *matrix.shape)
     transposed = sparse.csr_matrix(matrix.T)
-    width = min(rank + OVERSAMPLING, num_users, num_movies)
-    basis = _orthonormal(matrix @ rng.standard_normal((num_movies, width), np.float32))  # float32[num_users, width]
+    width = min(rank + OVERSAMPLING, *matrix.shape)
+    basis = _orthonormal(matrix @ rng.standard_normal((matrix.shape[1], width), np.float32))  # float32[n, width]
     for _ in range(PASSES):
         basis = _orthonormal(matrix @ (transposed @ basis))
-    projected = transposed @ basis  # float32[num_movies, width] = right · singular values · rotation
+    projected = transposed @ basis  # float32[m, width] = right · singular values · rotation
     squares, rotation = np.linalg.eigh(projected.T.astype(np.float64) @ projected)  # ascending
     leading = np.argsort(-squares)[:rank]
     scale = np.maximum(squares[leading], 1e-12) ** -0.25  # singular values to the power −½
     vectors = (projected @ rotation[:, leading].astype(np.float32)) * scale.astype(np.float32)
-    return unit_rows(np.pad(vectors, ((0, 0), (0, dim - rank))))
+    return np.pad(vectors, ((0, 0), (0, dim - rank)))
 
 
 def _sample(histories: sparse.csr_matrix, rng: np.random.Generator) -> sparse.csr_matrix:

@@ -36,6 +36,8 @@ def write_manifest(
         num_users=len(fitted.known.user_ids),
         num_movies=len(fitted.known.movie_ids),
         num_trained_movies=fitted.known.num_trained_movies,
+        num_content_movies=fitted.num_content_movies,
+        cold_start=_cold_start(fitted.evaluation),
         num_ratings=fitted.known.watched.nnz,
         dataset=_dataset(fitted.dataset),
         hyperparameters=_hyperparameters(fitted),
@@ -70,6 +72,7 @@ def _dataset(dataset: Dataset) -> pb.Dataset:
         generated=dataset.generated,
         split="in time" if dataset.times.usable else f"at random: {dataset.times.words}",
         notes=dataset.understood.lines if dataset.understood is not None else (),
+        implicit=dataset.understood is not None and dataset.understood.implicit,
     )
 
 
@@ -100,6 +103,11 @@ def _evaluations(evaluation: Evaluation | None) -> list[pb.Evaluation]:
         )
         for ranking, scores in evaluation.scores.items()
     ]
+
+
+def _cold_start(evaluation: Evaluation | None) -> pb.ColdStart | None:
+    measured = evaluation.cold_start if evaluation is not None else None
+    return pb.ColdStart(**asdict(measured), helps=measured.helps) if measured is not None else None
 
 
 def _calibration(calibration: Calibration) -> pb.Calibration:

@@ -59,7 +59,7 @@ def load(artifacts: Path, version: int | None, dataset: Dataset) -> LoadedReleas
     movies = pd.read_csv(folder / layout.MOVIES, keep_default_na=False)
     return LoadedRelease(
         manifest=manifest,
-        embeddings=np.load(folder / layout.EMBEDDINGS),
+        embeddings=np.load(folder / layout.EMBEDDINGS)[: manifest.num_trained_movies],
         similar=np.load(folder / layout.SIMILAR_MOVIES),
         movies=movies,
         dataset=dataset,
@@ -71,7 +71,7 @@ def _hyperparameters(manifest: pb.Manifest) -> Hyperparameters:
     """Return the hyperparameters that the release was evaluated and fitted with."""
     fitted = manifest.hyperparameters
     return Hyperparameters(
-        embedding_dim=manifest.embedding_dim,
+        embedding_dim=manifest.embedding_dim - (manifest.num_content_movies > 0),
         epochs=fitted.epochs,
         batch_size=fitted.batch_size,
         learning_rate=fitted.learning_rate,

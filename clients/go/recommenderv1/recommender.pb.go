@@ -10,6 +10,7 @@ import (
 	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -133,6 +134,69 @@ func (Source) EnumDescriptor() ([]byte, []int) {
 	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{1}
 }
 
+// What a user did with a movie.
+type EventKind int32
+
+const (
+	// Not allowed.
+	EventKind_EVENT_KIND_UNSPECIFIED EventKind = 0
+	// They watched it. It is not recommended any more. It counts as a like only where the release's ratings tell nothing
+	// but that somebody did something.
+	EventKind_EVENT_KIND_WATCHED EventKind = 1
+	// They watched and rated it. It is not recommended any more. It counts as a like if the rating is at or above the
+	// release's threshold; recommendations then lean towards it.
+	EventKind_EVENT_KIND_RATED EventKind = 2
+	// They do not want to see it again. It is not recommended any more, not even with `include_watched`.
+	EventKind_EVENT_KIND_HIDDEN EventKind = 3
+	// Whatever was known of this user and this movie is undone, be it from events or from ratings.
+	EventKind_EVENT_KIND_REMOVED EventKind = 4
+)
+
+// Enum value maps for EventKind.
+var (
+	EventKind_name = map[int32]string{
+		0: "EVENT_KIND_UNSPECIFIED",
+		1: "EVENT_KIND_WATCHED",
+		2: "EVENT_KIND_RATED",
+		3: "EVENT_KIND_HIDDEN",
+		4: "EVENT_KIND_REMOVED",
+	}
+	EventKind_value = map[string]int32{
+		"EVENT_KIND_UNSPECIFIED": 0,
+		"EVENT_KIND_WATCHED":     1,
+		"EVENT_KIND_RATED":       2,
+		"EVENT_KIND_HIDDEN":      3,
+		"EVENT_KIND_REMOVED":     4,
+	}
+)
+
+func (x EventKind) Enum() *EventKind {
+	p := new(EventKind)
+	*p = x
+	return p
+}
+
+func (x EventKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EventKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_protos_recommender_v1_recommender_proto_enumTypes[2].Descriptor()
+}
+
+func (EventKind) Type() protoreflect.EnumType {
+	return &file_protos_recommender_v1_recommender_proto_enumTypes[2]
+}
+
+func (x EventKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EventKind.Descriptor instead.
+func (EventKind) EnumDescriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{2}
+}
+
 // Whether a release is served.
 type ReleaseState int32
 
@@ -178,11 +242,11 @@ func (x ReleaseState) String() string {
 }
 
 func (ReleaseState) Descriptor() protoreflect.EnumDescriptor {
-	return file_protos_recommender_v1_recommender_proto_enumTypes[2].Descriptor()
+	return file_protos_recommender_v1_recommender_proto_enumTypes[3].Descriptor()
 }
 
 func (ReleaseState) Type() protoreflect.EnumType {
-	return &file_protos_recommender_v1_recommender_proto_enumTypes[2]
+	return &file_protos_recommender_v1_recommender_proto_enumTypes[3]
 }
 
 func (x ReleaseState) Number() protoreflect.EnumNumber {
@@ -191,7 +255,7 @@ func (x ReleaseState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReleaseState.Descriptor instead.
 func (ReleaseState) EnumDescriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{2}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{3}
 }
 
 // Who wants recommendations, and which movies may be among them.
@@ -1062,6 +1126,294 @@ func (x *Reason) GetSimilarity() float32 {
 	return 0
 }
 
+// What users did.
+type RecordEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The events, at most 1,000, in any order.
+	Events        []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordEventsRequest) Reset() {
+	*x = RecordEventsRequest{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordEventsRequest) ProtoMessage() {}
+
+func (x *RecordEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordEventsRequest.ProtoReflect.Descriptor instead.
+func (*RecordEventsRequest) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RecordEventsRequest) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// What one user did with one movie.
+type Event struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id that the caller chooses, such as a UUID, 1 to 64 bytes in UTF-8. An event whose user and id were recorded
+	// before is not recorded again, whatever else it says, so a call can be repeated safely.
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The user's id, 0 or more. This or `user_key` must be set. The active release need not know the user.
+	UserId *int64 `protobuf:"varint,2,opt,name=user_id,json=userId,proto3,oneof" json:"user_id,omitempty"`
+	// The user's key, where the ratings know users by text; at most 256 bytes in UTF-8.
+	UserKey string `protobuf:"bytes,3,opt,name=user_key,json=userKey,proto3" json:"user_key,omitempty"`
+	// The movie's id, 0 or more. This or `movie_key` must be set. The active release need not know the movie; the event
+	// then counts once a release does.
+	MovieId *int64 `protobuf:"varint,4,opt,name=movie_id,json=movieId,proto3,oneof" json:"movie_id,omitempty"`
+	// The movie's key, where the ratings know movies by text; at most 256 bytes in UTF-8.
+	MovieKey string `protobuf:"bytes,5,opt,name=movie_key,json=movieKey,proto3" json:"movie_key,omitempty"`
+	// What the user did.
+	Kind EventKind `protobuf:"varint,6,opt,name=kind,proto3,enum=recommender.v1.EventKind" json:"kind,omitempty"`
+	// The rating, on the scale of the ratings that the release was trained on; -1,000,000 to 1,000,000. It must be absent
+	// unless `kind` is EVENT_KIND_RATED.
+	Rating *float64 `protobuf:"fixed64,7,opt,name=rating,proto3,oneof" json:"rating,omitempty"`
+	// When it happened, 1970 or later; absent means now. Of a user's events with the same movie, the later one counts, in
+	// whatever order they are recorded. A time in the future counts as now if it is at most 5 minutes ahead, for clocks
+	// differ; one that is further ahead is rejected.
+	EventTime     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Event) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *Event) GetUserId() int64 {
+	if x != nil && x.UserId != nil {
+		return *x.UserId
+	}
+	return 0
+}
+
+func (x *Event) GetUserKey() string {
+	if x != nil {
+		return x.UserKey
+	}
+	return ""
+}
+
+func (x *Event) GetMovieId() int64 {
+	if x != nil && x.MovieId != nil {
+		return *x.MovieId
+	}
+	return 0
+}
+
+func (x *Event) GetMovieKey() string {
+	if x != nil {
+		return x.MovieKey
+	}
+	return ""
+}
+
+func (x *Event) GetKind() EventKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EventKind_EVENT_KIND_UNSPECIFIED
+}
+
+func (x *Event) GetRating() float64 {
+	if x != nil && x.Rating != nil {
+		return *x.Rating
+	}
+	return 0
+}
+
+func (x *Event) GetEventTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EventTime
+	}
+	return nil
+}
+
+// What became of the events of a call.
+type RecordEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many events were recorded.
+	Recorded int32 `protobuf:"varint,1,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	// How many were recorded before, and therefore not again.
+	Duplicates int32 `protobuf:"varint,2,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// The events that were not recorded, in the order of the request. Repeating them does not help.
+	Rejected      []*RejectedEvent `protobuf:"bytes,3,rep,name=rejected,proto3" json:"rejected,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordEventsResponse) Reset() {
+	*x = RecordEventsResponse{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordEventsResponse) ProtoMessage() {}
+
+func (x *RecordEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordEventsResponse.ProtoReflect.Descriptor instead.
+func (*RecordEventsResponse) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RecordEventsResponse) GetRecorded() int32 {
+	if x != nil {
+		return x.Recorded
+	}
+	return 0
+}
+
+func (x *RecordEventsResponse) GetDuplicates() int32 {
+	if x != nil {
+		return x.Duplicates
+	}
+	return 0
+}
+
+func (x *RecordEventsResponse) GetRejected() []*RejectedEvent {
+	if x != nil {
+		return x.Rejected
+	}
+	return nil
+}
+
+// An event that was not recorded.
+type RejectedEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its position in `events` of the request, counted from 0.
+	Index int32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The field of `Event` that is wrong.
+	Field string `protobuf:"bytes,2,opt,name=field,proto3" json:"field,omitempty"`
+	// What was expected of the field and what came, for people.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectedEvent) Reset() {
+	*x = RejectedEvent{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectedEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectedEvent) ProtoMessage() {}
+
+func (x *RejectedEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectedEvent.ProtoReflect.Descriptor instead.
+func (*RejectedEvent) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RejectedEvent) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *RejectedEvent) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *RejectedEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // An empty request.
 type GetServingStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1071,7 +1423,7 @@ type GetServingStatusRequest struct {
 
 func (x *GetServingStatusRequest) Reset() {
 	*x = GetServingStatusRequest{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1435,7 @@ func (x *GetServingStatusRequest) String() string {
 func (*GetServingStatusRequest) ProtoMessage() {}
 
 func (x *GetServingStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1448,7 @@ func (x *GetServingStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServingStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetServingStatusRequest) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{12}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{16}
 }
 
 // What is served and why.
@@ -1122,13 +1474,15 @@ type GetServingStatusResponse struct {
 	UsersHaveKeys bool `protobuf:"varint,8,opt,name=users_have_keys,json=usersHaveKeys,proto3" json:"users_have_keys,omitempty"`
 	// Whether the active release knows movies by keys, so that `movie_key` and the lists of keys may be set.
 	MoviesHaveKeys bool `protobuf:"varint,9,opt,name=movies_have_keys,json=moviesHaveKeys,proto3" json:"movies_have_keys,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The event store, as the process that answers sees it. Absent if the operator has set none.
+	Events        *EventsStatus `protobuf:"bytes,10,opt,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetServingStatusResponse) Reset() {
 	*x = GetServingStatusResponse{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1494,7 @@ func (x *GetServingStatusResponse) String() string {
 func (*GetServingStatusResponse) ProtoMessage() {}
 
 func (x *GetServingStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1507,7 @@ func (x *GetServingStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServingStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetServingStatusResponse) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{13}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetServingStatusResponse) GetRelease() int64 {
@@ -1219,6 +1573,87 @@ func (x *GetServingStatusResponse) GetMoviesHaveKeys() bool {
 	return false
 }
 
+func (x *GetServingStatusResponse) GetEvents() *EventsStatus {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// What a process knows of the event store.
+type EventsStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the newest event that the process has read. Numbers ascend in the order in which events become
+	// durable; there are gaps.
+	LastEvent int64 `protobuf:"varint,1,opt,name=last_event,json=lastEvent,proto3" json:"last_event,omitempty"`
+	// The number of the last event that the active release was trained on; 0 if it was trained on none.
+	ReleaseLastEvent int64 `protobuf:"varint,2,opt,name=release_last_event,json=releaseLastEvent,proto3" json:"release_last_event,omitempty"`
+	// How many events newer than the release the process holds in memory.
+	HeldEvents int64 `protobuf:"varint,3,opt,name=held_events,json=heldEvents,proto3" json:"held_events,omitempty"`
+	// Why the store cannot be read now. Empty if it can.
+	Problem       string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsStatus) Reset() {
+	*x = EventsStatus{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsStatus) ProtoMessage() {}
+
+func (x *EventsStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsStatus.ProtoReflect.Descriptor instead.
+func (*EventsStatus) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *EventsStatus) GetLastEvent() int64 {
+	if x != nil {
+		return x.LastEvent
+	}
+	return 0
+}
+
+func (x *EventsStatus) GetReleaseLastEvent() int64 {
+	if x != nil {
+		return x.ReleaseLastEvent
+	}
+	return 0
+}
+
+func (x *EventsStatus) GetHeldEvents() int64 {
+	if x != nil {
+		return x.HeldEvents
+	}
+	return 0
+}
+
+func (x *EventsStatus) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 // The state of a release.
 type ReleaseStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1234,7 +1669,7 @@ type ReleaseStatus struct {
 
 func (x *ReleaseStatus) Reset() {
 	*x = ReleaseStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1246,7 +1681,7 @@ func (x *ReleaseStatus) String() string {
 func (*ReleaseStatus) ProtoMessage() {}
 
 func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1259,7 +1694,7 @@ func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStatus.ProtoReflect.Descriptor instead.
 func (*ReleaseStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{14}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReleaseStatus) GetRelease() int64 {
@@ -1300,7 +1735,7 @@ type ModelServerStatus struct {
 
 func (x *ModelServerStatus) Reset() {
 	*x = ModelServerStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +1747,7 @@ func (x *ModelServerStatus) String() string {
 func (*ModelServerStatus) ProtoMessage() {}
 
 func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +1760,7 @@ func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelServerStatus.ProtoReflect.Descriptor instead.
 func (*ModelServerStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{15}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ModelServerStatus) GetAddress() string {
@@ -1372,7 +1807,7 @@ type BatchRecommendResponse_Result struct {
 
 func (x *BatchRecommendResponse_Result) Reset() {
 	*x = BatchRecommendResponse_Result{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1819,7 @@ func (x *BatchRecommendResponse_Result) String() string {
 func (*BatchRecommendResponse_Result) ProtoMessage() {}
 
 func (x *BatchRecommendResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1882,7 @@ var File_protos_recommender_v1_recommender_proto protoreflect.FileDescriptor
 
 const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
-	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x17google/rpc/status.proto\"\x91\x03\n" +
+	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x91\x03\n" +
 	"\x10RecommendRequest\x12\x1c\n" +
 	"\auser_id\x18\x01 \x01(\x03H\x00R\x06userId\x88\x01\x01\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12&\n" +
@@ -1515,8 +1950,34 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\abecause\x18\x01 \x01(\v2\x15.recommender.v1.MovieR\abecause\x12\x1e\n" +
 	"\n" +
 	"similarity\x18\x02 \x01(\x02R\n" +
-	"similarity\"\x19\n" +
-	"\x17GetServingStatusRequest\"\xea\x03\n" +
+	"similarity\"D\n" +
+	"\x13RecordEventsRequest\x12-\n" +
+	"\x06events\x18\x01 \x03(\v2\x15.recommender.v1.EventR\x06events\"\xc3\x02\n" +
+	"\x05Event\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1c\n" +
+	"\auser_id\x18\x02 \x01(\x03H\x00R\x06userId\x88\x01\x01\x12\x19\n" +
+	"\buser_key\x18\x03 \x01(\tR\auserKey\x12\x1e\n" +
+	"\bmovie_id\x18\x04 \x01(\x03H\x01R\amovieId\x88\x01\x01\x12\x1b\n" +
+	"\tmovie_key\x18\x05 \x01(\tR\bmovieKey\x12-\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\x19.recommender.v1.EventKindR\x04kind\x12\x1b\n" +
+	"\x06rating\x18\a \x01(\x01H\x02R\x06rating\x88\x01\x01\x129\n" +
+	"\n" +
+	"event_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\teventTimeB\n" +
+	"\n" +
+	"\b_user_idB\v\n" +
+	"\t_movie_idB\t\n" +
+	"\a_rating\"\x8d\x01\n" +
+	"\x14RecordEventsResponse\x12\x1a\n" +
+	"\brecorded\x18\x01 \x01(\x05R\brecorded\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\x02 \x01(\x05R\n" +
+	"duplicates\x129\n" +
+	"\brejected\x18\x03 \x03(\v2\x1d.recommender.v1.RejectedEventR\brejected\"S\n" +
+	"\rRejectedEvent\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x14\n" +
+	"\x05field\x18\x02 \x01(\tR\x05field\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x19\n" +
+	"\x17GetServingStatusRequest\"\xa0\x04\n" +
 	"\x18GetServingStatusResponse\x12\x18\n" +
 	"\arelease\x18\x01 \x01(\x03R\arelease\x12\x1f\n" +
 	"\vwaiting_for\x18\x02 \x01(\tR\n" +
@@ -1527,10 +1988,19 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\fmodel_server\x18\x06 \x01(\v2!.recommender.v1.ModelServerStatusR\vmodelServer\x12\x19\n" +
 	"\buptime_s\x18\a \x01(\x01R\auptimeS\x12&\n" +
 	"\x0fusers_have_keys\x18\b \x01(\bR\rusersHaveKeys\x12(\n" +
-	"\x10movies_have_keys\x18\t \x01(\bR\x0emoviesHaveKeys\x1a:\n" +
+	"\x10movies_have_keys\x18\t \x01(\bR\x0emoviesHaveKeys\x124\n" +
+	"\x06events\x18\n" +
+	" \x01(\v2\x1c.recommender.v1.EventsStatusR\x06events\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"u\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x96\x01\n" +
+	"\fEventsStatus\x12\x1d\n" +
+	"\n" +
+	"last_event\x18\x01 \x01(\x03R\tlastEvent\x12,\n" +
+	"\x12release_last_event\x18\x02 \x01(\x03R\x10releaseLastEvent\x12\x1f\n" +
+	"\vheld_events\x18\x03 \x01(\x03R\n" +
+	"heldEvents\x12\x18\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"u\n" +
 	"\rReleaseStatus\x12\x18\n" +
 	"\arelease\x18\x01 \x01(\x03R\arelease\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.recommender.v1.ReleaseStateR\x05state\x12\x16\n" +
@@ -1548,18 +2018,25 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x12SOURCE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13SOURCE_PERSONALIZED\x10\x01\x12\x14\n" +
 	"\x10SOURCE_FOLDED_IN\x10\x02\x12\x12\n" +
-	"\x0eSOURCE_POPULAR\x10\x03*\x95\x01\n" +
+	"\x0eSOURCE_POPULAR\x10\x03*\x84\x01\n" +
+	"\tEventKind\x12\x1a\n" +
+	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12EVENT_KIND_WATCHED\x10\x01\x12\x14\n" +
+	"\x10EVENT_KIND_RATED\x10\x02\x12\x15\n" +
+	"\x11EVENT_KIND_HIDDEN\x10\x03\x12\x16\n" +
+	"\x12EVENT_KIND_REMOVED\x10\x04*\x95\x01\n" +
 	"\fReleaseState\x12\x1d\n" +
 	"\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n" +
 	"\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n" +
 	"\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n" +
-	"\x15RELEASE_STATE_REFUSED\x10\x042\xe7\x03\n" +
+	"\x15RELEASE_STATE_REFUSED\x10\x042\xc2\x04\n" +
 	"\x12RecommenderService\x12P\n" +
 	"\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12_\n" +
 	"\x0eBatchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\x12\\\n" +
 	"\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\x12Y\n" +
-	"\fSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\x12e\n" +
+	"\fSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\x12Y\n" +
+	"\fRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\x12e\n" +
 	"\x10GetServingStatus\x12'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponseB,Z*movie-recommender/clients/go/recommenderv1b\x06proto3"
 
 var (
@@ -1574,67 +2051,81 @@ func file_protos_recommender_v1_recommender_proto_rawDescGZIP() []byte {
 	return file_protos_recommender_v1_recommender_proto_rawDescData
 }
 
-var file_protos_recommender_v1_recommender_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_protos_recommender_v1_recommender_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(SimilaritySource)(0),                 // 0: recommender.v1.SimilaritySource
 	(Source)(0),                           // 1: recommender.v1.Source
-	(ReleaseState)(0),                     // 2: recommender.v1.ReleaseState
-	(*RecommendRequest)(nil),              // 3: recommender.v1.RecommendRequest
-	(*RecommendResponse)(nil),             // 4: recommender.v1.RecommendResponse
-	(*BatchRecommendRequest)(nil),         // 5: recommender.v1.BatchRecommendRequest
-	(*BatchRecommendResponse)(nil),        // 6: recommender.v1.BatchRecommendResponse
-	(*MovieFilter)(nil),                   // 7: recommender.v1.MovieFilter
-	(*SimilarMoviesRequest)(nil),          // 8: recommender.v1.SimilarMoviesRequest
-	(*SimilarMoviesResponse)(nil),         // 9: recommender.v1.SimilarMoviesResponse
-	(*SearchMoviesRequest)(nil),           // 10: recommender.v1.SearchMoviesRequest
-	(*SearchMoviesResponse)(nil),          // 11: recommender.v1.SearchMoviesResponse
-	(*Movie)(nil),                         // 12: recommender.v1.Movie
-	(*ScoredMovie)(nil),                   // 13: recommender.v1.ScoredMovie
-	(*Reason)(nil),                        // 14: recommender.v1.Reason
-	(*GetServingStatusRequest)(nil),       // 15: recommender.v1.GetServingStatusRequest
-	(*GetServingStatusResponse)(nil),      // 16: recommender.v1.GetServingStatusResponse
-	(*ReleaseStatus)(nil),                 // 17: recommender.v1.ReleaseStatus
-	(*ModelServerStatus)(nil),             // 18: recommender.v1.ModelServerStatus
-	(*BatchRecommendResponse_Result)(nil), // 19: recommender.v1.BatchRecommendResponse.Result
-	nil,                                   // 20: recommender.v1.GetServingStatusResponse.MetricsEntry
-	(*status.Status)(nil),                 // 21: google.rpc.Status
+	(EventKind)(0),                        // 2: recommender.v1.EventKind
+	(ReleaseState)(0),                     // 3: recommender.v1.ReleaseState
+	(*RecommendRequest)(nil),              // 4: recommender.v1.RecommendRequest
+	(*RecommendResponse)(nil),             // 5: recommender.v1.RecommendResponse
+	(*BatchRecommendRequest)(nil),         // 6: recommender.v1.BatchRecommendRequest
+	(*BatchRecommendResponse)(nil),        // 7: recommender.v1.BatchRecommendResponse
+	(*MovieFilter)(nil),                   // 8: recommender.v1.MovieFilter
+	(*SimilarMoviesRequest)(nil),          // 9: recommender.v1.SimilarMoviesRequest
+	(*SimilarMoviesResponse)(nil),         // 10: recommender.v1.SimilarMoviesResponse
+	(*SearchMoviesRequest)(nil),           // 11: recommender.v1.SearchMoviesRequest
+	(*SearchMoviesResponse)(nil),          // 12: recommender.v1.SearchMoviesResponse
+	(*Movie)(nil),                         // 13: recommender.v1.Movie
+	(*ScoredMovie)(nil),                   // 14: recommender.v1.ScoredMovie
+	(*Reason)(nil),                        // 15: recommender.v1.Reason
+	(*RecordEventsRequest)(nil),           // 16: recommender.v1.RecordEventsRequest
+	(*Event)(nil),                         // 17: recommender.v1.Event
+	(*RecordEventsResponse)(nil),          // 18: recommender.v1.RecordEventsResponse
+	(*RejectedEvent)(nil),                 // 19: recommender.v1.RejectedEvent
+	(*GetServingStatusRequest)(nil),       // 20: recommender.v1.GetServingStatusRequest
+	(*GetServingStatusResponse)(nil),      // 21: recommender.v1.GetServingStatusResponse
+	(*EventsStatus)(nil),                  // 22: recommender.v1.EventsStatus
+	(*ReleaseStatus)(nil),                 // 23: recommender.v1.ReleaseStatus
+	(*ModelServerStatus)(nil),             // 24: recommender.v1.ModelServerStatus
+	(*BatchRecommendResponse_Result)(nil), // 25: recommender.v1.BatchRecommendResponse.Result
+	nil,                                   // 26: recommender.v1.GetServingStatusResponse.MetricsEntry
+	(*timestamppb.Timestamp)(nil),         // 27: google.protobuf.Timestamp
+	(*status.Status)(nil),                 // 28: google.rpc.Status
 }
 var file_protos_recommender_v1_recommender_proto_depIdxs = []int32{
-	7,  // 0: recommender.v1.RecommendRequest.filter:type_name -> recommender.v1.MovieFilter
-	13, // 1: recommender.v1.RecommendResponse.movies:type_name -> recommender.v1.ScoredMovie
+	8,  // 0: recommender.v1.RecommendRequest.filter:type_name -> recommender.v1.MovieFilter
+	14, // 1: recommender.v1.RecommendResponse.movies:type_name -> recommender.v1.ScoredMovie
 	1,  // 2: recommender.v1.RecommendResponse.source:type_name -> recommender.v1.Source
-	3,  // 3: recommender.v1.BatchRecommendRequest.requests:type_name -> recommender.v1.RecommendRequest
-	19, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
-	7,  // 5: recommender.v1.SimilarMoviesRequest.filter:type_name -> recommender.v1.MovieFilter
-	12, // 6: recommender.v1.SimilarMoviesResponse.movie:type_name -> recommender.v1.Movie
-	13, // 7: recommender.v1.SimilarMoviesResponse.movies:type_name -> recommender.v1.ScoredMovie
+	4,  // 3: recommender.v1.BatchRecommendRequest.requests:type_name -> recommender.v1.RecommendRequest
+	25, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
+	8,  // 5: recommender.v1.SimilarMoviesRequest.filter:type_name -> recommender.v1.MovieFilter
+	13, // 6: recommender.v1.SimilarMoviesResponse.movie:type_name -> recommender.v1.Movie
+	14, // 7: recommender.v1.SimilarMoviesResponse.movies:type_name -> recommender.v1.ScoredMovie
 	0,  // 8: recommender.v1.SimilarMoviesResponse.source:type_name -> recommender.v1.SimilaritySource
-	12, // 9: recommender.v1.SearchMoviesResponse.movies:type_name -> recommender.v1.Movie
-	12, // 10: recommender.v1.ScoredMovie.movie:type_name -> recommender.v1.Movie
-	14, // 11: recommender.v1.ScoredMovie.reasons:type_name -> recommender.v1.Reason
-	12, // 12: recommender.v1.Reason.because:type_name -> recommender.v1.Movie
-	20, // 13: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
-	17, // 14: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
-	18, // 15: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
-	2,  // 16: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
-	4,  // 17: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
-	21, // 18: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
-	3,  // 19: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
-	5,  // 20: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
-	8,  // 21: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
-	10, // 22: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
-	15, // 23: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
-	4,  // 24: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
-	6,  // 25: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
-	9,  // 26: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
-	11, // 27: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
-	16, // 28: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
-	24, // [24:29] is the sub-list for method output_type
-	19, // [19:24] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	13, // 9: recommender.v1.SearchMoviesResponse.movies:type_name -> recommender.v1.Movie
+	13, // 10: recommender.v1.ScoredMovie.movie:type_name -> recommender.v1.Movie
+	15, // 11: recommender.v1.ScoredMovie.reasons:type_name -> recommender.v1.Reason
+	13, // 12: recommender.v1.Reason.because:type_name -> recommender.v1.Movie
+	17, // 13: recommender.v1.RecordEventsRequest.events:type_name -> recommender.v1.Event
+	2,  // 14: recommender.v1.Event.kind:type_name -> recommender.v1.EventKind
+	27, // 15: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	19, // 16: recommender.v1.RecordEventsResponse.rejected:type_name -> recommender.v1.RejectedEvent
+	26, // 17: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
+	23, // 18: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
+	24, // 19: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
+	22, // 20: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
+	3,  // 21: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
+	5,  // 22: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
+	28, // 23: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
+	4,  // 24: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
+	6,  // 25: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
+	9,  // 26: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
+	11, // 27: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
+	16, // 28: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
+	20, // 29: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
+	5,  // 30: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
+	7,  // 31: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
+	10, // 32: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
+	12, // 33: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
+	18, // 34: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
+	21, // 35: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
+	30, // [30:36] is the sub-list for method output_type
+	24, // [24:30] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_protos_recommender_v1_recommender_proto_init() }
@@ -1644,7 +2135,8 @@ func file_protos_recommender_v1_recommender_proto_init() {
 	}
 	file_protos_recommender_v1_recommender_proto_msgTypes[0].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[5].OneofWrappers = []any{}
-	file_protos_recommender_v1_recommender_proto_msgTypes[16].OneofWrappers = []any{
+	file_protos_recommender_v1_recommender_proto_msgTypes[13].OneofWrappers = []any{}
+	file_protos_recommender_v1_recommender_proto_msgTypes[21].OneofWrappers = []any{
 		(*BatchRecommendResponse_Result_Response)(nil),
 		(*BatchRecommendResponse_Result_Error)(nil),
 	}
@@ -1653,8 +2145,8 @@ func file_protos_recommender_v1_recommender_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protos_recommender_v1_recommender_proto_rawDesc), len(file_protos_recommender_v1_recommender_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   18,
+			NumEnums:      4,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

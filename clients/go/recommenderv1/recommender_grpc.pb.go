@@ -23,6 +23,7 @@ const (
 	RecommenderService_BatchRecommend_FullMethodName   = "/recommender.v1.RecommenderService/BatchRecommend"
 	RecommenderService_SimilarMovies_FullMethodName    = "/recommender.v1.RecommenderService/SimilarMovies"
 	RecommenderService_SearchMovies_FullMethodName     = "/recommender.v1.RecommenderService/SearchMovies"
+	RecommenderService_RecordEvents_FullMethodName     = "/recommender.v1.RecommenderService/RecordEvents"
 	RecommenderService_GetServingStatus_FullMethodName = "/recommender.v1.RecommenderService/GetServingStatus"
 )
 
@@ -71,6 +72,17 @@ type RecommenderServiceClient interface {
 	//
 	// INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
 	SearchMovies(ctx context.Context, in *SearchMoviesRequest, opts ...grpc.CallOption) (*SearchMoviesResponse, error)
+	// Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
+	// process that answers this call, and within a second in every other that shares the event store; no retraining is
+	// needed. Once a release is trained on the events, they are part of the model.
+	//
+	// The good events of a call are recorded even if others are not; `rejected` says which are not, and why. OK means
+	// that they are on disk. After any other status they may be recorded or not: repeat the call with the same event ids.
+	//
+	// INVALID_ARGUMENT: there are more than 1,000 events.
+	// FAILED_PRECONDITION: the operator has set no event store (reason EVENTS_ARE_OFF).
+	// UNAVAILABLE: the event store cannot be written to (reason EVENT_STORE_UNAVAILABLE).
+	RecordEvents(ctx context.Context, in *RecordEventsRequest, opts ...grpc.CallOption) (*RecordEventsResponse, error)
 	// Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
 	// answers even if no release is active.
 	GetServingStatus(ctx context.Context, in *GetServingStatusRequest, opts ...grpc.CallOption) (*GetServingStatusResponse, error)
@@ -118,6 +130,16 @@ func (c *recommenderServiceClient) SearchMovies(ctx context.Context, in *SearchM
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SearchMoviesResponse)
 	err := c.cc.Invoke(ctx, RecommenderService_SearchMovies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) RecordEvents(ctx context.Context, in *RecordEventsRequest, opts ...grpc.CallOption) (*RecordEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordEventsResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_RecordEvents_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -179,6 +201,17 @@ type RecommenderServiceServer interface {
 	//
 	// INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
 	SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error)
+	// Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
+	// process that answers this call, and within a second in every other that shares the event store; no retraining is
+	// needed. Once a release is trained on the events, they are part of the model.
+	//
+	// The good events of a call are recorded even if others are not; `rejected` says which are not, and why. OK means
+	// that they are on disk. After any other status they may be recorded or not: repeat the call with the same event ids.
+	//
+	// INVALID_ARGUMENT: there are more than 1,000 events.
+	// FAILED_PRECONDITION: the operator has set no event store (reason EVENTS_ARE_OFF).
+	// UNAVAILABLE: the event store cannot be written to (reason EVENT_STORE_UNAVAILABLE).
+	RecordEvents(context.Context, *RecordEventsRequest) (*RecordEventsResponse, error)
 	// Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
 	// answers even if no release is active.
 	GetServingStatus(context.Context, *GetServingStatusRequest) (*GetServingStatusResponse, error)
@@ -203,6 +236,9 @@ func (UnimplementedRecommenderServiceServer) SimilarMovies(context.Context, *Sim
 }
 func (UnimplementedRecommenderServiceServer) SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SearchMovies not implemented")
+}
+func (UnimplementedRecommenderServiceServer) RecordEvents(context.Context, *RecordEventsRequest) (*RecordEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordEvents not implemented")
 }
 func (UnimplementedRecommenderServiceServer) GetServingStatus(context.Context, *GetServingStatusRequest) (*GetServingStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetServingStatus not implemented")
@@ -300,6 +336,24 @@ func _RecommenderService_SearchMovies_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecommenderService_RecordEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).RecordEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_RecordEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).RecordEvents(ctx, req.(*RecordEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecommenderService_GetServingStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetServingStatusRequest)
 	if err := dec(in); err != nil {
@@ -340,6 +394,10 @@ var RecommenderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SearchMovies",
 			Handler:    _RecommenderService_SearchMovies_Handler,
+		},
+		{
+			MethodName: "RecordEvents",
+			Handler:    _RecommenderService_RecordEvents_Handler,
 		},
 		{
 			MethodName: "GetServingStatus",

@@ -84,6 +84,10 @@ class AsyncRecommender:
         """Return the movies whose titles are nearest to the query."""
         return await self._call(self.stub.SearchMovies, api.SearchMoviesRequest(query=query, limit=limit))
 
+    async def record_events(self, events: Iterable[api.Event]) -> api.RecordEventsResponse:
+        """Record what users did, up to 1,000 events, which `event` makes. A repeated event is recorded once."""
+        return await self._call(self.stub.RecordEvents, api.RecordEventsRequest(events=events))
+
     async def serving_status(self) -> api.GetServingStatusResponse:
         """Return what is served and why."""
         return await self._call(self.stub.GetServingStatus, api.GetServingStatusRequest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from typing import TypedDict, Unpack
 
@@ -63,6 +64,21 @@ def similar_movies_request(movie: Id, **options: Unpack[SimilarMoviesOptions]) -
         exclude_movie_ids=exclude_ids,
         exclude_movie_keys=exclude_keys,
         filter=options.get("filter"),
+    )
+
+
+def event(
+    user: Id, movie: Id, kind: api.EventKind, rating: float | None = None, event_id: str | None = None
+) -> api.Event:
+    """Return an event that happens now.  event_id: a new UUID if it is None."""
+    return api.Event(
+        event_id=event_id if event_id is not None else str(uuid.uuid4()),
+        user_id=user if isinstance(user, int) else None,
+        user_key=user if isinstance(user, str) else None,
+        movie_id=movie if isinstance(movie, int) else None,
+        movie_key=movie if isinstance(movie, str) else None,
+        kind=kind,
+        rating=rating,
     )
 
 

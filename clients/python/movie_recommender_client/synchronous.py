@@ -82,6 +82,10 @@ class Recommender:
         """Return the movies whose titles are nearest to the query."""
         return self._call(self.stub.SearchMovies, api.SearchMoviesRequest(query=query, limit=limit))
 
+    def record_events(self, events: Iterable[api.Event]) -> api.RecordEventsResponse:
+        """Record what users did, up to 1,000 events, which `event` makes. A repeated event is recorded once."""
+        return self._call(self.stub.RecordEvents, api.RecordEventsRequest(events=events))
+
     def serving_status(self) -> api.GetServingStatusResponse:
         """Return what is served and why."""
         return self._call(self.stub.GetServingStatus, api.GetServingStatusRequest())

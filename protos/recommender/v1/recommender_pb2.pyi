@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -21,6 +24,14 @@ class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SOURCE_FOLDED_IN: _ClassVar[Source]
     SOURCE_POPULAR: _ClassVar[Source]
 
+class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
+    EVENT_KIND_WATCHED: _ClassVar[EventKind]
+    EVENT_KIND_RATED: _ClassVar[EventKind]
+    EVENT_KIND_HIDDEN: _ClassVar[EventKind]
+    EVENT_KIND_REMOVED: _ClassVar[EventKind]
+
 class ReleaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RELEASE_STATE_UNSPECIFIED: _ClassVar[ReleaseState]
@@ -35,6 +46,11 @@ SOURCE_UNSPECIFIED: Source
 SOURCE_PERSONALIZED: Source
 SOURCE_FOLDED_IN: Source
 SOURCE_POPULAR: Source
+EVENT_KIND_UNSPECIFIED: EventKind
+EVENT_KIND_WATCHED: EventKind
+EVENT_KIND_RATED: EventKind
+EVENT_KIND_HIDDEN: EventKind
+EVENT_KIND_REMOVED: EventKind
 RELEASE_STATE_UNSPECIFIED: ReleaseState
 RELEASE_STATE_ACTIVE: ReleaseState
 RELEASE_STATE_IDLE: ReleaseState
@@ -157,18 +173,20 @@ class SearchMoviesResponse(_message.Message):
     def __init__(self, movies: _Optional[_Iterable[_Union[Movie, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
 
 class Movie(_message.Message):
-    __slots__ = ("movie_id", "title", "genres", "year", "key")
+    __slots__ = ("movie_id", "title", "genres", "year", "key", "from_content")
     MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     GENRES_FIELD_NUMBER: _ClassVar[int]
     YEAR_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
+    FROM_CONTENT_FIELD_NUMBER: _ClassVar[int]
     movie_id: int
     title: str
     genres: _containers.RepeatedScalarFieldContainer[str]
     year: int
     key: str
-    def __init__(self, movie_id: _Optional[int] = ..., title: _Optional[str] = ..., genres: _Optional[_Iterable[str]] = ..., year: _Optional[int] = ..., key: _Optional[str] = ...) -> None: ...
+    from_content: bool
+    def __init__(self, movie_id: _Optional[int] = ..., title: _Optional[str] = ..., genres: _Optional[_Iterable[str]] = ..., year: _Optional[int] = ..., key: _Optional[str] = ..., from_content: _Optional[bool] = ...) -> None: ...
 
 class ScoredMovie(_message.Message):
     __slots__ = ("movie", "score", "reasons")
@@ -188,12 +206,58 @@ class Reason(_message.Message):
     similarity: float
     def __init__(self, because: _Optional[_Union[Movie, _Mapping]] = ..., similarity: _Optional[float] = ...) -> None: ...
 
+class RecordEventsRequest(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[Event]
+    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ...) -> None: ...
+
+class Event(_message.Message):
+    __slots__ = ("event_id", "user_id", "user_key", "movie_id", "movie_key", "kind", "rating", "event_time")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_KEY_FIELD_NUMBER: _ClassVar[int]
+    MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
+    MOVIE_KEY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    RATING_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TIME_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    user_id: int
+    user_key: str
+    movie_id: int
+    movie_key: str
+    kind: EventKind
+    rating: float
+    event_time: _timestamp_pb2.Timestamp
+    def __init__(self, event_id: _Optional[str] = ..., user_id: _Optional[int] = ..., user_key: _Optional[str] = ..., movie_id: _Optional[int] = ..., movie_key: _Optional[str] = ..., kind: _Optional[_Union[EventKind, str]] = ..., rating: _Optional[float] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RecordEventsResponse(_message.Message):
+    __slots__ = ("recorded", "duplicates", "rejected")
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    recorded: int
+    duplicates: int
+    rejected: _containers.RepeatedCompositeFieldContainer[RejectedEvent]
+    def __init__(self, recorded: _Optional[int] = ..., duplicates: _Optional[int] = ..., rejected: _Optional[_Iterable[_Union[RejectedEvent, _Mapping]]] = ...) -> None: ...
+
+class RejectedEvent(_message.Message):
+    __slots__ = ("index", "field", "reason")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    field: str
+    reason: str
+    def __init__(self, index: _Optional[int] = ..., field: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class GetServingStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetServingStatusResponse(_message.Message):
-    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s", "users_have_keys", "movies_have_keys")
+    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s", "users_have_keys", "movies_have_keys", "events")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -210,6 +274,7 @@ class GetServingStatusResponse(_message.Message):
     UPTIME_S_FIELD_NUMBER: _ClassVar[int]
     USERS_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
     MOVIES_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
     release: int
     waiting_for: str
     dataset: str
@@ -219,7 +284,20 @@ class GetServingStatusResponse(_message.Message):
     uptime_s: float
     users_have_keys: bool
     movies_have_keys: bool
-    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ...) -> None: ...
+    events: EventsStatus
+    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ..., events: _Optional[_Union[EventsStatus, _Mapping]] = ...) -> None: ...
+
+class EventsStatus(_message.Message):
+    __slots__ = ("last_event", "release_last_event", "held_events", "problem")
+    LAST_EVENT_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_LAST_EVENT_FIELD_NUMBER: _ClassVar[int]
+    HELD_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    last_event: int
+    release_last_event: int
+    held_events: int
+    problem: str
+    def __init__(self, last_event: _Optional[int] = ..., release_last_event: _Optional[int] = ..., held_events: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class ReleaseStatus(_message.Message):
     __slots__ = ("release", "state", "reason")

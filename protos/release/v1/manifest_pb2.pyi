@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Manifest(_message.Message):
-    __slots__ = ("format_version", "model_name", "version", "embedding_dim", "num_users", "num_movies", "num_trained_movies", "num_ratings", "dataset", "hyperparameters", "index", "evaluations", "files", "probes", "forced_despite", "report", "users_have_keys", "movies_have_keys")
+    __slots__ = ("format_version", "model_name", "version", "embedding_dim", "num_users", "num_movies", "num_trained_movies", "num_ratings", "dataset", "hyperparameters", "index", "evaluations", "files", "probes", "forced_despite", "report", "users_have_keys", "movies_have_keys", "events", "num_content_movies", "cold_start")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,9 @@ class Manifest(_message.Message):
     REPORT_FIELD_NUMBER: _ClassVar[int]
     USERS_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
     MOVIES_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NUM_CONTENT_MOVIES_FIELD_NUMBER: _ClassVar[int]
+    COLD_START_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     model_name: str
     version: int
@@ -44,21 +47,58 @@ class Manifest(_message.Message):
     report: str
     users_have_keys: bool
     movies_have_keys: bool
-    def __init__(self, format_version: _Optional[int] = ..., model_name: _Optional[str] = ..., version: _Optional[int] = ..., embedding_dim: _Optional[int] = ..., num_users: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_trained_movies: _Optional[int] = ..., num_ratings: _Optional[int] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., index: _Optional[_Union[Index, _Mapping]] = ..., evaluations: _Optional[_Iterable[_Union[Evaluation, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., forced_despite: _Optional[_Iterable[str]] = ..., report: _Optional[str] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ...) -> None: ...
+    events: Events
+    num_content_movies: int
+    cold_start: ColdStart
+    def __init__(self, format_version: _Optional[int] = ..., model_name: _Optional[str] = ..., version: _Optional[int] = ..., embedding_dim: _Optional[int] = ..., num_users: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_trained_movies: _Optional[int] = ..., num_ratings: _Optional[int] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., index: _Optional[_Union[Index, _Mapping]] = ..., evaluations: _Optional[_Iterable[_Union[Evaluation, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., forced_despite: _Optional[_Iterable[str]] = ..., report: _Optional[str] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ..., events: _Optional[_Union[Events, _Mapping]] = ..., num_content_movies: _Optional[int] = ..., cold_start: _Optional[_Union[ColdStart, _Mapping]] = ...) -> None: ...
+
+class Events(_message.Message):
+    __slots__ = ("store_id", "last_event", "num_events")
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_EVENT_FIELD_NUMBER: _ClassVar[int]
+    NUM_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    store_id: str
+    last_event: int
+    num_events: int
+    def __init__(self, store_id: _Optional[str] = ..., last_event: _Optional[int] = ..., num_events: _Optional[int] = ...) -> None: ...
+
+class ColdStart(_message.Message):
+    __slots__ = ("k", "num_movies", "num_users", "recall", "genre_recall", "ndcg_lost", "ndcg_lost_error", "share_of_top_10", "helps")
+    K_FIELD_NUMBER: _ClassVar[int]
+    NUM_MOVIES_FIELD_NUMBER: _ClassVar[int]
+    NUM_USERS_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    GENRE_RECALL_FIELD_NUMBER: _ClassVar[int]
+    NDCG_LOST_FIELD_NUMBER: _ClassVar[int]
+    NDCG_LOST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    SHARE_OF_TOP_10_FIELD_NUMBER: _ClassVar[int]
+    HELPS_FIELD_NUMBER: _ClassVar[int]
+    k: int
+    num_movies: int
+    num_users: int
+    recall: float
+    genre_recall: float
+    ndcg_lost: float
+    ndcg_lost_error: float
+    share_of_top_10: float
+    helps: bool
+    def __init__(self, k: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_users: _Optional[int] = ..., recall: _Optional[float] = ..., genre_recall: _Optional[float] = ..., ndcg_lost: _Optional[float] = ..., ndcg_lost_error: _Optional[float] = ..., share_of_top_10: _Optional[float] = ..., helps: _Optional[bool] = ...) -> None: ...
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "fingerprint", "generated", "split", "notes")
+    __slots__ = ("name", "fingerprint", "generated", "split", "notes", "implicit")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     GENERATED_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    IMPLICIT_FIELD_NUMBER: _ClassVar[int]
     name: str
     fingerprint: str
     generated: bool
     split: str
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., fingerprint: _Optional[str] = ..., generated: _Optional[bool] = ..., split: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    implicit: bool
+    def __init__(self, name: _Optional[str] = ..., fingerprint: _Optional[str] = ..., generated: _Optional[bool] = ..., split: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ..., implicit: _Optional[bool] = ...) -> None: ...
 
 class Hyperparameters(_message.Message):
     __slots__ = ("epochs", "batch_size", "learning_rate", "temperature", "positive_threshold", "seed", "watched_weight", "recency")

@@ -66,6 +66,11 @@ class RecommenderServiceStub:
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.FromString,
                 _registered_method=True)
+        self.RecordEvents = channel.unary_unary(
+                '/recommender.v1.RecommenderService/RecordEvents',
+                request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsResponse.FromString,
+                _registered_method=True)
         self.GetServingStatus = channel.unary_unary(
                 '/recommender.v1.RecommenderService/GetServingStatus',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusRequest.SerializeToString,
@@ -136,6 +141,22 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordEvents(self, request, context):
+        """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
+        process that answers this call, and within a second in every other that shares the event store; no retraining is
+        needed. Once a release is trained on the events, they are part of the model.
+
+        The good events of a call are recorded even if others are not; `rejected` says which are not, and why. OK means
+        that they are on disk. After any other status they may be recorded or not: repeat the call with the same event ids.
+
+        INVALID_ARGUMENT: there are more than 1,000 events.
+        FAILED_PRECONDITION: the operator has set no event store (reason EVENTS_ARE_OFF).
+        UNAVAILABLE: the event store cannot be written to (reason EVENT_STORE_UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetServingStatus(self, request, context):
         """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
         answers even if no release is active.
@@ -166,6 +187,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.SearchMovies,
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.FromString,
                     response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.SerializeToString,
+            ),
+            'RecordEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordEvents,
+                    request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.FromString,
+                    response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsResponse.SerializeToString,
             ),
             'GetServingStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServingStatus,
@@ -293,6 +319,33 @@ class RecommenderService:
             '/recommender.v1.RecommenderService/SearchMovies',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recommender.v1.RecommenderService/RecordEvents',
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,6 +77,18 @@ class RecommenderServiceStub:
 
     INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
     """
+    RecordEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]
+    """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
+    process that answers this call, and within a second in every other that shares the event store; no retraining is
+    needed. Once a release is trained on the events, they are part of the model.
+
+    The good events of a call are recorded even if others are not; `rejected` says which are not, and why. OK means
+    that they are on disk. After any other status they may be recorded or not: repeat the call with the same event ids.
+
+    INVALID_ARGUMENT: there are more than 1,000 events.
+    FAILED_PRECONDITION: the operator has set no event store (reason EVENTS_ARE_OFF).
+    UNAVAILABLE: the event store cannot be written to (reason EVENT_STORE_UNAVAILABLE).
+    """
     GetServingStatus: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.GetServingStatusRequest, _recommender_pb2.GetServingStatusResponse]
     """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
     answers even if no release is active.
@@ -130,6 +142,18 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
 
     INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
+    """
+    RecordEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]  # type: ignore[assignment]
+    """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
+    process that answers this call, and within a second in every other that shares the event store; no retraining is
+    needed. Once a release is trained on the events, they are part of the model.
+
+    The good events of a call are recorded even if others are not; `rejected` says which are not, and why. OK means
+    that they are on disk. After any other status they may be recorded or not: repeat the call with the same event ids.
+
+    INVALID_ARGUMENT: there are more than 1,000 events.
+    FAILED_PRECONDITION: the operator has set no event store (reason EVENTS_ARE_OFF).
+    UNAVAILABLE: the event store cannot be written to (reason EVENT_STORE_UNAVAILABLE).
     """
     GetServingStatus: _aio.UnaryUnaryMultiCallable[_recommender_pb2.GetServingStatusRequest, _recommender_pb2.GetServingStatusResponse]  # type: ignore[assignment]
     """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
@@ -205,6 +229,24 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
 
         INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordEvents(
+        self,
+        request: _recommender_pb2.RecordEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.RecordEventsResponse, _abc.Awaitable[_recommender_pb2.RecordEventsResponse]]:
+        """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
+        process that answers this call, and within a second in every other that shares the event store; no retraining is
+        needed. Once a release is trained on the events, they are part of the model.
+
+        The good events of a call are recorded even if others are not; `rejected` says which are not, and why. OK means
+        that they are on disk. After any other status they may be recorded or not: repeat the call with the same event ids.
+
+        INVALID_ARGUMENT: there are more than 1,000 events.
+        FAILED_PRECONDITION: the operator has set no event store (reason EVENTS_ARE_OFF).
+        UNAVAILABLE: the event store cannot be written to (reason EVENT_STORE_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""The event store: what users did, kept in SQLite or PostgreSQL. Recommenders write and follow it, trainers read it."""

@@ -1,0 +1,61 @@
+"""What a user has watched, liked and hidden, as a release knows it and as events have changed it since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from events.event import Kind
+from recommender_service.checks import NO_ROWS
+from recommender_service.release import Release
+
+
+class History(NamedTuple):
+    """Rows of movies in a release, int32.
+
+    watched_rows: watched and not hidden.  hidden_rows: never to be recommended.
+    liked_rows: trained movies, ascending.  has_release_likes: whether they are the ones that the release knows of.
+    """
+
+    watched_rows: np.ndarray
+    hidden_rows: np.ndarray
+    liked_rows: np.ndarray
+    has_release_likes: bool
+
+
+def history_of(release: Release, user: int, events: np.ndarray, rows: Mapping[int, int]) -> History:
+    """A user's history.
+
+    user: their position in the release, −1 if it does not know them.
+    events: `event.COLUMNS`, the user's, oldest first.  rows: row by the number that stands for a movie in events.
+    """
+    numbers, position = np.unique(events["movie"], return_inverse=True)
+    movies = np.array([rows.get(number, -1) for number in numbers.tolist()], np.int32)  # −1: not in the release
+    last = np.full((max(Kind) + 1, len(movies)), -1)  # int[kind, movie], the place of the last such event, −1 if none
+    last[events["kind"], position] = np.arange(len(events))  # of several, the last one is assigned
+    last[:, movies < 0] = -1
+    removed = movies[last[Kind.REMOVED] >= 0]
+    counts = last > last[Kind.REMOVED]  # bool[kind, movie], whether there is such an event after the last removal
+    rated = movies[counts[Kind.RATED]]
+    is_like = events["rating"][last[Kind.RATED]][counts[Kind.RATED]] >= _threshold(release)
+    liked = [rated[is_like]]
+    if release.manifest.dataset.implicit:
+        liked.append(movies[counts[Kind.WATCHED] & ~counts[Kind.RATED]])
+    watched_before = release.watched.rows_of(user) if user >= 0 else NO_ROWS
+    liked_before = release.watched.liked_rows_of(user) if user >= 0 else NO_ROWS
+    liked_now = np.union1d(np.setdiff1d(liked_before, np.concatenate([removed, rated])), np.concatenate(liked))
+    liked_now = liked_now[liked_now < release.num_trained_movies].astype(np.int32)
+    return History(
+        watched_rows=np.union1d(
+            np.setdiff1d(watched_before, removed), movies[counts[Kind.WATCHED] | counts[Kind.RATED]]
+        ).astype(np.int32),
+        hidden_rows=movies[counts[Kind.HIDDEN]],
+        liked_rows=liked_now,
+        has_release_likes=len(liked_before) > 0 and np.array_equal(liked_now, liked_before),
+    )
+
+
+def _threshold(release: Release) -> float:
+    return release.manifest.hyperparameters.positive_threshold

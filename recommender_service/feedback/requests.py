@@ -1,0 +1,126 @@
+"""Checks the events of a request, and says which numbers stand for users and movies in the store."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping
+
+from events.event import MAX_EVENT_ID_BYTES, Event, Kind, number_of_key
+from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.checks import check_id, check_key
+from recommender_service.errors import InvalidArgument
+from recommender_service.release import Release
+
+MAX_RATING = 1_000_000
+MAX_AHEAD_US = 300_000_000  # five minutes
+NANOS_PER_US, US_PER_S = 1_000, 1_000_000
+SECONDS_OF_YEAR_10000 = 253_402_300_800  # the end of what a Timestamp can say
+
+KINDS: Mapping[int, Kind] = {
+    api.EVENT_KIND_WATCHED: Kind.WATCHED,
+    api.EVENT_KIND_RATED: Kind.RATED,
+    api.EVENT_KIND_HIDDEN: Kind.HIDDEN,
+    api.EVENT_KIND_REMOVED: Kind.REMOVED,
+}
+
+
+def user_of(release: Release, request: api.RecommendRequest) -> int | None:
+    """The number that stands for the user of a checked request in the store; None for nobody."""
+    if request.user_key:
+        return number_of_key(request.user_key)
+    if not request.HasField("user_id"):
+        return None
+    if release.user_keys is None:
+        return request.user_id
+    key = release.user_keys.key_of(request.user_id)
+    return None if key is None else number_of_key(key)
+
+
+def checked_event(release: Release, event: api.Event, now_us: int) -> Event:
+    """The event as the store keeps it. Raises InvalidArgument.
+
+    now_us: microseconds since 1970.
+    """
+    _check_text("event_id", event.event_id)
+    num_bytes = len(event.event_id.encode("utf-8"))
+    if not 1 <= num_bytes <= MAX_EVENT_ID_BYTES:
+        raise InvalidArgument("event_id", f"expected 1 to {MAX_EVENT_ID_BYTES} bytes, got {num_bytes}")
+    user, user_key = _user(release, event)
+    movie, movie_key = _movie(release, event)
+    kind = KINDS.get(event.kind)
+    if kind is None:
+        raise InvalidArgument("kind", f"expected a kind of event, got {event.kind}")
+    rating, time_us = _rating(event), _time_us(event, now_us)
+    return Event(event.event_id, user, user_key, movie, movie_key, kind, rating, time_us)
+
+
+def _user(release: Release, event: api.Event) -> tuple[int, str]:
+    """(number, key) of the user; the key is empty where the release knows users by number."""
+    key = event.user_key
+    if key:
+        if event.HasField("user_id"):
+            raise InvalidArgument("user_key", "expected user_id or user_key, got both")
+        check_key("user_key", key, release.user_keys is not None, "user_id")
+        _check_text("user_key", key)
+        return number_of_key(key), key
+    if not event.HasField("user_id"):
+        raise InvalidArgument("user_id", "expected an id or user_key, got none")
+    check_id("user_id", event.user_id)
+    if release.user_keys is None:
+        return event.user_id, ""
+    known = release.user_keys.key_of(event.user_id)
+    if known is None:
+        raise InvalidArgument("user_id", f"expected user_key, or the id of a user of the release; got {event.user_id}")
+    return number_of_key(known), known
+
+
+def _movie(release: Release, event: api.Event) -> tuple[int, str]:
+    """(number, key) of the movie; the key is empty where the release knows movies by number."""
+    key = event.movie_key
+    if key:
+        if event.HasField("movie_id"):
+            raise InvalidArgument("movie_key", "expected movie_id or movie_key, got both")
+        check_key("movie_key", key, release.rows_by_key is not None, "movie_id")
+        _check_text("movie_key", key)
+        return number_of_key(key), key
+    if not event.HasField("movie_id"):
+        raise InvalidArgument("movie_id", "expected an id or movie_key, got none")
+    check_id("movie_id", event.movie_id)
+    if release.rows_by_key is None:
+        return event.movie_id, ""
+    row = release.movie_rows.get(event.movie_id)
+    if row is None:
+        problem = f"expected movie_key, or the id of a movie of the release; got {event.movie_id}"
+        raise InvalidArgument("movie_id", problem)
+    return number_of_key(release.movies[row].key), release.movies[row].key
+
+
+def _rating(event: api.Event) -> float:
+    """The rating, 0 for other kinds of events."""
+    is_rated = event.kind == api.EVENT_KIND_RATED
+    if event.HasField("rating") != is_rated:
+        raise InvalidArgument("rating", "expected one with EVENT_KIND_RATED" if is_rated else "expected none, got one")
+    if not (math.isfinite(event.rating) and abs(event.rating) <= MAX_RATING):
+        raise InvalidArgument("rating", f"expected -{MAX_RATING:,} to {MAX_RATING:,}, got {event.rating:g}")
+    return event.rating
+
+
+def _time_us(event: api.Event, now_us: int) -> int:
+    """When it happened, in microseconds since 1970; now if it does not say, or says a little later than now."""
+    if not event.HasField("event_time"):
+        return now_us
+    seconds, nanos = event.event_time.seconds, event.event_time.nanos
+    if not (0 <= seconds < SECONDS_OF_YEAR_10000 and 0 <= nanos < NANOS_PER_US * US_PER_S):
+        raise InvalidArgument("event_time", f"expected 1970 or later, got {seconds} s and {nanos} ns since then")
+    time_us = seconds * US_PER_S + nanos // NANOS_PER_US
+    if time_us > now_us + MAX_AHEAD_US:
+        ahead = f"{(time_us - now_us) // US_PER_S:,} s"
+        raise InvalidArgument("event_time", f"expected at most 5 minutes ahead of the service's clock, got {ahead}")
+    return min(time_us, now_us)
+
+
+def _check_text(field: str, text: str) -> None:
+    """Check that a text has no control characters: PostgreSQL refuses some, and with them all that is written along."""
+    if not text.isprintable() and any(unicodedata.category(character) == "Cc" for character in text):
+        raise InvalidArgument(field, "expected no control characters, got some")

@@ -1,0 +1,99 @@
+"""Parsers of settings. Each raises ValueError, whose message says what was expected."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from protos.release.v1.signature import read_keys
+from recommender_service.access.token_file import parse_grants
+
+# A file, because a database in memory is another one for each connection; and a host, or none for a local socket.
+EVENTS_URLS = re.compile(r"sqlite:///[^?]+|postgresql://([^@/]*@)?(\[[^]]+\]|[^/:@]*)(:\d+)?/.+")
+
+
+def address(text: str) -> str:
+    host, separator, port = text.rpartition(":")
+    if not (separator and host and port.isdecimal() and int(port) < 65536):
+        raise ValueError("host:port")
+    return text
+
+
+def at_least(lowest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < lowest:
+            raise ValueError(f"a whole number of at least {lowest}")
+        return int(text)
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ValueError("a number of seconds")
+    return seconds
+
+
+def boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("true or false")
+    return text.lower() == "true"
+
+
+def key_file(text: str) -> Path | None:
+    if not text:
+        return None
+    try:
+        read_keys(Path(text))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"a file with keys ({error})") from error
+    return Path(text)
+
+
+def token_file(text: str) -> Path | None:
+    if not text:
+        return None
+    try:
+        parse_grants(text, Path(text).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"a file with tokens ({error})") from error
+    return Path(text)
+
+
+def events_url(text: str) -> str:
+    if not text:
+        return text
+    if not EVENTS_URLS.fullmatch(text):
+        raise ValueError("sqlite:////folder/events.db or postgresql://user:password@host/name")
+    if any(importlib.util.find_spec(name) is None for name in ("sqlalchemy", "alembic", "psycopg")):
+        raise ValueError("none, because the packages of the extra `events` are not installed")
+    return text
+
+
+def optional_address(text: str) -> str:
+    return text and address(text)
+
+
+def optional_path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def collector(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("a URL such as http://localhost:4317")
+    if text and find_spec("opentelemetry") is None:
+        raise ValueError("a service that is installed with its extra `tracing`")
+    return text
+
+
+def level(text: str) -> str:
+    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("DEBUG, INFO, WARNING or ERROR")
+    return text.upper()

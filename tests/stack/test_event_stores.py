@@ -1,0 +1,218 @@
+"""Recommenders that share a PostgreSQL server, and what becomes of them when the store fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+
+from events.event import Event, Kind
+from events.store import EventStore
+from protos.recommender.v1.recommender_pb2 import (
+    GetServingStatusRequest,
+    RecommendRequest,
+    RecommendResponse,
+    RecordEventsRequest,
+)
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.answers import movie_ids
+from tests.support.errors import failure_of
+from tests.support.events import HIDDEN, WATCHED, event, record
+from tests.support.postgresql import PostgreSql, needs_postgresql, postgresql
+from tests.support.privileges import needs_mounts
+from tests.support.releases import EVEN_USER, ODD_USER
+from tools.processes import Server, wait_for
+from tools.servers import recommender, wait_until_serving
+
+pytestmark = pytest.mark.slow
+
+MISSING = "recent events may be missing, because the event store cannot be read: "
+
+
+@pytest.fixture
+def database() -> Iterator[tuple[PostgreSql, ExitStack]]:
+    """A PostgreSQL server, and the stack that its run is on: closing that stops the server."""
+    with postgresql() as server, ExitStack() as running:
+        yield server, running
+
+
+def recommend(stub: RecommenderServiceStub, user_id: int = EVEN_USER) -> RecommendResponse:
+    return stub.Recommend(RecommendRequest(user_id=user_id, limit=500), timeout=10)
+
+
+@needs_postgresql
+def test_replicas_see_each_others_events_within_a_second(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path, postgresql_server: PostgreSql
+) -> None:
+    """What one of two services has recorded counts within a second in the other, both ways."""
+    url = postgresql_server.new_database()
+    with ExitStack() as stack:
+        stubs: list[RecommenderServiceStub] = []
+        for name in ("one", "two"):
+            replica = recommender(checkerboard_artifacts, model_server_address, tmp_path / name, EVENTS_URL=url)
+            _, address = stack.enter_context(replica)
+            wait_until_serving(address)
+            stubs.append(RecommenderServiceStub(stack.enter_context(grpc.insecure_channel(address))))
+        for movie, here, there in ((4, stubs[0], stubs[1]), (6, stubs[1], stubs[0])):
+            record(here, event(EVEN_USER, movie, WATCHED))
+            recorded = time.monotonic()
+            assert movie not in movie_ids(recommend(here))
+            while movie in movie_ids(recommend(there)):
+                assert time.monotonic() - recorded < 5
+            print(f"the other replica left movie {movie} out after {time.monotonic() - recorded:.2f} s")
+
+
+@needs_postgresql
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_store_that_is_gone_and_comes_back(
+    number: signal.Signals,
+    checkerboard_artifacts: Path,
+    model_server_address: str,
+    tmp_path: Path,
+    database: tuple[PostgreSql, ExitStack],
+) -> None:
+    """While it is killed or hangs, answers go on with what is held and say so, and nothing is recorded."""
+    server, running = database
+    process = running.enter_context(server.running())
+    url, log = server.new_database(), tmp_path / "log"
+    with recommender(checkerboard_artifacts, model_server_address, log, EVENTS_URL=url) as (_, address):
+        wait_until_serving(address)
+        with grpc.insecure_channel(address) as channel:
+            stub = RecommenderServiceStub(channel)
+            record(stub, event(EVEN_USER, 4, HIDDEN))
+            _signal_all(process, number)
+            wait_for(lambda: recommend(stub).degraded_reason.startswith(MISSING), "answers say so", 5)
+            assert movie_ids(recommend(stub))[0] == 6
+            anonymous = RecommendRequest(liked_movie_ids=[2])
+            assert stub.Recommend(anonymous, timeout=10).degraded_reason == ""
+            refused = event(EVEN_USER, 6, HIDDEN)
+            failure = failure_of(lambda: record(stub, refused))
+            assert (failure.code, failure.reason) == ("UNAVAILABLE", "EVENT_STORE_UNAVAILABLE")
+            assert stub.GetServingStatus(GetServingStatusRequest()).events.problem.startswith(MISSING)
+            if number == signal.SIGSTOP:
+                _signal_all(process, signal.SIGCONT)
+            else:
+                running.close()
+                running.enter_context(server.running())
+            wait_for(lambda: recommend(stub).degraded_reason == "", "answers are whole again", 20)
+            record(stub, refused)  # with the same id: it may have been recorded after all
+            assert movie_ids(recommend(stub))[0] == 10
+
+
+@needs_postgresql
+def test_a_store_that_hangs_holds_up_nothing_else(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path, database: tuple[PostgreSql, ExitStack]
+) -> None:
+    """However many calls wait for it, recommendations are answered, and SIGTERM ends the service."""
+    server, running = database
+    process = running.enter_context(server.running())
+    url = server.new_database()
+    settings = {"EVENTS_URL": url, "MAX_CONCURRENT_CALLS": "16", "SHUTDOWN_GRACE_S": "1"}
+    log = tmp_path / "log"
+    with (
+        recommender(checkerboard_artifacts, model_server_address, log, **settings) as (service, address),
+        ExitStack() as s,
+    ):
+        wait_until_serving(address)
+        _signal_all(process, signal.SIGSTOP)
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [s.enter_context(grpc.insecure_channel(address, options=options)) for _ in range(4)]
+        stubs = [RecommenderServiceStub(channel) for channel in channels]
+        calls = [
+            stub.RecordEvents.future(RecordEventsRequest(events=[event(EVEN_USER, 4, HIDDEN)])) for stub in stubs * 10
+        ]
+        for _ in range(20):
+            assert movie_ids(recommend(stubs[0]))[0] == 4
+        codes = Counter(call.code().name for call in calls)
+        assert set(codes) == {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}, codes
+        assert service.stop(signal.SIGTERM) == 0
+        _signal_all(process, signal.SIGCONT)
+
+
+@needs_postgresql
+def test_a_service_starts_without_its_store(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path, database: tuple[PostgreSql, ExitStack]
+) -> None:
+    """It answers, and says that events may be missing; once the store is there, it creates the tables and records."""
+    server, running = database
+    with server.running():
+        url = server.new_database()
+    with recommender(checkerboard_artifacts, model_server_address, tmp_path / "log", EVENTS_URL=url) as (_, address):
+        wait_until_serving(address)
+        with grpc.insecure_channel(address) as channel:
+            stub = RecommenderServiceStub(channel)
+            assert recommend(stub).degraded_reason.startswith(MISSING)
+            assert movie_ids(recommend(stub))[0] == 4
+            running.enter_context(server.running())
+            wait_for(lambda: recommend(stub).degraded_reason == "", "the store is read", 20)
+            record(stub, event(EVEN_USER, 4, HIDDEN))
+            assert movie_ids(recommend(stub))[0] == 6
+
+
+@needs_mounts
+@pytest.mark.timeout(300)
+def test_a_full_disk_refuses_events_and_nothing_else(tmp_path: Path) -> None:
+    """RecordEvents is UNAVAILABLE, Recommend is not degraded, and once there is room events are recorded again."""
+    command = ["unshare", "--mount", sys.executable, "-m", "tests.support.full_event_store", str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert run.returncode == 0, run.stderr
+    seen = json.loads(run.stdout.splitlines()[-1])
+    assert seen["failure"] == ["UNAVAILABLE", "EVENT_STORE_UNAVAILABLE"]
+    assert "disk is full" in seen["message"]
+    assert seen["while full"] == ["", 6]
+    assert seen["with room"] == 10
+    assert seen["lost"] == 0
+    assert seen["bugs"] == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
+def test_a_million_events_are_read_at_the_start(
+    kind: str, checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A service that starts holds a million events when it first answers; it says how long it took to read them."""
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgresql_server").new_database()
+    store = EventStore(url)
+    store.prepare()
+    for first in range(0, 1_000_000, 10_000):
+        store.append([_nth(number) for number in range(first, first + 10_000)])
+    with recommender(checkerboard_artifacts, model_server_address, tmp_path / "log", EVENTS_URL=url) as (
+        server,
+        address,
+    ):
+        wait_until_serving(address)
+        with grpc.insecure_channel(address) as channel:
+            stub = RecommenderServiceStub(channel)
+            assert stub.GetServingStatus(GetServingStatusRequest()).events.held_events == 1_000_000
+            assert set(range(1, 13)) & set(movie_ids(recommend(stub, 17))) == set()  # every user has watched all
+            assert set(movie_ids(recommend(stub, ODD_USER + 10_000_000))) >= {2, 4}  # but not this one
+        (line,) = server.events("events read")
+        rss_mb = (
+            int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+        )
+        print(f"\n{kind}: a million events read in {line['seconds']} s; the service takes {rss_mb} MB")
+
+
+def _nth(number: int) -> Event:
+    """Of a million events, each of 25,000 users has 40, which are of 40 movies."""
+    return Event(f"{number:032x}", number % 25_000, "", number // 25_000, "", Kind.WATCHED, 0.0, number)
+
+
+def _signal_all(server: Server, number: signal.Signals) -> None:
+    """Send the signal to a server and its processes."""
+    pid = server.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for one in [pid, *map(int, children)]:
+        os.kill(one, number)
