@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import hnswlib
@@ -104,7 +105,8 @@ def _faiss(kind: str) -> Build:
         index.add(vectors)
 
         def searching(probes: int) -> Search:
-            parameters = faiss.SearchParametersIVF(nprobe=probes)  # type: ignore[call-arg]
+            parameters_of: Any = faiss.SearchParametersIVF  # its type does not know the keyword
+            parameters = parameters_of(nprobe=probes)
             return lambda query: index.search(query[None, :], k, params=parameters)[1][0].tolist()
 
         searches = {f"nprobe {probes}": searching(probes) for probes in PROBES}
