@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,13 +61,13 @@ class Access:
 PLAINTEXT = Access()
 
 
-def connect(address: str, access: Access = PLAINTEXT) -> grpc.Channel:
-    """A channel to host:port that takes no proxy.
+def connect(address: str, access: Access = PLAINTEXT, more_options: Sequence[tuple[str, object]] = ()) -> grpc.Channel:
+    """A channel to host:port that takes no proxy.  more_options: of the channel.
 
     gRPC would send calls to the proxy that `http_proxy` names for the web, even calls to this machine.
     Raises AccessError if a token would leave this machine in plaintext.
     """
-    options = [("grpc.enable_http_proxy", 0)]
+    options = [("grpc.enable_http_proxy", 0), *more_options]
     if access.token and access.ca is None and split(address)[0] not in LOOPBACK:
         raise AccessError(f"a token is not sent to {address} in plaintext: name the authority of the service")
     if access.ca is None:

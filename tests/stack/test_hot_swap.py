@@ -20,11 +20,16 @@ from protos.recommender.v1.recommender_pb2 import (
     SimilarMoviesRequest,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from recommender_service.client.channel import PLAINTEXT, Access, connect
 from tests.support.callers import Callers
 from tests.support.format_2 import publish_format_2
+from tests.support.jaeger import jaeger, needs_jaeger
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 from tests.support.soak import SOAK_SECONDS
+from tools import dev_certs
+from tools.processes import Server
 from tools.servers import model_server, recommender, wait_until_serving
+from tools.stack import running_stack
 
 DURATION_S = SOAK_SECONDS or 12.0
 CALLERS, PUBLISH_EVERY_S = 6, 3.0
@@ -35,13 +40,13 @@ BEST = {EVEN_USER: [(4, 4), (6, 6), (10, 10)], ODD_USER: [(3, 3), (5, 5), (7, 7)
 class Load:
     """Callers that check every answer against the release that it names."""
 
-    def __init__(self, address: str, stretch_of: dict[int, float]) -> None:
+    def __init__(self, address: str, access: Access, stretch_of: dict[int, float]) -> None:
         """Start the callers.  stretch_of: the stretch of each release, by version."""
         self.stretch_of = stretch_of
         self.answers: Counter[int] = Counter()
-        self.degraded = 0
+        self.degraded: Counter[str] = Counter()  # answers by reason
         self.problems: list[str] = []
-        self._callers = Callers(address, CALLERS, self._call)
+        self._callers = Callers(address, CALLERS, self._call, access=access)
 
     def stop(self) -> None:
         self._callers.stop()
@@ -59,7 +64,7 @@ class Load:
             return
         self.answers[response.release] += 1
         if response.source == SOURCE_FOLDED_IN:
-            self.degraded += 1
+            self.degraded[response.degraded_reason] += 1
             return
         while response.release not in self.stretch_of and not self._callers.stopping.is_set():
             time.sleep(0.001)  # the release is served before the function that published it has returned its version
@@ -91,43 +96,61 @@ def test_releases_are_swapped_under_load(tmp_path: Path) -> None:
         recommender(tmp_path, model_server_address, tmp_path / "log", USER_CACHE_SIZE="1") as (server, address),
     ):
         wait_until_serving(address)
-        load = Load(address, {first: 1.0})
-        published, after_first_swap = [first], 0
-        started = time.monotonic()
-        try:
-            while time.monotonic() - started < DURATION_S:
-                time.sleep(PUBLISH_EVERY_S)
-                stretch = 1.0 + 0.1 * (len(published) % 40)
-                publish = partial(publish_checkerboard, rotate_degrees=37.0 * len(published), stretch=stretch)
-                is_old = len(published) % 2 == 0
-                published.append(publish_format_2(tmp_path, publish) if is_old else publish(tmp_path))
-                load.stretch_of[published[-1]] = stretch
-                _wait_until_active(address, published[-1])
-                after_first_swap = after_first_swap or server.resident_kb()
-            run = subprocess.run(
-                [sys.executable, "-m", "trainer", "releases", "rollback", "--artifacts", str(tmp_path)],
-                capture_output=True,
-                text=True,
-            )
-            assert run.returncode == 0, run.stderr
-            _wait_until_active(address, published[-2])
-            time.sleep(1)
-        finally:
-            load.stop()
-        grown = server.resident_kb() / after_first_swap
-        print(
-            f"\n{sum(load.answers.values()):,} answers, {len(published)} releases, 1 rollback: "
-            f"{len(load.problems)} errors or mixed answers, {load.degraded} degraded; memory × {grown:.2f}"
-        )
-        assert load.problems == []
-        assert load.degraded == 0
-        assert set(load.answers) == set(published)
-        assert grown <= 1.2
+        _swap_under_load(tmp_path, first, server, address, PLAINTEXT)
 
 
-def _wait_until_active(address: str, version: int) -> None:
+@pytest.mark.slow
+@needs_jaeger
+def test_releases_are_swapped_with_tls_tokens_and_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same with mutual TLS on both legs, tokens, every call traced, and events on."""
+    first = publish_format_2(tmp_path, publish_checkerboard)
+    assert dev_certs.main([str(tmp_path / "certs")]) == 0
+    with jaeger(tmp_path) as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.collector)
+        monkeypatch.setenv("USER_CACHE_SIZE", "1")
+        with running_stack(tmp_path, certs=tmp_path / "certs") as stack:
+            _swap_under_load(tmp_path, first, stack.servers[1], stack.recommender, stack.access)
+
+
+def _swap_under_load(artifacts: Path, first: int, server: Server, address: str, access: Access) -> None:
+    """Publish one release after the other and roll one back, while callers check every answer.
+
+    first: the release that is active.
+    """
+    load = Load(address, access, {first: 1.0})
+    published, after_first_swap = [first], 0
+    started = time.monotonic()
+    try:
+        while time.monotonic() - started < DURATION_S:
+            time.sleep(PUBLISH_EVERY_S)
+            stretch = 1.0 + 0.1 * (len(published) % 40)
+            publish = partial(publish_checkerboard, rotate_degrees=37.0 * len(published), stretch=stretch)
+            is_old = len(published) % 2 == 0
+            published.append(publish_format_2(artifacts, publish) if is_old else publish(artifacts))
+            load.stretch_of[published[-1]] = stretch
+            _wait_until_active(address, access, published[-1])
+            after_first_swap = after_first_swap or server.resident_kb()
+        rollback = [sys.executable, "-m", "trainer", "releases", "rollback", "--artifacts", str(artifacts)]
+        run = subprocess.run(rollback, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        _wait_until_active(address, access, published[-2])
+        time.sleep(1)
+    finally:
+        load.stop()
+    grown = server.resident_kb() / after_first_swap
+    print(
+        f"\n{sum(load.answers.values()):,} answers, {len(published)} releases, 1 rollback: "
+        f"{len(load.problems)} errors or mixed answers, {load.degraded.total()} degraded; memory × {grown:.2f}"
+    )
+    assert load.problems == []
+    assert not load.degraded
+    assert set(load.answers) == set(published)
+    assert grown <= 1.2
+
+
+def _wait_until_active(address: str, access: Access, version: int) -> None:
     deadline = time.monotonic() + 30
-    with grpc.insecure_channel(address) as channel:
+    with connect(address, access) as channel:
         stub = RecommenderServiceStub(channel)
         while (active := stub.GetServingStatus(GetServingStatusRequest(), timeout=10).release) != version:
             assert time.monotonic() < deadline, f"expected release {version} to become active, {active} is"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-import grpc
-
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from recommender_service.client.channel import PLAINTEXT, Access, connect
 
 
 class Callers:
@@ -19,12 +18,14 @@ class Callers:
         count: int,
         call: Callable[[RecommenderServiceStub], None],
         options: Sequence[tuple[str, object]] = (),
+        access: Access = PLAINTEXT,
     ) -> None:
-        """Start `count` threads.  call: what each of them does over and over.  options: of their channels."""
+        """Start `count` threads.  call: what each of them does over and over.  options, access: of their channels."""
         self.stopping = threading.Event()
         self._address = address
         self._call = call
         self._options = [*options, ("grpc.use_local_subchannel_pool", 1)]
+        self._access = access
         self._threads = [threading.Thread(target=self._run) for _ in range(count)]
         for thread in self._threads:
             thread.start()
@@ -36,7 +37,7 @@ class Callers:
             thread.join()
 
     def _run(self) -> None:
-        with grpc.insecure_channel(self._address, options=self._options) as channel:
+        with connect(self._address, self._access, self._options) as channel:
             stub = RecommenderServiceStub(channel)
             while not self.stopping.is_set():
                 self._call(stub)
