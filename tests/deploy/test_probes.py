@@ -42,7 +42,7 @@ def is_ready(url: str) -> bool:
     """Whether a GET is answered as the kubelet wants it."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
-            return 200 <= answer.status < 400
+            return bool(200 <= answer.status < 400)
     except urllib.error.URLError:
         return False
 
