@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.loads import Load, Target, measure
 from benchmarks.releases import newest
-from benchmarks.support import LOAD_CORE, SERVER_CORE, memory_mb, on_cores, sealed_bytes
+from benchmarks.support import LOAD_CORE, SERVER_CORE, memory_mb, on_cores, published, sealed_bytes
 from protos.recommender.v1 import recommender_pb2 as api
 from tools.capacity import PROCESS_BYTES, Demand, call_us, release_bytes
 from tools.servers import model_server, recommender, wait_until_serving
@@ -35,6 +35,8 @@ def main(argv: Sequence[str]) -> None:
 
 def _compare(artifacts: Path) -> None:
     """Print predictions beside measurements for the newest release in the folder."""
+    if not published(artifacts):
+        sys.exit(f"error: no release in {artifacts}")
     release = newest(artifacts)
     user_ids = release.watched.user_ids[release.watched.has_likes].tolist()
     num_users, num_ratings = len(release.watched.user_ids), int(release.watched.indptr[-1])

@@ -30,6 +30,7 @@ SERVICE_MONITOR_CRD = os.environ.get("SERVICE_MONITOR_CRD", "")
 NOT_HERE = {"recommender-tls", "recommender-tokens", "release-key", "ratings"}  # docs/kubernetes.md says who makes them
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_manifests_are_strictly_valid(overlay: str, version: str, tmp_path: Path) -> None:
     """`kubernetes-validate --strict` knows every object and every field, but for ServiceMonitors."""
