@@ -13,10 +13,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.support import child_pids, memory_mb, newest_release
+from benchmarks.support import child_pids, memory_mb, newest_release, sealed_bytes
 from tools.processes import served, wait_for
 from tools.servers import model_server
 
@@ -52,17 +51,7 @@ def _measure(settings: dict[str, str], workers: int, log: Path) -> tuple[float, 
         pid = server.process.pid
         pids = [pid, *child_pids(pid)]
         private, files = (sum(memory_mb(pid)[f"Pss_{kind}"] for pid in pids) for kind in ("Anon", "File"))
-        return seconds, private, files, _sealed_bytes(pids) / 1e6
-
-
-def _sealed_bytes(pids: Sequence[int]) -> int:
-    """Size of the files in memory that the processes have open, each counted once."""
-    sizes = {}
-    for link in (link for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir()):
-        with suppress(FileNotFoundError):  # it has been closed meanwhile
-            if str(link.readlink()).startswith("/memfd:"):
-                sizes[link.stat().st_ino] = link.stat().st_size
-    return sum(sizes.values())
+        return seconds, private, files, sealed_bytes(pids) / 1e6
 
 
 if __name__ == "__main__":

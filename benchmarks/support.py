@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,16 @@ def memory_mb(pid: int) -> dict[str, float]:
 def child_pids(pid: int) -> list[int]:
     """Process ids of the children, such as a supervisor's workers.  Linux only."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def sealed_bytes(pids: Sequence[int]) -> int:
+    """Size of the files in memory that the processes have open, each counted once."""
+    sizes = {}
+    for link in (link for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir()):
+        with suppress(FileNotFoundError):  # it has been closed meanwhile
+            if str(link.readlink()).startswith("/memfd:"):
+                sizes[link.stat().st_ino] = link.stat().st_size
+    return sum(sizes.values())
 
 
 def cpu_per_call(server: Server, call: Callable[[], object], calls: int) -> float:

@@ -1,4 +1,4 @@
-"""Pin the images of deploy/*.Dockerfile and docker-compose.yml to digests: `python -m tools.pin_images [FOLDER]`.
+"""Pin the images of deploy/ and docker-compose.yml to digests: `python -m tools.pin_images [FOLDER]`.
 
 The digest is that of the manifest which the image's registry sends for the tag, computed here. If one registry does not
 answer, nothing is changed, and the exit status is 1.
@@ -75,7 +75,8 @@ def main(argv: list[str]) -> int:
 
 
 def _files(root: Path) -> list[Path]:
-    return [*sorted((root / "deploy").glob("*.Dockerfile")), root / "docker-compose.yml"]
+    deploy = root / "deploy"
+    return [*sorted(deploy.glob("*.Dockerfile")), *sorted(deploy.glob("k8s/base/*.yaml")), root / "docker-compose.yml"]
 
 
 def _pinned(found: re.Match[str], digests: dict[str, str]) -> str:

@@ -106,23 +106,26 @@ def registry() -> Iterator[str]:
 
 
 def recipes(folder: Path, *images: str) -> list[Path]:
-    """A Dockerfile and a compose file that name the images."""
-    (folder / "deploy").mkdir()
+    """A Dockerfile, a compose file and a manifest that name the images."""
+    (folder / "deploy" / "k8s" / "base").mkdir(parents=True)
     dockerfile, compose = folder / "deploy" / "a.Dockerfile", folder / "docker-compose.yml"
+    manifest = folder / "deploy" / "k8s" / "base" / "a.yaml"
     dockerfile.write_text("".join(f"FROM {image} AS build\n" for image in images))
     compose.write_text("services:\n" + "".join(f"  image: {image} # x86-64\n  image: ours\n" for image in images))
-    return [dockerfile, compose]
+    manifest.write_text("containers:\n" + "".join(f"- name: a\n  image: {image}\n" for image in images))
+    return [dockerfile, compose, manifest]
 
 
 def test_images_are_pinned_to_what_the_registry_sends(registry: str, tmp_path: Path) -> None:
     """The digest is that of the manifest. Pinning again changes nothing, and images of ours have no digest."""
     image = f"{registry}/library/python:3.11-slim"
-    dockerfile, compose = recipes(tmp_path, image)
+    dockerfile, compose, manifest = recipes(tmp_path, image)
     pinned = f"{image}@sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
     for _ in range(2):
         assert pin_images.main([str(tmp_path)]) == 0
         assert dockerfile.read_text() == f"FROM {pinned} AS build\n"
         assert compose.read_text() == f"services:\n  image: {pinned} # x86-64\n  image: ours\n"
+        assert manifest.read_text() == f"containers:\n- name: a\n  image: {pinned}\n"
 
 
 @pytest.mark.parametrize("image", ["127.0.0.1:1/python:3.11-slim", "REGISTRY/library/python:3.99"])
