@@ -28,7 +28,8 @@ def main() -> int:
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        print(f"error: WEB_ADDRESS: cannot listen on {settings.web_address}: {error.strerror}", file=sys.stderr)
+        problem = os.strerror(error.errno or 0)  # its own text may repeat the address
+        print(f"error: WEB_ADDRESS: cannot listen on {settings.web_address}: {problem}", file=sys.stderr)
         return 1
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with listener, asyncio.Runner() as runner:
