@@ -78,6 +78,16 @@ def chosen_id(query: Mapping[str, str], name: str, have_keys: bool) -> Id:
     return query[name].strip() if have_keys else whole_number(query, name, 0, MAX_ID)
 
 
+def chosen_user(query: Mapping[str, str], have_keys: bool) -> tuple[str, Id]:
+    """Return the parameter of the address that names the user, and its value.  Raises BadChoice.
+
+    It is `user`, or `number` for a user whose key is not known, where the release has keys.
+    """
+    if have_keys and "number" in query:
+        return "number", whole_number(query, "number", 0, MAX_ID)
+    return "user", chosen_id(query, "user", have_keys)
+
+
 def chosen_likes(texts: Iterable[str], have_keys: bool) -> list[Id]:
     """Return liked movies, each once, in their order.  Raises BadChoice."""
     likes = list(dict.fromkeys(chosen_id({"like": text}, "like", have_keys) for text in texts))

@@ -6,12 +6,12 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from movie_recommender_client import AsyncRecommender
+from movie_recommender_client import AsyncRecommender, RecommenderError
 from movie_recommender_client.v1 import recommender_pb2 as api
 from starlette.requests import Request
 from starlette.responses import Response
 
-from web.choices import LONG_LIST, MAX_ID, Filters, Id, chosen_id, chosen_likes, id_of, whole_number
+from web.choices import LONG_LIST, MAX_ID, Filters, Id, chosen_id, chosen_likes, chosen_user, id_of, whole_number
 from web.genres import Genres
 from web.recording import DONE
 from web.rendering import Renderer
@@ -48,16 +48,16 @@ class Pages:
         status = await self._recommender.serving_status()
         if not status.release:
             return self._no_release(status)
-        user, filters = chosen_id(query, "user", status.users_have_keys), Filters.of(query)
+        who, filters = chosen_user(query, status.users_have_keys), Filters.of(query)
         answer, behind, tones = await asyncio.gather(
-            self._recommender.recommend(user, limit=filters.limit, filter=filters.message(), explain=True),
-            self._recommender.recommend(user, limit=LONG_LIST, explain=True),
+            self._recommender.recommend(who[1], limit=filters.limit, filter=filters.message(), explain=True),
+            self._recommender.recommend(who[1], limit=LONG_LIST, explain=True),
             self._genres.tones(status.release),
         )
         return self._renderer.page(
             "user.html",
             status=status,
-            user=user,
+            who=who,
             filters=filters,
             answer=answer,
             reasons=_reasons(behind),
@@ -124,8 +124,17 @@ class Pages:
 
     async def _movies(self, ids: list[Id]) -> list[api.Movie]:
         """The movies of these ids. The API names a movie only beside its neighbours."""
-        answers = await asyncio.gather(*(self._recommender.similar_movies(movie, limit=1) for movie in ids))
-        return [answer.movie for answer in answers]
+        return list(await asyncio.gather(*(self._movie(movie) for movie in ids)))
+
+    async def _movie(self, movie: Id) -> api.Movie:
+        """The movie of this id, without a year and genres if an address is older than the release and names another."""
+        try:
+            return (await self._recommender.similar_movies(movie, limit=1)).movie
+        except RecommenderError as error:
+            if error.reason != "UNKNOWN_MOVIE":
+                raise
+        title = f"{movie}, which this release does not have"
+        return api.Movie(key=movie, title=title) if isinstance(movie, str) else api.Movie(movie_id=movie, title=title)
 
     async def _done(self, done: str, movie: str, status: api.GetServingStatusResponse) -> dict[str, Any] | None:
         """What was recorded just before; None if nothing was."""

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from web.choices import BadChoice, Filters, address, chosen_id
+from web.choices import BadChoice, Filters, address, chosen_id, chosen_user
 
 MAX_FORM_BYTES = 8_192
 KINDS = {
@@ -34,16 +34,16 @@ class Recording:
             raise HTTPException(403, "Only forms of this page may record events")
         form = await _form(request)
         status = await self._recommender.serving_status()
-        user = chosen_id(form, "user", status.users_have_keys)
+        who = chosen_user(form, status.users_have_keys)
         movie = chosen_id(form, "movie", status.movies_have_keys)
         kind = form.get("kind", "")
         if kind not in KINDS:
             raise BadChoice(f"kind: expected one of {', '.join(KINDS)}; got {kind[:40]!r}")
-        answer = await self._recommender.record_events([event(user, movie, KINDS[kind])])
+        answer = await self._recommender.record_events([event(who[1], movie, KINDS[kind])])
         if answer.rejected:
             raise BadChoice(f"{answer.rejected[0].field}: {answer.rejected[0].reason}")
         done = [("done", kind), ("movie", movie)]
-        return RedirectResponse(address("/user", ("user", user), Filters.of(form).parameters(), done), 303)
+        return RedirectResponse(address("/user", who, Filters.of(form).parameters(), done), 303)
 
 
 def _from_this_page(request: Request) -> bool:

@@ -66,6 +66,14 @@ def test_a_newcomer_builds_a_list_in_the_address(page_address: str) -> None:
     assert "like=1&amp;like=3&amp;like=5" in two.html
 
 
+def test_likes_without_effect_are_marked(page_address: str) -> None:
+    """A like that the release does not know, or that nobody shares, stays in the list and is marked."""
+    page = get(page_address, "/newcomer", [("like", 1), ("like", UNKNOWN_MOVIE), ("like", UNRATED_MOVIE)])
+    assert page.listed[0] == "Movie 3"
+    assert page.text.count("has no effect") == 2
+    assert f"{UNKNOWN_MOVIE}, which this release does not have" in page.text
+
+
 def test_search_finds_titles(page_address: str) -> None:
     """Titles are found without accents; where none is near, the page says so."""
     assert get(page_address, "/search", {"q": "amelie"}).listed[0] == "Amélie, le fabuleux destin"
