@@ -58,6 +58,7 @@ def test_the_table_of_settings_matches_the_code() -> None:
     assert Settings.from_environment({name: value for name, value in rows.items() if value}) == Settings()
 
 
+@pytest.mark.slow
 def test_tls_and_a_token_are_used(checkerboard_artifacts: Path, tmp_path: Path) -> None:
     """Over mutual TLS and with a token the page shows what the service says; without them it says who refused."""
     dev_certs.make(tmp_path / "certs")

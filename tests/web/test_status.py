@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.support.pages import get
 from tests.support.releases import EVEN_USER, publish_checkerboard
 from tools.processes import wait_for
@@ -21,6 +23,7 @@ def test_the_active_release_is_shown(page_address: str, checkerboard_artifacts: 
     assert "active" in get(page_address, "/status/live").text
 
 
+@pytest.mark.slow
 def test_a_refused_release_and_a_dead_model_server_are_shown(tmp_path: Path) -> None:
     """The reason of a refusal is in the table; while the model server is gone, degraded answers are counted."""
     first = publish_checkerboard(tmp_path / "artifacts")
