@@ -11,6 +11,7 @@ BENCH_STAMP := $(VENV)/.installed-benchmarks
 DATASET ?= ml-latest-small
 RECOMMENDER_PORT ?= 50051
 MODEL_SERVER_PORT ?= 8500
+WEB_PORT ?= 8080
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
@@ -21,7 +22,7 @@ SHELL := /bin/bash
 
 help:
 	@echo 'make demo          train on MovieLens, publish, serve, show calls of every RPC, stop'
-	@echo 'make serve         train unless artifacts/ holds a release, then serve until Ctrl-C; prints commands to call it with'
+	@echo 'make serve         train unless artifacts/ holds a release, then serve until Ctrl-C; prints the address of a page'
 	@echo 'make train         train and publish a release into artifacts/'
 	@echo 'make report        write an HTML page about the newest release in artifacts/: figures, plots, examples'
 	@echo 'make bench         measure everything that docs/benchmarks.md says of speed; TF_SERVING=/path/to/tensorflow_model_server puts that in'
@@ -44,14 +45,14 @@ help:
 	@echo 'make clean         remove .venv, artifacts/ and caches'
 	@echo
 	@echo 'DATASET=ml-1m chooses another MovieLens data set for demo, serve, train and report.'
-	@echo 'RECOMMENDER_PORT (50051) and MODEL_SERVER_PORT (8500) choose the ports of serve.'
+	@echo 'RECOMMENDER_PORT (50051), MODEL_SERVER_PORT (8500) and WEB_PORT (8080) choose the ports of serve.'
 
 demo: $(STAMP)
 	@$(BIN)/python -m tools.demo --dataset $(DATASET)
 
 serve: $(STAMP)
 	@$(BIN)/python -m tools.serve --dataset $(DATASET) \
-		--recommender-port $(RECOMMENDER_PORT) --model-server-port $(MODEL_SERVER_PORT) $(if $(CERTS),--certs $(CERTS))
+		--recommender-port $(RECOMMENDER_PORT) --model-server-port $(MODEL_SERVER_PORT) --web-port $(WEB_PORT) $(if $(CERTS),--certs $(CERTS))
 
 dev-certs: $(STAMP)
 	@$(BIN)/python -m tools.dev_certs
@@ -112,9 +113,10 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 	--no-emit-index-url --no-annotate --quiet
 
 lock: $(STAMP)
-	$(LOCK) $(addprefix --extra ,build service events tracing trainer report serving audit dev) --output-file constraints.txt
+	$(LOCK) $(addprefix --extra ,build service events tracing web trainer report serving audit dev) --output-file constraints.txt
 	$(LOCK) --extra benchmarks --constraint constraints.txt --output-file benchmarks/benchmarks.lock
 	$(LOCK) --extra service --extra events --extra tracing --constraint constraints.txt --output-file deploy/recommender.lock
+	$(LOCK) --extra web --constraint constraints.txt --output-file deploy/web.lock
 	$(LOCK) --extra trainer --constraint constraints.txt --output-file deploy/trainer.lock
 	$(LOCK) --extra serving --constraint constraints.txt --output-file deploy/model-server-stand-in.lock
 	$(LOCK) --extra build --constraint constraints.txt --output-file deploy/build.lock
@@ -150,7 +152,7 @@ $(STAMP): pyproject.toml constraints.txt deploy/build.lock
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --quiet --require-hashes --requirement deploy/build.lock
 	@$(PIP) --require-hashes --no-build-isolation --use-pep517 --requirement constraints.txt | sed -nE 's/^ *(Downloading|Using cached|Building wheel for) ([^ ]+).*/  \1 \2/p'
-	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) --quiet --no-deps --no-build-isolation --editable . --editable clients/python
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP)

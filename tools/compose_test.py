@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import grpc
 
@@ -44,6 +45,9 @@ def main() -> int:
         with _stack(compose) as (address, proxied):
             _check_answers(address)
             _check_recommender_container(compose)
+            with urlopen(f"http://localhost:{os.environ['WEB_PORT']}/user?user=1", timeout=10) as page:
+                assert b"What they get" in page.read()
+            print("the page: answered")
             with connect(proxied) as channel:
                 recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
                 assert recommender.Recommend(api.RecommendRequest(user_id=1), timeout=10, wait_for_ready=True).movies
@@ -80,8 +84,9 @@ def _image(tag: str, dockerfile: str) -> Iterator[None]:
 @contextmanager
 def _stack(compose: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(host:port of the recommender, of the proxy) while the containers run.  Prints their logs if the block fails."""
-    ports = [str(free_port()) for _ in range(3)]
-    os.environ["RECOMMENDER_PORT"], os.environ["PROXY_PORT"], os.environ["METRICS_PORT"] = ports
+    ports = [str(free_port()) for _ in range(4)]
+    for variable, port in zip(("RECOMMENDER_PORT", "PROXY_PORT", "METRICS_PORT", "WEB_PORT"), ports, strict=True):
+        os.environ[variable] = port
     compose = [*compose, "--profile", "proxy"]
     try:
         _run(*compose, "build")

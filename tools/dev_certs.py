@@ -75,6 +75,16 @@ def service_settings(folder: Path) -> dict[str, str]:
     return {variable: str(folder / name) for variable, name in names.items()}
 
 
+def page_settings(folder: Path) -> dict[str, str]:
+    """The settings of the page over that recommender."""
+    return {
+        "RECOMMENDER_CA": str(folder / "ca.pem"),
+        "RECOMMENDER_CERTIFICATE": str(folder / "client.pem"),
+        "RECOMMENDER_KEY": str(folder / "client.key"),
+        "RECOMMENDER_TOKEN": (folder / "token").read_text(encoding="ascii").strip(),
+    }
+
+
 def client_access(folder: Path) -> Access:
     """What a client of that recommender trusts and shows.  Raises AccessError."""
     return Access.from_files(folder / "ca.pem", folder / "client.pem", folder / "client.key", folder / "token")

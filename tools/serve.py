@@ -1,4 +1,4 @@
-"""Run the model server and the recommender until Ctrl-C. Trains first if nothing is published yet."""
+"""Run the model server, the recommender and the page until Ctrl-C. Trains first if nothing is published yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 from recommender_service.client.channel import AccessError
-from tools.processes import ServerError
+from tools.dev_certs import page_settings
+from tools.processes import Server, ServerError
+from tools.servers import HOST, page
 from tools.stack import PortsTaken, Stack, check_ports_free, running_stack, train_release
 from trainer.data.movielens import DEFAULT_DATASET
 
@@ -23,9 +25,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--dataset", default=DEFAULT_DATASET)
     parser.add_argument("--recommender-port", type=int, default=50051)
     parser.add_argument("--model-server-port", type=int, default=8500)
+    parser.add_argument("--web-port", type=int, default=8080)
     parser.add_argument("--certs", type=Path, help="folder of `make dev-certs`: serve with TLS and tokens")
     arguments = parser.parse_args(argv)
-    ports = {"recommender": arguments.recommender_port, "model server": arguments.model_server_port}
+    ports = {
+        "recommender": arguments.recommender_port,
+        "model server": arguments.model_server_port,
+        "page": arguments.web_port,
+    }
     for number in (signal.SIGTERM, signal.SIGINT):  # a background job of a shell starts with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     try:
@@ -33,11 +40,7 @@ def main(argv: list[str]) -> int:
         status = train_release(arguments.dataset, ARTIFACTS, "--if-none")
         if status != 0:
             return status
-        with running_stack(
-            ARTIFACTS, arguments.recommender_port, arguments.model_server_port, arguments.certs
-        ) as stack:
-            _introduce(stack, arguments.certs)
-            stack.watch()
+        _serve(ports, arguments.certs)
     except PortsTaken as error:
         print(f"error: {error}. Stop it, or choose other ports: {_other_ports(ports)}", file=sys.stderr)
         return 1
@@ -49,7 +52,16 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _introduce(stack: Stack, certs: Path | None) -> None:
+def _serve(ports: dict[str, int], certs: Path | None) -> None:
+    """Return never; raises ServerError or AccessError."""
+    with running_stack(ARTIFACTS, ports["recommender"], ports["model server"], certs) as stack:
+        settings = {"WEB_ADDRESS": f"{HOST}:{ports['page']}"} | ({} if certs is None else page_settings(certs))
+        with page(stack.recommender, ARTIFACTS / "logs" / "page.log", **settings) as (web, address):
+            _introduce(stack, web, address, certs)
+            stack.watch(web)
+
+
+def _introduce(stack: Stack, web: Server, address: str, certs: Path | None) -> None:
     """Print where the servers listen, and commands to call them with."""
     grpcurl, client = "-plaintext", ""
     if certs is not None:
@@ -61,6 +73,7 @@ def _introduce(stack: Stack, certs: Path | None) -> None:
     models, service = (server.process.pid for server in stack.servers)
     print(
         f"""
+page          {address}, process {web.process.pid}
 recommender   {stack.recommender}, process {service}
 model server  {stack.model_server}, process {models}, {stack.model_server_kind}
 logs          {ARTIFACTS}/logs/
@@ -76,8 +89,8 @@ Ctrl-C stops everything.""",
 
 
 def _other_ports(ports: dict[str, int]) -> str:
-    recommender_port, model_server_port = (port + 10 for port in ports.values())
-    return f"make serve RECOMMENDER_PORT={recommender_port} MODEL_SERVER_PORT={model_server_port}"
+    recommender_port, model_server_port, web_port = (port + 10 for port in ports.values())
+    return f"make serve RECOMMENDER_PORT={recommender_port} MODEL_SERVER_PORT={model_server_port} WEB_PORT={web_port}"
 
 
 if __name__ == "__main__":

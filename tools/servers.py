@@ -1,4 +1,4 @@
-"""The model server, the recommender and Envoy as child processes on the loopback interface, and their health."""
+"""Model server, recommender, page and Envoy as child processes on the loopback interface, and their health."""
 
 from __future__ import annotations
 
@@ -60,6 +60,18 @@ def recommender(
     command = [*prefix, sys.executable, "-m", "recommender_service"]
     with served(command, log, environment, _named("the recommender", port)) as server:
         yield server, server.wait_for_line(r'"event": "listening", "address": "([^"]+)"')[1]
+
+
+@contextmanager
+def page(recommender_address: str, log: Path, **settings: str) -> Iterator[tuple[Server, str]]:
+    """(server, http://host:port) of the page over a recommender, once its port is open.
+
+    settings: environment variables; WEB_ADDRESS is a free port by default.
+    """
+    environment = {"WEB_ADDRESS": f"{HOST}:0", "RECOMMENDER_ADDRESS": recommender_address, **settings}
+    port = int(environment["WEB_ADDRESS"].rpartition(":")[2])
+    with served([sys.executable, "-m", "web"], log, environment, _named("the page", port)) as server:
+        yield server, server.wait_for_line(r"page on (http://\S+)")[1]
 
 
 @contextmanager

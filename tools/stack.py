@@ -46,10 +46,11 @@ class Stack:
         self.check_running()
         return health_status(self.recommender, access=self.access) == "SERVING"
 
-    def watch(self) -> None:
-        """Return never; raises ServerError when one of the servers ends."""
+    def watch(self, page: Server) -> None:
+        """Return never; raises ServerError when one of the servers or the page ends."""
         while True:
             self.check_running()
+            page.check_running()
             time.sleep(WATCH_INTERVAL_S)
 
 

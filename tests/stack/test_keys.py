@@ -23,7 +23,8 @@ from protos.recommender.v1.recommender_pb2 import (
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.errors import failure_of
-from tools.servers import model_server, recommender, wait_until_serving
+from tests.support.pages import get
+from tools.servers import model_server, page, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
 
@@ -134,3 +135,17 @@ def test_grpcurl_sends_keys(address: str) -> None:
     run = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert '"key": "B' in run.stdout, run.stderr
     assert "SOURCE_PERSONALIZED" in run.stdout
+
+
+def test_the_page_knows_users_and_movies_by_key(address: str, tmp_path: Path) -> None:
+    """Users are asked for by key, or picked by the number of their key; links name movies by key."""
+    with page(address, tmp_path / "page.log") as (_, site):
+        picked = get(site, "/").html
+        assert 'href="/user?number=1"' in picked
+        assert "User number 1" in get(site, "/user", {"number": 1}).text
+        fan = get(site, "/user", {"user": FAN})
+        assert f"User {FAN}" in fan.text
+        assert len(fan.listed) == 20
+        assert "/movie?movie=B0000" in fan.html
+        assert get(site, "/newcomer", [("like", MOVIES[0]), ("like", MOVIES[2])]).text.count("Remove") == 2
+        assert get(site, "/movie", {"movie": MOVIES[4]}).listed

@@ -1,4 +1,4 @@
-"""`make serve` as its user sees it: one command that runs two servers, or says in one line why it cannot."""
+"""`make serve` as its user sees it: one command that runs the servers, or says in one line why it cannot."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import grpc
 import pytest
@@ -66,6 +67,7 @@ def serving(clone: Path) -> Iterator[Serve]:
 
 def serve_command(recommender_port: int, model_server_port: int) -> list[str]:
     ports = [f"--recommender-port={recommender_port}", f"--model-server-port={model_server_port}"]
+    ports.append(f"--web-port={free_port()}")
     return [sys.executable, "-m", "tools.serve", *ports]
 
 
@@ -137,6 +139,14 @@ def test_a_server_that_ends_ends_serve(clone: Path, name: str) -> None:
         last = (clone / "artifacts" / "logs" / f"{name.replace(' ', '_')}.log").read_text().splitlines()[-1]
         assert last in running.command.text()
         assert listening(list(ports.values())) == []
+
+
+def test_serve_prints_the_address_of_the_page(clone: Path) -> None:
+    """The page is up when its address is printed, and shows what the recommender beside it says."""
+    with serving(clone) as running:
+        address = running.command.wait_for_line(r"page +(http://\S+), process")[1]
+        with urlopen(f"{address}/user?user={EVEN_USER}", timeout=10) as page:
+            assert f"<h1>User {EVEN_USER}</h1>" in page.read().decode()
 
 
 @pytest.mark.slow

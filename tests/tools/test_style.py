@@ -14,7 +14,7 @@ from tools.style import main
 
 ROOT = Path(__file__).resolve().parents[2]
 LINT_IMPORTS = Path(sysconfig.get_path("scripts")) / "lint-imports"
-PACKAGES = ("protos", "events", "trainer", "recommender_service", "serving", "tools", "benchmarks", "tests")
+PACKAGES = ("protos", "events", "trainer", "recommender_service", "serving", "web", "tools", "benchmarks", "tests")
 
 
 def findings(folder: Path, name: str, text: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -116,6 +116,8 @@ def import_contracts(folder: Path, importer: str, imported: str) -> subprocess.C
         ("tools", "benchmarks"),
         ("benchmarks", "tests"),
         ("recommender_service", "tensorflow"),
+        ("web", "protos"),
+        ("web", "recommender_service"),
     ],
 )
 def test_a_forbidden_import_is_found(tmp_path: Path, importer: str, imported: str) -> None:

@@ -134,7 +134,8 @@ def _are_known(known: Interactions, ratings: pd.DataFrame) -> np.ndarray:
     users = rows_of(known.user_ids, ratings["user_id"].to_numpy())
     movies = rows_of(known.movie_ids, ratings["movie_id"].to_numpy())
     are_known = (users >= 0) & (movies >= 0)
-    are_known[are_known] = np.asarray(known.watched[users[are_known], movies[are_known]]).ravel() > 0
+    if are_known.any():  # scipy's answer to an empty list of entries is no array
+        are_known[are_known] = np.asarray(known.watched[users[are_known], movies[are_known]]).ravel() > 0
     return are_known
 
 

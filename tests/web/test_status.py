@@ -1,0 +1,66 @@
+"""What the page tells the person in charge, when all is well and when it is not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.pages import get
+from tests.support.releases import EVEN_USER, publish_checkerboard
+from tools.processes import wait_for
+from tools.servers import free_port, model_server, page, recommender, wait_until_serving
+from trainer.release.catalogue import releases_folder
+
+
+def test_the_active_release_is_shown(page_address: str, checkerboard_artifacts: Path) -> None:
+    """The version, its state, the model server's versions and the answers of users are on the page."""
+    (version,) = [path.name for path in releases_folder(checkerboard_artifacts).iterdir() if path.name.isdecimal()]
+    text = get(page_address, "/status").text
+    assert f"Release {version} is active, and answers are as they should be" in text
+    assert f"Versions offered {version}" in text.replace("offered", "offered ").replace("  ", " ")
+    assert "active" in get(page_address, "/status/live").text
+
+
+@pytest.mark.slow
+def test_a_refused_release_and_a_dead_model_server_are_shown(tmp_path: Path) -> None:
+    """The reason of a refusal is in the table; while the model server is gone, degraded answers are counted."""
+    first = publish_checkerboard(tmp_path / "artifacts")
+    with model_server(tmp_path / "artifacts", tmp_path / "models.log") as (models, target):
+        log = tmp_path / "service.log"
+        with recommender(tmp_path / "artifacts", target, log, USER_CACHE_SIZE="0") as (_, service):
+            wait_until_serving(service)
+            with page(service, tmp_path / "page.log") as (_, address):
+                folder = releases_folder(tmp_path / "artifacts")
+                shutil.copytree(folder / str(first), folder / str(first + 1))
+                wait_for(lambda: "refused" in get(address, "/status/live").text, "the copy is refused")
+                assert f"Release {first} is active" in get(address, "/status").text
+                models.stop()
+                wait_for(lambda: "does not answer" in get(address, "/status/live").text, "the page shows it")
+                wait_for(lambda: "answers are degraded" in get(address, "/status/live").text, "answers are degraded")
+                assert "Degraded." in get(address, "/user", {"user": EVEN_USER}).text
+
+
+def test_a_service_without_a_release_is_told_apart(tmp_path: Path) -> None:
+    """Before the first release, pages say what the service waits for, and the status page answers."""
+    releases_folder(tmp_path).mkdir(parents=True)
+    with (
+        recommender(tmp_path, "127.0.0.1:1", tmp_path / "service.log") as (_, service),
+        page(service, tmp_path / "page.log") as (_, address),
+    ):
+        for path in ("/", "/newcomer", "/search", "/user?user=1", "/movie?movie=1"):
+            answer = get(address, path)
+            assert (answer.status, "Nothing to recommend yet" in answer.text) == (503, True)
+        status = get(address, "/status")
+        assert (status.status, "No release is active" in status.text) == (200, True)
+
+
+def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
+    """Without a service, each page says so, and where it looked."""
+    nobody = f"127.0.0.1:{free_port()}"
+    with page(nobody, tmp_path / "page.log") as (_, address):
+        for path in ("/", "/status"):
+            answer = get(address, path)
+            assert answer.status in (503, 504)
+            assert f"The page asks it at {nobody}" in answer.text

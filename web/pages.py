@@ -1,0 +1,155 @@
+"""The pages for everybody: users, newcomers, movies, search."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from movie_recommender_client import AsyncRecommender, RecommenderError
+from movie_recommender_client.v1 import recommender_pb2 as api
+from starlette.requests import Request
+from starlette.responses import Response
+
+from web.choices import LONG_LIST, MAX_ID, Filters, Id, chosen_id, chosen_likes, chosen_user, id_of, whole_number
+from web.genres import Genres
+from web.recording import DONE
+from web.rendering import Renderer
+from web.users import NUM_ASKED, sample_users
+
+NUM_FOUND = 50
+NUM_SUGGESTED = 30
+MAX_QUERY = 200  # characters; the API takes no more
+
+
+class Pages:
+    """Each method answers one address. Errors of calls are left to the application."""
+
+    def __init__(self, recommender: AsyncRecommender, renderer: Renderer) -> None:
+        self._recommender = recommender
+        self._renderer = renderer
+        self._genres = Genres(recommender)
+
+    async def home(self, request: Request) -> Response:
+        """Some users to pick from."""
+        status = await self._recommender.serving_status()
+        if not status.release:
+            return self._no_release(status)
+        first = whole_number(request.query_params, "first", 1, MAX_ID - NUM_ASKED)
+        users, tones = await asyncio.gather(sample_users(self._recommender, first), self._genres.tones(status.release))
+        known = [user for user in users if user.known]
+        return self._renderer.page(
+            "home.html", status=status, users=known, first=first, last=first + NUM_ASKED - 1, tones=tones
+        )
+
+    async def user(self, request: Request) -> Response:
+        """What a user gets and why, and the liked movies behind it."""
+        query = request.query_params
+        status = await self._recommender.serving_status()
+        if not status.release:
+            return self._no_release(status)
+        who, filters = chosen_user(query, status.users_have_keys), Filters.of(query)
+        answer, behind, tones = await asyncio.gather(
+            self._recommender.recommend(who[1], limit=filters.limit, filter=filters.message(), explain=True),
+            self._recommender.recommend(who[1], limit=LONG_LIST, explain=True),
+            self._genres.tones(status.release),
+        )
+        return self._renderer.page(
+            "user.html",
+            status=status,
+            who=who,
+            filters=filters,
+            answer=answer,
+            reasons=_reasons(behind),
+            tones=tones,
+            done=await self._done(query.get("done", ""), query.get("movie", ""), status),
+        )
+
+    async def newcomer(self, request: Request) -> Response:
+        """What somebody gets who likes the movies that the address names."""
+        query = request.query_params
+        status = await self._recommender.serving_status()
+        if not status.release:
+            return self._no_release(status)
+        likes, filters = chosen_likes(query.getlist("like"), status.movies_have_keys), Filters.of(query)
+        text = query.get("q", "").strip()[:MAX_QUERY]
+        asked = self._recommender.recommend(
+            None if likes else MAX_ID,  # nobody's number, for what is popular
+            liked=likes,
+            limit=filters.limit if likes else NUM_SUGGESTED,
+            filter=filters.message(),
+            explain=bool(likes),
+        )
+        answer, liked, found, tones = await asyncio.gather(
+            asked, self._movies(likes), self._found(text), self._genres.tones(status.release)
+        )
+        return self._renderer.page(
+            "newcomer.html",
+            status=status,
+            likes=likes,
+            liked=liked,
+            filters=filters,
+            answer=answer,
+            query=text,
+            found=[movie for movie in found if id_of(movie) not in likes],
+            tones=tones,
+        )
+
+    async def movie(self, request: Request) -> Response:
+        """A movie and its neighbours."""
+        query = request.query_params
+        status = await self._recommender.serving_status()
+        if not status.release:
+            return self._no_release(status)
+        movie, filters = chosen_id(query, "movie", status.movies_have_keys), Filters.of(query)
+        answer, tones = await asyncio.gather(
+            self._recommender.similar_movies(movie, limit=filters.limit, filter=filters.message()),
+            self._genres.tones(status.release),
+        )
+        return self._renderer.page("movie.html", status=status, filters=filters, answer=answer, tones=tones)
+
+    async def search(self, request: Request) -> Response:
+        """Movies by title."""
+        status = await self._recommender.serving_status()
+        if not status.release:
+            return self._no_release(status)
+        text = request.query_params.get("q", "").strip()[:MAX_QUERY]
+        found, tones = await asyncio.gather(self._found(text), self._genres.tones(status.release))
+        return self._renderer.page("search.html", status=status, query=text, found=found, tones=tones)
+
+    async def _found(self, text: str) -> list[api.Movie]:
+        if not any(character.isalnum() for character in text):
+            return []
+        return list((await self._recommender.search_movies(text, limit=NUM_FOUND)).movies)
+
+    async def _movies(self, ids: list[Id]) -> list[api.Movie]:
+        """The movies of these ids. The API names a movie only beside its neighbours."""
+        return list(await asyncio.gather(*(self._movie(movie) for movie in ids)))
+
+    async def _movie(self, movie: Id) -> api.Movie:
+        """The movie of this id, without a year and genres if an address is older than the release and names another."""
+        try:
+            return (await self._recommender.similar_movies(movie, limit=1)).movie
+        except RecommenderError as error:
+            if error.reason != "UNKNOWN_MOVIE":
+                raise
+        title = f"{movie}, which this release does not have"
+        return api.Movie(key=movie, title=title) if isinstance(movie, str) else api.Movie(movie_id=movie, title=title)
+
+    async def _done(self, done: str, movie: str, status: api.GetServingStatusResponse) -> dict[str, Any] | None:
+        """What was recorded just before; None if nothing was."""
+        if done not in DONE or not movie:
+            return None
+        (found,) = await self._movies([chosen_id({"movie": movie}, "movie", status.movies_have_keys)])
+        return {"what": DONE[done], "movie": found, "can_be_undone": done != "removed"}
+
+    def _no_release(self, status: api.GetServingStatusResponse) -> Response:
+        text = f"No release is active yet. The recommender waits for {status.waiting_for}."
+        return self._renderer.message("Nothing to recommend yet", text, 503)
+
+
+def _reasons(answer: api.RecommendResponse) -> list[tuple[api.Movie, int]]:
+    """Liked movies and how many recommendations each is among the reasons for, most first."""
+    movies = {reason.because.movie_id: reason.because for scored in answer.movies for reason in scored.reasons}
+    counts = Counter(reason.because.movie_id for scored in answer.movies for reason in scored.reasons)
+    return [(movies[movie_id], count) for movie_id, count in counts.most_common()]

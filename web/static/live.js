@@ -1,0 +1,41 @@
+// Exchanges the state of the service every few seconds, until the visitor pauses it or looks elsewhere.
+"use strict";
+
+const INTERVAL_MS = 3000;
+const live = document.getElementById("live");
+const age = document.getElementById("age");
+const link = document.getElementById("pause");
+
+const button = document.createElement("button");
+let paused = false;
+
+const label = () => {
+  button.textContent = paused ? "Follow again" : "Pause";
+  age.textContent = paused ? "Paused." : `Followed every ${INTERVAL_MS / 1000} seconds.`;
+};
+
+button.addEventListener("click", () => {
+  paused = !paused;
+  label();
+});
+link.replaceWith(button);
+label();
+
+const follow = async () => {
+  if (!paused && !document.hidden && !live.contains(document.activeElement)) {
+    try {
+      const answer = await fetch("/status/live", { signal: AbortSignal.timeout(10000) });
+      const text = await answer.text();
+      if (answer.ok) {
+        live.innerHTML = text;
+        label();
+      } else {
+        age.textContent = "The service does not answer; what is shown is from before.";
+      }
+    } catch {
+      age.textContent = "This page's server does not answer; what is shown is from before.";
+    }
+  }
+  setTimeout(follow, INTERVAL_MS);
+};
+setTimeout(follow, INTERVAL_MS);
