@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from trainer.cli.values import columns, not_negative, positive_float, positive_int, rating_scale
@@ -63,6 +64,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--if-none", action="store_true", help="do nothing if a release that can be served is already there"
+    )
+    parser.add_argument(
+        "--events",
+        default=os.environ.get("EVENTS_URL", ""),
+        metavar="URL",
+        help="merge the events of this store with the ratings (default: $EVENTS_URL; none if that is empty)",
     )
     _add_reading(parser)
     _add_model(parser)

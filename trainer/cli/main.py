@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 
+from events.errors import EventStoreError
 from trainer.cli.arguments import parse_arguments
 from trainer.cli.experiments import compare, evaluate, tune
 from trainer.cli.inspect import inspect
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         COMMANDS[arguments.command](arguments)
-    except (DataError, DownloadError, ReleaseError) as error:
+    except (DataError, DownloadError, ReleaseError, EventStoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:

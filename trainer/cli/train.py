@@ -9,7 +9,7 @@ from pathlib import Path
 
 from protos.release.v1.signature import read_keys
 from trainer.cli.arguments import CHEAPEST
-from trainer.cli.inputs import dataset_of, hyperparameters_of, positive_threshold_of
+from trainer.cli.inputs import dataset_of, hyperparameters_of, merged_with_events, positive_threshold_of
 from trainer.release.catalogue import check_writable, served_versions
 from trainer.release.errors import SigningKeyError
 from trainer.release.prune import complete_publishing
@@ -30,7 +30,8 @@ def train(arguments: argparse.Namespace) -> None:
     signing_key = _signing_key()
     with stage("reading"):
         dataset = dataset_of(arguments)
-    threshold = positive_threshold_of(arguments, dataset.ratings)
+        threshold = positive_threshold_of(arguments, dataset.ratings)  # of the files: a few events must not move it
+        dataset = merged_with_events(arguments, dataset)
 
     from trainer import training
     from trainer.cli.tables import print_evaluation
