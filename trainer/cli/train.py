@@ -22,18 +22,18 @@ log = logging.getLogger(__name__)
 
 def train(arguments: argparse.Namespace) -> None:
     """Train and publish a release, unless the flags say that there is no need. Raises TrainerRunning."""
-    check_writable(arguments.artifacts)
-    with sole_trainer(arguments.artifacts):
-        _train(arguments)
-
-
-def _train(arguments: argparse.Namespace) -> None:
     for version in complete_publishing(arguments.artifacts):
         log.info("release %d: its trainer was killed while it published; its model is in place now", version)
     served = served_versions(arguments.artifacts) if arguments.if_none else []
     if served:
         log.info("release %d is published in %s already: nothing to do", served[-1], arguments.artifacts)
         return
+    check_writable(arguments.artifacts)
+    with sole_trainer(arguments.artifacts):
+        _train(arguments)
+
+
+def _train(arguments: argparse.Namespace) -> None:
     if arguments.min_new_events:
         found = news_of(arguments.events, arguments.artifacts)
         log.info("%s", found)
