@@ -90,8 +90,7 @@ def resolve(release: Release, request: api.RecommendRequest, feedback: Feedback 
     qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
     excluded = rows_to_leave_out(release, request, user)
     needed_id = user_id if user >= 0 and release.watched.has_likes[user] else None
-    named_rows: list[int] = []
-    key, ignored_ids, ignored_keys = b"", list[int](), list[str]()
+    key, named_rows, ignored_ids, ignored_keys = b"", list[int](), list[int](), list[str]()
     history, degraded_reason = None, ""
     if feedback is not None and (user_id is not None or request.user_key):
         history, degraded_reason = feedback.history(release, request, user), feedback.problem
