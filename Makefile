@@ -117,7 +117,7 @@ lock: $(STAMP)
 	$(LOCK) --extra benchmarks --constraint constraints.txt --output-file benchmarks/benchmarks.lock
 	$(LOCK) --extra service --extra events --extra tracing --constraint constraints.txt --output-file deploy/recommender.lock
 	$(LOCK) --extra web --constraint constraints.txt --output-file deploy/web.lock
-	$(LOCK) --extra trainer --constraint constraints.txt --output-file deploy/trainer.lock
+	$(LOCK) --extra trainer --extra events --constraint constraints.txt --output-file deploy/trainer.lock
 	$(LOCK) --extra serving --constraint constraints.txt --output-file deploy/model-server-stand-in.lock
 	$(LOCK) --extra build --constraint constraints.txt --output-file deploy/build.lock
 

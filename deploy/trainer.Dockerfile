@@ -1,10 +1,11 @@
-# The trainer, with TensorFlow. It publishes one release and ends.
+# The trainer, with TensorFlow. It publishes one release and ends, or watches the event store.
 
 FROM python:3.11-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY pyproject.toml deploy/build.lock deploy/trainer.lock LICENSE README.md ./
 COPY protos protos
+COPY events events
 COPY trainer trainer
 # annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own.
 ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
@@ -15,7 +16,7 @@ RUN python -m venv /opt/trainer \
     && $pip --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 recommender && mkdir /artifacts /downloads && chown recommender /artifacts /downloads
+RUN useradd --system --uid 10001 recommender && mkdir /artifacts /downloads /events && chown recommender /artifacts /downloads /events
 COPY --from=build /opt/trainer /opt/trainer
 ENV PATH=/opt/trainer/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER recommender

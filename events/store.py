@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from events.columns import read_columns
 from events.engine import WRITES, open_engine
 from events.errors import EventStoreError
-from events.event import Event
+from events.event import Event, Kind
 from events.migration import migrate
 from events.schema import EVENTS, FORGOTTEN, STORE
 
@@ -70,6 +70,29 @@ class EventStore:
         with self._transaction() as connection:
             return read_columns(connection, after, until)
 
+    def rows(self, after: int, until: int) -> list[tuple[int, Event]]:
+        """The events with numbers above `after` and up to `until`, with their texts: (number, event), ascending."""
+        number = EVENTS.c.number
+        statement = select(EVENTS).where(number > after, number <= until).order_by(number)
+        with self._transaction() as connection:
+            return [(int(row.number), _event(row)) for row in connection.execute(statement)]
+
+    def keys(self, after: int, until: int) -> tuple[dict[int, str], dict[int, str]]:
+        """The keys of users and of movies by the number that stands for them, of the events with these numbers."""
+        found = []
+        with self._transaction() as connection:
+            for number, key in ((EVENTS.c.user_id, EVENTS.c.user_key), (EVENTS.c.movie_id, EVENTS.c.movie_key)):
+                some = select(number, key).where(EVENTS.c.number > after, EVENTS.c.number <= until, key.is_not(None))
+                found.append({int(number): str(key) for number, key in connection.execute(some.distinct())})
+        return found[0], found[1]
+
+    def count(self, after: int) -> tuple[int, int]:
+        """How many events have numbers above `after`, and how many users were forgotten since."""
+        tables = ((EVENTS, EVENTS.c.number), (FORGOTTEN, FORGOTTEN.c.number))
+        with self._transaction() as connection:
+            counted = [connection.scalar(select(func.count()).select_from(t).where(n > after)) for t, n in tables]
+        return int(counted[0] or 0), int(counted[1] or 0)
+
     def forgotten(self, after: int, until: int) -> list[tuple[int, int]]:
         """(number, user) of the users that were forgotten with these numbers, ascending."""
         number = FORGOTTEN.c.number
@@ -113,6 +136,19 @@ def _row(number: int, event: Event) -> dict[str, object]:
         "user_key": event.user_key or None,
         "movie_key": event.movie_key or None,
     }
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(
+        row.event_id,
+        int(row.user_id),
+        row.user_key or "",
+        int(row.movie_id),
+        row.movie_key or "",
+        Kind(row.kind),
+        float(row.rating),
+        int(row.time_us),
+    )
 
 
 def _sentence(error: SQLAlchemyError) -> str:

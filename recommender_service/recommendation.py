@@ -21,6 +21,7 @@ from recommender_service.checks import (
     rows_of_movies,
 )
 from recommender_service.errors import InvalidArgument, ModelServerUnavailable, ServiceError
+from recommender_service.hidden_movies import rows_to_leave_out
 from recommender_service.metrics import ANSWERS, FALLBACKS, NO_LIKES, UNKNOWN_USER
 from recommender_service.ranking import most_popular, reasons
 from recommender_service.release import Release
@@ -87,10 +88,9 @@ def resolve(release: Release, request: api.RecommendRequest, feedback: Feedback 
     user_id = _user_id(release, request)
     user = release.watched.find(user_id) if user_id is not None else -1
     qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
-    excluded = release.watched.rows_of(user) if user >= 0 and not request.include_watched else NO_ROWS
+    excluded = rows_to_leave_out(release, request, user)
     needed_id = user_id if user >= 0 and release.watched.has_likes[user] else None
-    named_rows: list[int] = []
-    key, ignored_ids, ignored_keys = b"", list[int](), list[str]()
+    key, named_rows, ignored_ids, ignored_keys = b"", list[int](), list[int](), list[str]()
     history, degraded_reason = None, ""
     if feedback is not None and (user_id is not None or request.user_key):
         history, degraded_reason = feedback.history(release, request, user), feedback.problem

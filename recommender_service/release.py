@@ -10,6 +10,7 @@ import numpy as np
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
 from protos.release.v1.search import Effort, IndexedVectors
+from recommender_service.hidden_movies import HiddenMovies
 from recommender_service.movie_bytes import MovieBytes
 from recommender_service.title_index import TitleIndex
 from recommender_service.verified_files import VerifiedFile
@@ -129,6 +130,7 @@ class Release:
     genres_by_casefold: dict[str, np.ndarray]
     titles: TitleIndex
     watched: WatchedMovies
+    hidden: HiddenMovies
     version: int
     files: tuple[VerifiedFile, ...]
     lock: IO[bytes] | None

@@ -16,6 +16,7 @@ from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
 from protos.release.v1.search import Effort, IndexedVectors, leading_components
 from recommender_service.annoy_file import check_annoy_file
+from recommender_service.hidden_movies import NOTHING_HIDDEN, HiddenMovies, problem_of
 from recommender_service.movie_bytes import MovieBytes
 from recommender_service.release import Release, SimilarMovieLists, UserKeys, WatchedMovies
 from recommender_service.release_files import METRICS, ReleaseError, read_manifest, read_movies
@@ -68,6 +69,7 @@ def load_release(folder: Path, verify_key_file: Path | None = None) -> Release:
         genres_by_casefold={name.casefold(): mask for name, mask in genres.items()},
         titles=TitleIndex([movie.title for movie in movies], [movie.year for movie in movies], num_likes),
         watched=_watched(files, manifest),
+        hidden=_hidden(files, manifest),
         version=manifest.version,
         files=tuple(files.values()),
         lock=lock,
@@ -175,6 +177,16 @@ def _watched(files: Files, manifest: pb.Manifest) -> WatchedMovies:
         )
     liked_before = np.concatenate([[0], np.cumsum(positive)])  # int64[num_ratings + 1]
     return WatchedMovies(user_ids, indptr, rows, positive, has_likes=np.diff(liked_before[indptr]) > 0)
+
+
+def _hidden(files: Files, manifest: pb.Manifest) -> HiddenMovies:
+    if layout.HIDDEN_USERS not in layout.FORMATS[manifest.format_version].files:
+        return NOTHING_HIDDEN
+    users = _array(files[layout.HIDDEN_USERS], np.int64, (None,))
+    hidden = HiddenMovies(users, _array(files[layout.HIDDEN_ROWS], np.int32, (None,)))
+    for name, problem in problem_of(hidden, manifest.num_movies).items():
+        raise ReleaseError(f"{files[name]}: {problem}")
+    return hidden
 
 
 def _genres(movies: Sequence[api.Movie]) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protos.release.v1 import manifest_pb2
 from trainer.data.dataset import Dataset
 from trainer.data.interactions import Interactions, interactions_of, rows_of
 from trainer.data.split import split
@@ -65,7 +66,7 @@ def train(
             task, hyperparameters, on_progress=on_progress, cheapest=cheapest, checkpoints=checkpoints, movies=content
         )
     on_evaluated(evaluation)
-    problems += failures(evaluation, _last_that_passed(artifacts, dataset))
+    problems += _failures(evaluation, artifacts, dataset)
     _raise_unless_forced(problems, force)
     for problem in problems:
         log.warning("publishing all the same: %s", problem)
@@ -117,9 +118,22 @@ def _raise_unless_forced(problems: list[str], force: bool) -> None:
         raise GateError(f"not published: {'; '.join(problems)} (--force publishes all the same)")
 
 
+def _failures(evaluation: Evaluation, artifacts: Path, dataset: Dataset) -> list[str]:
+    """Return the reasons not to publish that lie in the figures."""
+    previous = _last_that_passed(artifacts, dataset)
+    return failures(evaluation, previous, previous is None or _has_same_events(previous, dataset))
+
+
 def _last_that_passed(artifacts: Path, dataset: Dataset) -> PublishedRelease | None:
-    """Return the newest release that was not forced; None if there is none, or if it has other data."""
+    """Return the newest release that was not forced; None if there is none, or if it has the ratings of other files."""
     for release in reversed(published_releases(artifacts)):
         if release.manifest is not None and not release.manifest.forced_despite:
             return release if release.manifest.dataset.fingerprint == dataset.fingerprint else None
     return None
+
+
+def _has_same_events(release: PublishedRelease, dataset: Dataset) -> bool:
+    held = release.manifest.events if release.manifest is not None else manifest_pb2.Events()
+    events = dataset.events
+    merged = (events.store_id, events.last_event, events.num_events) if events is not None else ("", 0, 0)
+    return (held.store_id, held.last_event, held.num_events) == merged

@@ -13,8 +13,9 @@ from recommender_service.errors import EventStoreUnavailable, InvalidArgument
 from recommender_service.feedback.history import History, history_of
 from recommender_service.feedback.metrics import EVENTS_RECORDED, EVENTS_REJECTED, HELD_EVENTS, STORE_LAG
 from recommender_service.feedback.recorder import Recorder
-from recommender_service.feedback.requests import checked_event, user_of
+from recommender_service.feedback.requests import checked_event
 from recommender_service.feedback.tail import EventTail
+from recommender_service.hidden_movies import NOTHING_HIDDEN, number_of_user
 from recommender_service.release import Release
 from recommender_service.settings import Settings
 from recommender_service.user_embeddings.lru_cache import LruCache
@@ -61,7 +62,7 @@ class Feedback:
 
         user: their position in the release, −1 if it does not know them.
         """
-        number, held = user_of(release, request), self._tail.held
+        number, held = number_of_user(release, request), self._tail.held
         if number is None:
             return None
         num_events = held.num_of(number)
@@ -71,8 +72,11 @@ class Feedback:
         cached = self._histories.get(number)
         if cached is not None and cached[0] == version:
             return cached[1]
-        known = -1 if number in held.forgotten else user
-        history = history_of(release, known, held.of(number), self._movie_rows[release.version])
+        known, hidden = user, release.hidden
+        if number in held.forgotten:
+            known, hidden = -1, NOTHING_HIDDEN
+        rows = self._movie_rows[release.version]
+        history = history_of(release, known, hidden.rows_of(number), held.of(number), rows)
         self._histories.put(number, (version, history))
         return history
 

@@ -25,10 +25,13 @@ class History(NamedTuple):
     has_release_likes: bool
 
 
-def history_of(release: Release, user: int, events: np.ndarray, rows: Mapping[int, int]) -> History:
+def history_of(
+    release: Release, user: int, hidden_rows: np.ndarray, events: np.ndarray, rows: Mapping[int, int]
+) -> History:
     """A user's history.
 
     user: their position in the release, −1 if it does not know them.
+    hidden_rows: int32, the movies that they have hidden as far as the release knows.
     events: `event.COLUMNS`, the user's, oldest first.  rows: row by the number that stands for a movie in events.
     """
     numbers, position = np.unique(events["movie"], return_inverse=True)
@@ -51,7 +54,7 @@ def history_of(release: Release, user: int, events: np.ndarray, rows: Mapping[in
         watched_rows=np.union1d(
             np.setdiff1d(watched_before, removed), movies[counts[Kind.WATCHED] | counts[Kind.RATED]]
         ).astype(np.int32),
-        hidden_rows=movies[counts[Kind.HIDDEN]],
+        hidden_rows=np.union1d(np.setdiff1d(hidden_rows, removed), movies[counts[Kind.HIDDEN]]).astype(np.int32),
         liked_rows=liked_now,
         has_release_likes=len(liked_before) > 0 and np.array_equal(liked_now, liked_before),
     )

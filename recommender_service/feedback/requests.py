@@ -25,18 +25,6 @@ KINDS: Mapping[int, Kind] = {
 }
 
 
-def user_of(release: Release, request: api.RecommendRequest) -> int | None:
-    """The number that stands for the user of a checked request in the store; None for nobody."""
-    if request.user_key:
-        return number_of_key(request.user_key)
-    if not request.HasField("user_id"):
-        return None
-    if release.user_keys is None:
-        return request.user_id
-    key = release.user_keys.key_of(request.user_id)
-    return None if key is None else number_of_key(key)
-
-
 def checked_event(release: Release, event: api.Event, now_us: int) -> Event:
     """The event as the store keeps it. Raises InvalidArgument.
 

@@ -36,6 +36,27 @@ def dataset_of(arguments: argparse.Namespace) -> Dataset:
     return dataset
 
 
+def merged_with_events(arguments: argparse.Namespace, dataset: Dataset) -> Dataset:
+    """Return the data set with the events of the store that --events names; as it is if that is empty.
+
+    Raises EventStoreError if the store cannot be read.
+    """
+    if not arguments.events:
+        return dataset
+    # Not at the top: without a store, no package for databases is needed.
+    from events.snapshot import read_snapshot
+    from events.store import EventStore
+    from trainer.data.events import with_events
+
+    store = EventStore(arguments.events)
+    snapshot = read_snapshot(store)
+    store.close()
+    merged = with_events(dataset, snapshot, arguments.rating_scale)
+    if merged.events is not None:
+        log.info("%s", merged.events.words)
+    return merged
+
+
 def reading_of(arguments: argparse.Namespace) -> Reading:
     """Return how the flags say to read ratings."""
     return Reading(arguments.rating_scale, arguments.columns, arguments.strict)

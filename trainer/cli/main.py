@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import io
 import logging
 import os
 import sys
 
+from events.errors import EventStoreError
 from trainer.cli.arguments import parse_arguments
 from trainer.cli.experiments import compare, evaluate, tune
 from trainer.cli.inspect import inspect
 from trainer.cli.releases import releases, report
 from trainer.cli.train import train
+from trainer.cli.watch import BUSY_STATUS, watch
 from trainer.data.movielens import DownloadError
 from trainer.data.records import DataError
-from trainer.release.errors import ReleaseError
+from trainer.release.errors import ReleaseError, TrainerRunning
 
 COMMANDS = {
     "train": train,
+    "watch": watch,
     "inspect": inspect,
     "evaluate": evaluate,
     "compare": compare,
@@ -31,18 +35,25 @@ REPORT_PACKAGES = ("optuna", "plotly", "sklearn")  # in the extra `report`, whic
 
 
 def main(argv: list[str]) -> int:
-    """Run a command and return the exit status, 1 if the data or the releases do not allow it.
+    """Run a command and return the exit status. Wrong flags end the process with status 2."""
+    return run(parse_arguments(argv))
 
-    Wrong flags end the process with status 2.
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a command with its flags, and return the exit status.
+
+    It is 1 if the data or the releases do not allow the command, and 3 if another trainer is training.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a title that the terminal cannot show must not end a run
-    arguments = parse_arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         COMMANDS[arguments.command](arguments)
-    except (DataError, DownloadError, ReleaseError) as error:
+    except TrainerRunning as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BUSY_STATUS
+    except (DataError, DownloadError, ReleaseError, EventStoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:

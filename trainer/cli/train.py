@@ -9,9 +9,11 @@ from pathlib import Path
 
 from protos.release.v1.signature import read_keys
 from trainer.cli.arguments import CHEAPEST
-from trainer.cli.inputs import dataset_of, hyperparameters_of, positive_threshold_of
+from trainer.cli.inputs import dataset_of, hyperparameters_of, merged_with_events, positive_threshold_of
+from trainer.cli.news import news_of
 from trainer.release.catalogue import check_writable, served_versions
 from trainer.release.errors import SigningKeyError
+from trainer.release.locks import sole_trainer
 from trainer.release.prune import complete_publishing
 from trainer.stages import stage
 
@@ -19,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train and publish a release; with --if-none, only if there is no release yet."""
+    """Train and publish a release, unless the flags say that there is no need. Raises TrainerRunning."""
     for version in complete_publishing(arguments.artifacts):
         log.info("release %d: its trainer was killed while it published; its model is in place now", version)
     served = served_versions(arguments.artifacts) if arguments.if_none else []
@@ -27,10 +29,21 @@ def train(arguments: argparse.Namespace) -> None:
         log.info("release %d is published in %s already: nothing to do", served[-1], arguments.artifacts)
         return
     check_writable(arguments.artifacts)
+    with sole_trainer(arguments.artifacts):
+        _train(arguments)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    if arguments.min_new_events:
+        found = news_of(arguments.events, arguments.artifacts)
+        log.info("%s", found)
+        if not found.suffice(arguments.min_new_events):
+            return
     signing_key = _signing_key()
     with stage("reading"):
         dataset = dataset_of(arguments)
-    threshold = positive_threshold_of(arguments, dataset.ratings)
+        threshold = positive_threshold_of(arguments, dataset.ratings)  # of the files: a few events must not move it
+        dataset = merged_with_events(arguments, dataset)
 
     from trainer import training
     from trainer.cli.tables import print_evaluation

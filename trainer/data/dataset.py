@@ -37,6 +37,22 @@ DEFAULT_READING, USABLE = Reading(), Times()
 
 
 @dataclass(frozen=True)
+class MergedEvents:
+    """The recorded events that a data set holds beside the ratings of its files: all up to number `last_event`.
+
+    hidden_users: int64[n], ascending, by the number that stands for a user in the store.
+    hidden_movies: int64[n], the movie_id that each of them hid.  words: what was merged, for people.
+    """
+
+    store_id: str
+    last_event: int
+    num_events: int
+    hidden_users: np.ndarray
+    hidden_movies: np.ndarray
+    words: str
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Checked ratings and movies.
 
@@ -48,6 +64,8 @@ class Dataset:
     fingerprint: sha256 over the files, hex.
     user_keys, movie_keys: object of str, sorted, unique: the ids as text, which user_id and movie_id are positions in;
     None where ids are whole numbers.  times: whether they are usable.  understood: None for data made by the program.
+    has_catalogue: whether movies come from a list; if not, they are those that somebody rated.
+    events: None if none were merged.
     """
 
     name: str
@@ -59,6 +77,13 @@ class Dataset:
     movie_keys: np.ndarray | None = None
     times: Times = USABLE
     understood: Understood | None = None
+    has_catalogue: bool = True
+    events: MergedEvents | None = None
+
+    @property
+    def implicit(self) -> bool:
+        """Whether ratings tell only that somebody did something."""
+        return self.understood is not None and self.understood.implicit
 
 
 def read_folder(folder: Path, name: str | None = None, reading: Reading = DEFAULT_READING) -> Dataset:
@@ -87,7 +112,8 @@ def read_folder(folder: Path, name: str | None = None, reading: Reading = DEFAUL
     name = name or folder.resolve().name
     account = understood(name, files, rows, catalogue, ratings, times, ~last, last & ~is_listed)
     fingerprint = _fingerprint([file.path for file in files.all])
-    return Dataset(name, ratings, movies, fingerprint, False, user_keys, movie_keys, times, account)
+    has_list = catalogue is not None
+    return Dataset(name, ratings, movies, fingerprint, False, user_keys, movie_keys, times, account, has_list)
 
 
 def ratings_frame(

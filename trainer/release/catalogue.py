@@ -43,6 +43,13 @@ class PublishedRelease:
                 return evaluation.metrics[name]
         return None
 
+    def standard_error(self, name: str) -> float:
+        """Return the standard error of that metric; 0 if the manifest does not have it."""
+        for evaluation in self.manifest.evaluations if self.manifest else ():
+            if evaluation.ranking == "index":
+                return evaluation.standard_errors.get(name, 0.0)
+        return 0.0
+
 
 def models_folder(artifacts: Path) -> Path:
     return artifacts / layout.MODELS / layout.MODEL_NAME

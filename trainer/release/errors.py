@@ -3,6 +3,7 @@
 ReleaseError
 ├── GateError          the figures of a training run are too bad to publish it
 ├── NotWritable        releases cannot be written to the folder
+├── TrainerRunning     another trainer publishes to the same folder
 ├── SigningKeyError    the key that is to sign the release cannot be read
 ├── KeyTableError      the table of text keys cannot be read
 └── NoOlderRelease     there is no release to go back to
@@ -21,6 +22,10 @@ class GateError(ReleaseError):
 
 class NotWritable(ReleaseError):
     """A training run was not started, because its release could not be written."""
+
+
+class TrainerRunning(ReleaseError):
+    """A training run was not started, because another one is in progress."""
 
 
 class SigningKeyError(ReleaseError):

@@ -54,6 +54,7 @@ def write_files(fitted: Fitted, folder: Path) -> Calibrations:
     np.save(folder / layout.WATCHED_INDPTR, watched.indptr.astype(np.int64))
     np.save(folder / layout.WATCHED_ROWS, watched.indices.astype(np.int32))
     np.save(folder / layout.WATCHED_POSITIVE, known.liked)
+    _write_hidden_movies(fitted, folder)
     return Calibrations(recommend, newcomers, similar_movies)
 
 
@@ -105,6 +106,17 @@ def _write_user_keys(user_keys: Keys | None, folder: Path) -> None:
     order = np.argsort(in_bytes)
     np.save(folder / layout.USER_KEYS, in_bytes[order])
     np.save(folder / layout.USER_KEYS_IDS, ids[order])
+
+
+def _write_hidden_movies(fitted: Fitted, folder: Path) -> None:
+    """Write who is never to be recommended what; empty files if no events were merged."""
+    events = fitted.dataset.events
+    users = events.hidden_users if events is not None else np.empty(0, np.int64)
+    movie_ids = events.hidden_movies if events is not None else np.empty(0, np.int64)
+    rows = rows_of(fitted.known.movie_ids, movie_ids)
+    order = np.lexsort((rows, users))
+    np.save(folder / layout.HIDDEN_USERS, users[order])
+    np.save(folder / layout.HIDDEN_ROWS, rows[order].astype(np.int32))
 
 
 def _some_histories(known: Interactions) -> list[np.ndarray]:

@@ -52,7 +52,10 @@ def with_lasting_ids(dataset: Dataset, artifacts: Path) -> tuple[Dataset, Keys |
     if of_movies is not None:
         ratings = ratings.assign(movie_id=of_movies.ids[ratings["movie_id"].to_numpy()])
         movies = movies.assign(movie_id=of_movies.ids[movies["movie_id"].to_numpy()])
-    return replace(dataset, ratings=ratings, movies=movies), users, of_movies
+    events = dataset.events
+    if of_movies is not None and events is not None:
+        events = replace(events, hidden_movies=of_movies.ids[events.hidden_movies])
+    return replace(dataset, ratings=ratings, movies=movies, events=events), users, of_movies
 
 
 def _keys(artifacts: Path, table: str, keys: np.ndarray | None) -> Keys | None:

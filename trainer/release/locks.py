@@ -8,6 +8,7 @@ writing, because NFS grants no exclusive lock otherwise.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,12 @@ from enum import Enum
 from pathlib import Path
 
 from protos.release.v1 import layout
+from trainer.release.errors import TrainerRunning
 
 CLAIM = ".claim"
+TRAINER = ".trainer.lock"  # beside the releases; it stays, and says nothing unless it is locked
+
+log = logging.getLogger(__name__)
 
 
 class Use(Enum):
@@ -50,6 +55,23 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_RDWR)
     except OSError:  # this process may only read it
         return os.open(path, os.O_RDONLY)
+
+
+@contextmanager
+def sole_trainer(artifacts: Path) -> Iterator[None]:
+    """Keep other trainers from training for this folder. A trainer that dies holds no lock.
+
+    Where the file system has no locks, it only warns. Raises TrainerRunning if another one is training.
+    """
+    path = artifacts / TRAINER
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with locked(path) as use:
+        if use == Use.IN_USE:
+            raise TrainerRunning(f"another trainer is training for {artifacts}: this one did nothing")
+        if use == Use.UNKNOWN:
+            log.warning("%s has no file locks: make sure that no other trainer runs", artifacts)
+        yield
 
 
 def use_of(folder: Path) -> Use:

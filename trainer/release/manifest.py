@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
 from protos.release.v1.signature import sign
-from trainer.data.dataset import Dataset
+from trainer.data.dataset import Dataset, MergedEvents
 from trainer.evaluation.evaluate import Evaluation
 from trainer.index.annoy_index import METRIC, NUM_TREES, RECALL_K
 from trainer.index.calibration import TARGET_RECALL, Calibration
@@ -57,6 +57,7 @@ def write_manifest(
         report=f"{REPORTS}/{version}.html",
         users_have_keys=fitted.user_keys is not None,
         movies_have_keys=fitted.movie_keys is not None,
+        events=_events(fitted.dataset.events),
     )
     text = json_format.MessageToJson(manifest, preserving_proto_field_name=True, indent=1) + "\n"
     content = text.encode("utf-8")
@@ -65,14 +66,21 @@ def write_manifest(
     (folder / layout.MANIFEST).write_bytes(content)
 
 
+def _events(events: MergedEvents | None) -> pb.Events | None:
+    if events is None:
+        return None
+    return pb.Events(store_id=events.store_id, last_event=events.last_event, num_events=events.num_events)
+
+
 def _dataset(dataset: Dataset) -> pb.Dataset:
+    notes = dataset.understood.lines if dataset.understood is not None else ()
     return pb.Dataset(
         name=dataset.name,
         fingerprint=dataset.fingerprint,
         generated=dataset.generated,
         split="in time" if dataset.times.usable else f"at random: {dataset.times.words}",
-        notes=dataset.understood.lines if dataset.understood is not None else (),
-        implicit=dataset.understood is not None and dataset.understood.implicit,
+        notes=(*notes, dataset.events.words) if dataset.events is not None else notes,
+        implicit=dataset.implicit,
     )
 
 

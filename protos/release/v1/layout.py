@@ -29,6 +29,8 @@ USER_KEYS_IDS = "user_keys_ids.npy"
 WATCHED_INDPTR = "watched_indptr.npy"
 WATCHED_ROWS = "watched_rows.npy"
 WATCHED_POSITIVE = "watched_positive.npy"
+HIDDEN_USERS = "hidden_users.npy"
+HIDDEN_ROWS = "hidden_rows.npy"
 
 GENRE_SEPARATOR = "|"
 MAX_KEY_BYTES = 256  # of a text key in UTF-8; a key holds no control characters
@@ -76,7 +78,7 @@ _FORMAT_2 = Format(
 )
 CURRENT = Format(
     version=3,
-    files=_FORMAT_2.files | {SIMILAR_ROWS, SIMILAR_COSINES, USER_KEYS, USER_KEYS_IDS},
+    files=_FORMAT_2.files | {SIMILAR_ROWS, SIMILAR_COSINES, USER_KEYS, USER_KEYS_IDS, HIDDEN_USERS, HIDDEN_ROWS},
     movie_columns=("movie_id", "key", "title", "year", "genres", "popularity"),
     fold_in_padding=-1,
 )
