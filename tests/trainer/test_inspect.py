@@ -66,7 +66,7 @@ def test_training_says_the_same_before_it_starts(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines[:4]] == ["ratings", "movies", f"{tmp_path.name}:", "times:"]
     assert lines[-1].startswith("error: not published: recall@20 is 0")
     assert "Traceback" not in run.stderr
-    assert not (tmp_path / "artifacts").exists()
+    assert not (tmp_path / "artifacts" / "releases").exists()
 
 
 @pytest.mark.parametrize("place", ["below a file", "a file"])

@@ -166,7 +166,7 @@ def test_bad_data_are_refused_with_their_line(checkerboard: Path, tmp_path: Path
     assert run.returncode == 1
     assert f"ratings.csv:{NUM_USERS * 16 + 2}: rating: expected a number, got 'seven'" in run.stderr
     assert "Traceback" not in run.stderr
-    assert not (tmp_path / "artifacts").exists()
+    assert not (tmp_path / "artifacts" / "releases").exists()
 
 
 def test_data_without_likes_are_refused(checkerboard: Path, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_data_without_likes_are_refused(checkerboard: Path, tmp_path: Path) -> N
     run = trainer("--data", str(checkerboard), "--artifacts", str(tmp_path / "artifacts"), "--positive-threshold=6")
     assert run.returncode == 1
     assert "error: expected some rating of at least 6, got none" in run.stderr
-    assert not (tmp_path / "artifacts").exists()
+    assert not (tmp_path / "artifacts" / "releases").exists()
 
 
 def test_wrong_flags_end_with_usage(tmp_path: Path) -> None:

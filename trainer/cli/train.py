@@ -28,18 +28,18 @@ def train(arguments: argparse.Namespace) -> None:
     if served:
         log.info("release %d is published in %s already: nothing to do", served[-1], arguments.artifacts)
         return
+    signing_key = _signing_key()
     check_writable(arguments.artifacts)
     with sole_trainer(arguments.artifacts):
-        _train(arguments)
+        _train(arguments, signing_key)
 
 
-def _train(arguments: argparse.Namespace) -> None:
+def _train(arguments: argparse.Namespace, signing_key: bytes | None) -> None:
     if arguments.min_new_events:
         found = news_of(arguments.events, arguments.artifacts)
         log.info("%s", found)
         if not found.suffice(arguments.min_new_events):
             return
-    signing_key = _signing_key()
     with stage("reading"):
         dataset = dataset_of(arguments)
         threshold = positive_threshold_of(arguments, dataset.ratings)  # of the files: a few events must not move it
