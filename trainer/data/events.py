@@ -88,7 +88,8 @@ def _with_rated(movies: pd.DataFrame, ratings: pd.DataFrame, keys: np.ndarray | 
     new = np.setdiff1d(ratings["movie_id"].to_numpy(), movies["movie_id"].to_numpy())
     if not len(new):
         return movies
-    return pd.concat([movies, frame_without_catalogue(new, keys)], ignore_index=True)
+    more = frame_without_catalogue(new, keys)
+    return pd.concat([movies, more.assign(tags="") if "tags" in movies else more], ignore_index=True)
 
 
 def _numbers(keys: np.ndarray | None) -> np.ndarray | None:
@@ -138,7 +139,7 @@ def _without_unused(dataset: Dataset, user_keys: np.ndarray | None, movie_keys: 
     listed, rated, hidden = np.split(ids, np.cumsum([len(movies), len(ratings)]))
     return replace(
         dataset,
-        ratings=ratings.assign(user_id=users, movie_id=rated),
+        ratings=ratings_frame(users, rated, ratings["rating"].to_numpy(), ratings["timestamp"].to_numpy()),
         movies=movies.assign(movie_id=listed),
         user_keys=user_keys,
         movie_keys=movie_keys,
