@@ -29,10 +29,10 @@ type SimilaritySource int32
 const (
 	// Never sent.
 	SimilaritySource_SIMILARITY_SOURCE_UNSPECIFIED SimilaritySource = 0
-	// The learned embeddings, by which movies are similar if the same users like them, and to a lesser degree genres and
-	// year.
+	// The learned embeddings, by which movies are similar if the same users like them, and to a lesser degree the order in
+	// which users watch them, words of their titles, genres and year.
 	SimilaritySource_SIMILARITY_SOURCE_EMBEDDINGS SimilaritySource = 1
-	// Genres and year only, because no user of the release has liked the movie.
+	// Genres, year and words of the title only, because no user of the release has liked the movie.
 	SimilaritySource_SIMILARITY_SOURCE_GENRES_AND_YEAR SimilaritySource = 2
 )
 
@@ -397,8 +397,8 @@ type RecommendResponse struct {
 	Source Source `protobuf:"varint,2,opt,name=source,proto3,enum=recommender.v1.Source" json:"source,omitempty"`
 	// Version of the release that answered: the UTC time YYYYMMDDHHMMSS.
 	Release int64 `protobuf:"varint,3,opt,name=release,proto3" json:"release,omitempty"`
-	// Ids from the request's lists that had no effect: movies that the release does not know, and liked movies without an
-	// embedding. Each id is listed once, and those of liked movies come first.
+	// Ids from the request's lists that had no effect: movies that the release does not know, and liked movies that no
+	// user of the release has liked. Each id is listed once, and those of liked movies come first.
 	IgnoredMovieIds []int64 `protobuf:"varint,4,rep,packed,name=ignored_movie_ids,json=ignoredMovieIds,proto3" json:"ignored_movie_ids,omitempty"`
 	// Why this answer is not as good as it could be, for people and logs. Empty if nothing went wrong.
 	DegradedReason string `protobuf:"bytes,5,opt,name=degraded_reason,json=degradedReason,proto3" json:"degraded_reason,omitempty"`
@@ -935,7 +935,12 @@ type Movie struct {
 	// The year in which the movie came out, or 0 if the source does not state it.
 	Year int32 `protobuf:"varint,4,opt,name=year,proto3" json:"year,omitempty"`
 	// The movie's id as text, where the ratings know movies by text; else empty.
-	Key           string `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
+	Key string `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
+	// Whether the movie's embedding was computed from its genres, year, title and tags, because no user of the release has
+	// liked it. Such a movie may be recommended; clients may want to show that it is new. It is never among the most popular
+	// movies, nor among those that are similar to another. False for a movie without an embedding, which is never
+	// recommended.
+	FromContent   bool `protobuf:"varint,6,opt,name=from_content,json=fromContent,proto3" json:"from_content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1003,6 +1008,13 @@ func (x *Movie) GetKey() string {
 		return x.Key
 	}
 	return ""
+}
+
+func (x *Movie) GetFromContent() bool {
+	if x != nil {
+		return x.FromContent
+	}
+	return false
 }
 
 // A movie of a ranked list.
@@ -1935,13 +1947,14 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\"_\n" +
 	"\x14SearchMoviesResponse\x12-\n" +
 	"\x06movies\x18\x01 \x03(\v2\x15.recommender.v1.MovieR\x06movies\x12\x18\n" +
-	"\arelease\x18\x02 \x01(\x03R\arelease\"v\n" +
+	"\arelease\x18\x02 \x01(\x03R\arelease\"\x99\x01\n" +
 	"\x05Movie\x12\x19\n" +
 	"\bmovie_id\x18\x01 \x01(\x03R\amovieId\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
 	"\x06genres\x18\x03 \x03(\tR\x06genres\x12\x12\n" +
 	"\x04year\x18\x04 \x01(\x05R\x04year\x12\x10\n" +
-	"\x03key\x18\x05 \x01(\tR\x03key\"\x82\x01\n" +
+	"\x03key\x18\x05 \x01(\tR\x03key\x12!\n" +
+	"\ffrom_content\x18\x06 \x01(\bR\vfromContent\"\x82\x01\n" +
 	"\vScoredMovie\x12+\n" +
 	"\x05movie\x18\x01 \x01(\v2\x15.recommender.v1.MovieR\x05movie\x12\x14\n" +
 	"\x05score\x18\x02 \x01(\x02R\x05score\x120\n" +
