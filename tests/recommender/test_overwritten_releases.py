@@ -135,7 +135,8 @@ def test_workers_share_one_copy_and_hand_it_on(spoilable: tuple[Path, Path, str]
     with supervised(artifacts, address, artifacts / "log") as (server, _):
         first, second = map(memory_files, workers_of(server))
         assert first == second
-        assert len(first) == len([path for path in release.iterdir() if path.name != "manifest.json"])
+        # Files with the same bytes, such as two empty arrays, share a copy.
+        assert len(first) == len({path.read_bytes() for path in release.iterdir() if path.name != "manifest.json"})
         for path in release.iterdir():
             if path.name != "manifest.json":
                 path.unlink()
