@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -44,6 +45,31 @@ COLUMNS = np.dtype(
 """Events without their texts, one in each element of an array; `number` is the place in the store's order."""
 
 NO_EVENTS = np.empty(0, COLUMNS)
+
+
+def without_forgotten(events: np.ndarray, forgotten: Mapping[int, int]) -> np.ndarray:
+    """The events that are newer than the moment at which their user was forgotten.
+
+    events: COLUMNS.  forgotten: the number under which a user was forgotten, by user.
+    """
+    if not forgotten:
+        return events
+    users = np.array(sorted(forgotten), np.int64)
+    numbers = np.array([forgotten[user] for user in users.tolist()], np.int64)
+    at = np.minimum(users.searchsorted(events["user"]), len(users) - 1)
+    kept: np.ndarray = events[(users[at] != events["user"]) | (events["number"] > numbers[at])]
+    return kept
+
+
+def last_of_each_kind(events: np.ndarray, groups: np.ndarray, num_groups: int) -> np.ndarray:
+    """int64[kind, num_groups]: the place of the last event of each kind in each group, −1 if there is none.
+
+    An event counts if its place is above that of the group's last removal.
+    events: COLUMNS, in the order of their times.  groups: int[n], from 0, the group of each event.
+    """
+    last = np.full((max(Kind) + 1, num_groups), -1)
+    last[events["kind"], groups] = np.arange(len(events))  # of several, the last one is assigned
+    return last
 
 
 def number_of_key(key: str) -> int:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from events.event import NO_EVENTS
+from events.event import NO_EVENTS, without_forgotten
 from events.store import EventStore
 
 NUMBERS_AT_ONCE = 500_000  # so that one statement takes seconds at most
@@ -43,13 +43,8 @@ def read_snapshot(store: EventStore) -> Snapshot:
         user_keys.update(of_users)
         movie_keys.update(of_movies)
     forgotten = {user: number for number, user in store.forgotten(0, store.last_number())}
-    events = np.concatenate(parts)
-    users = np.array(sorted(forgotten), np.int64)
-    if len(users):
-        numbers = np.array([forgotten[user] for user in users.tolist()], np.int64)
-        at = np.minimum(users.searchsorted(events["user"]), len(users) - 1)
-        events = events[(users[at] != events["user"]) | (events["number"] > numbers[at])]
-    return Snapshot(store_id, last_event, events, users, user_keys, movie_keys)
+    events = without_forgotten(np.concatenate(parts), forgotten)
+    return Snapshot(store_id, last_event, events, np.array(sorted(forgotten), np.int64), user_keys, movie_keys)
 
 
 def number_ranges(last: int, size: int) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from events.event import COLUMNS, NO_EVENTS
+from events.event import COLUMNS, NO_EVENTS, without_forgotten
 
 Row = tuple[int, int, int, int, float, int]
 """An event as a tuple, in the order of `event.COLUMNS`."""
@@ -25,7 +25,7 @@ class HeldEvents:
 
         forgotten: the number under which a user was forgotten, by user. Older events of theirs are dropped.
         """
-        events = _without_forgotten(events, forgotten)
+        events = without_forgotten(events, forgotten)
         self.num_left_out = max(0, len(events) - most)
         if self.num_left_out:
             events = events[np.argpartition(events["number"], self.num_left_out)[self.num_left_out :]]
@@ -99,14 +99,3 @@ class HeldEvents:
     def added_above(self, number: int) -> list[Row]:
         """The events that were added and have higher numbers than this."""
         return [row for row in self._added if row[0] > number]
-
-
-def _without_forgotten(events: np.ndarray, forgotten: dict[int, int]) -> np.ndarray:
-    """The events that are not older than the moment at which their user was forgotten."""
-    if not forgotten:
-        return events
-    users = np.array(sorted(forgotten), np.int64)
-    numbers = np.array([forgotten[user] for user in users.tolist()], np.int64)
-    at = np.minimum(users.searchsorted(events["user"]), len(users) - 1)
-    kept: np.ndarray = events[(users[at] != events["user"]) | (events["number"] > numbers[at])]
-    return kept

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from events.event import Kind
+from events.event import Kind, last_of_each_kind
 from recommender_service.checks import NO_ROWS
 from recommender_service.release import Release
 
@@ -36,8 +36,7 @@ def history_of(
     """
     numbers, position = np.unique(events["movie"], return_inverse=True)
     movies = np.array([rows.get(number, -1) for number in numbers.tolist()], np.int32)  # −1: not in the release
-    last = np.full((max(Kind) + 1, len(movies)), -1)  # int[kind, movie], the place of the last such event, −1 if none
-    last[events["kind"], position] = np.arange(len(events))  # of several, the last one is assigned
+    last = last_of_each_kind(events, position, len(movies))
     last[:, movies < 0] = -1
     removed = movies[last[Kind.REMOVED] >= 0]
     counts = last > last[Kind.REMOVED]  # bool[kind, movie], whether there is such an event after the last removal

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal
 
 from events.event import MAX_EVENT_ID_BYTES, Event, Kind, number_of_key
 from protos.recommender.v1 import recommender_pb2 as api
@@ -34,8 +36,9 @@ def checked_event(release: Release, event: api.Event, now_us: int) -> Event:
     num_bytes = len(event.event_id.encode("utf-8"))
     if not 1 <= num_bytes <= MAX_EVENT_ID_BYTES:
         raise InvalidArgument("event_id", f"expected 1 to {MAX_EVENT_ID_BYTES} bytes, got {num_bytes}")
-    user, user_key = _user(release, event)
-    movie, movie_key = _movie(release, event)
+    key_of_movie = partial(_key_of_movie, release) if release.rows_by_key is not None else None
+    user, user_key = _named("user", event, release.user_keys.key_of if release.user_keys is not None else None)
+    movie, movie_key = _named("movie", event, key_of_movie)
     kind = KINDS.get(event.kind)
     if kind is None:
         raise InvalidArgument("kind", f"expected a kind of event, got {event.kind}")
@@ -43,45 +46,37 @@ def checked_event(release: Release, event: api.Event, now_us: int) -> Event:
     return Event(event.event_id, user, user_key, movie, movie_key, kind, rating, time_us)
 
 
-def _user(release: Release, event: api.Event) -> tuple[int, str]:
-    """(number, key) of the user; the key is empty where the release knows users by number."""
-    key = event.user_key
+def _named(
+    what: Literal["user", "movie"], event: api.Event, key_of: Callable[[int], str | None] | None
+) -> tuple[int, str]:
+    """(number, key) of the event's user or movie; the key is empty where the release knows them by number.
+
+    key_of: the key of an id, None if the release does not know the id; None where the release knows them by number.
+    """
+    id_field, key_field = f"{what}_id", f"{what}_key"
+    key: str = getattr(event, key_field)
+    has_id = event.HasField("user_id" if what == "user" else "movie_id")
     if key:
-        if event.HasField("user_id"):
-            raise InvalidArgument("user_key", "expected user_id or user_key, got both")
-        check_key("user_key", key, release.user_keys is not None, "user_id")
-        _check_text("user_key", key)
+        if has_id:
+            raise InvalidArgument(key_field, f"expected {id_field} or {key_field}, got both")
+        check_key(key_field, key, key_of is not None, id_field)
+        _check_text(key_field, key)
         return number_of_key(key), key
-    if not event.HasField("user_id"):
-        raise InvalidArgument("user_id", "expected an id or user_key, got none")
-    check_id("user_id", event.user_id)
-    if release.user_keys is None:
-        return event.user_id, ""
-    known = release.user_keys.key_of(event.user_id)
+    if not has_id:
+        raise InvalidArgument(id_field, f"expected an id or {key_field}, got none")
+    number: int = getattr(event, id_field)
+    check_id(id_field, number)
+    if key_of is None:
+        return number, ""
+    known = key_of(number)
     if known is None:
-        raise InvalidArgument("user_id", f"expected user_key, or the id of a user of the release; got {event.user_id}")
+        raise InvalidArgument(id_field, f"expected {key_field}, or the id of a {what} of the release; got {number}")
     return number_of_key(known), known
 
 
-def _movie(release: Release, event: api.Event) -> tuple[int, str]:
-    """(number, key) of the movie; the key is empty where the release knows movies by number."""
-    key = event.movie_key
-    if key:
-        if event.HasField("movie_id"):
-            raise InvalidArgument("movie_key", "expected movie_id or movie_key, got both")
-        check_key("movie_key", key, release.rows_by_key is not None, "movie_id")
-        _check_text("movie_key", key)
-        return number_of_key(key), key
-    if not event.HasField("movie_id"):
-        raise InvalidArgument("movie_id", "expected an id or movie_key, got none")
-    check_id("movie_id", event.movie_id)
-    if release.rows_by_key is None:
-        return event.movie_id, ""
-    row = release.movie_rows.get(event.movie_id)
-    if row is None:
-        problem = f"expected movie_key, or the id of a movie of the release; got {event.movie_id}"
-        raise InvalidArgument("movie_id", problem)
-    return number_of_key(release.movies[row].key), release.movies[row].key
+def _key_of_movie(release: Release, movie_id: int) -> str | None:
+    row = release.movie_rows.get(movie_id)
+    return None if row is None else release.movies[row].key
 
 
 def _rating(event: api.Event) -> float:

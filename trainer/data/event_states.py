@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from events.event import Kind
+from events.event import Kind, last_of_each_kind
 
 NEVER_S = np.iinfo(np.int64).min
 US_PER_S = 1_000_000
@@ -43,8 +43,7 @@ def states_of(users: np.ndarray, movies: np.ndarray, events: np.ndarray) -> Even
     users, movies, events = users[order], movies[order], events[order]
     is_first = np.r_[True, (users[1:] != users[:-1]) | (movies[1:] != movies[:-1])][: len(users)]
     pair = np.cumsum(is_first) - 1  # int64[n], of each event
-    last = np.full((max(Kind) + 1, int(is_first.sum())), -1)  # int[kind, pair], place of the last such event
-    last[events["kind"], pair] = np.arange(len(events))  # of several, the last one is assigned
+    last = last_of_each_kind(events, pair, int(is_first.sum()))
     counts = last > last[Kind.REMOVED]  # bool[kind, pair], whether there is such an event after the last removal
     seconds = events["time_us"] // US_PER_S
     return EventStates(
