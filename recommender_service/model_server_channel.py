@@ -22,10 +22,7 @@ SERVICE_CONFIG = {
     "healthCheckConfig": {"serviceName": ""},  # has no effect where the server has no health service
     "methodConfig": [
         {
-            "name": [
-                {"service": "tensorflow.serving.PredictionService"},
-                {"service": "tensorflow.serving.ModelService"},
-            ],
+            "name": [{"service": service} for service in SERVICES],
             "retryPolicy": {
                 "maxAttempts": 3,
                 "initialBackoff": "0.01s",

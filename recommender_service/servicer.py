@@ -193,7 +193,7 @@ class RecommenderServicer:
 
 async def _encoded(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
     """An encoded RecommendResponse; made by a thread if that would hold up other calls."""
-    if request.explain and has_many_reasons(release, request):
+    if has_many_reasons(release, request):
         return await asyncio.to_thread(encode, release, request, ranking)
     return encode(release, request, ranking)
 

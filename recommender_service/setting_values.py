@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -47,24 +46,23 @@ def boolean(text: str) -> bool:
     return text.lower() == "true"
 
 
-def key_file(text: str) -> Path | None:
-    if not text:
-        return None
-    try:
-        read_keys(Path(text))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"a file with keys ({error})") from error
-    return Path(text)
+def file_of(what: str, check: Callable[[Path], object]) -> Callable[[str], Path | None]:
+    """A parser of the path of a file; empty stands for none.  check: raises OSError or ValueError."""
+
+    def parse(text: str) -> Path | None:
+        path = optional_path(text)
+        try:
+            if path is not None:
+                check(path)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"a file with {what} ({error})") from error
+        return path
+
+    return parse
 
 
-def token_file(text: str) -> Path | None:
-    if not text:
-        return None
-    try:
-        parse_grants(text, Path(text).read_bytes())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"a file with tokens ({error})") from error
-    return Path(text)
+key_file = file_of("keys", read_keys)
+token_file = file_of("tokens", lambda path: parse_grants(str(path), path.read_bytes()))
 
 
 def events_url(text: str) -> str:
@@ -72,7 +70,7 @@ def events_url(text: str) -> str:
         return text
     if not EVENTS_URLS.fullmatch(text):
         raise ValueError("sqlite:////folder/events.db or postgresql://user:password@host/name")
-    if any(importlib.util.find_spec(name) is None for name in ("sqlalchemy", "alembic", "psycopg")):
+    if any(find_spec(name) is None for name in ("sqlalchemy", "alembic", "psycopg")):
         raise ValueError("none, because the packages of the extra `events` are not installed")
     return text
 
