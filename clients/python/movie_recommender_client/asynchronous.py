@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, ClassVar, Self, TypeVar, Unpack
 
 import grpc
 
-from movie_recommender_client.connection import Tls, metadata_of, open_channel
+from movie_recommender_client.connection import Connection
 from movie_recommender_client.errors import error_of
 from movie_recommender_client.requests import (
     Id,
@@ -23,7 +23,7 @@ from movie_recommender_client.v1 import recommender_pb2_grpc
 Response = TypeVar("Response")
 
 
-class AsyncRecommender:
+class AsyncRecommender(Connection):
     """Calls a recommender. Use it in one event loop.
 
     Each method raises RecommenderError if there is no answer, after retries within `timeout_s`. A wrong type of an
@@ -31,30 +31,8 @@ class AsyncRecommender:
     stub: for calls with other options; its methods raise grpc.RpcError.
     """
 
-    def __init__(
-        self,
-        address: str,
-        *,
-        tls: Tls | None = None,
-        token: str | None = None,
-        timeout_s: float = 2.0,
-        use_proxy: bool = False,
-    ) -> None:
-        """Connect when the first call is made.
-
-        address: host:port, or another name that gRPC knows, as `dns:///recommender:50051`.
-        tls: how to encrypt; None: not at all.  token: shows who calls, and needs `tls`.
-        timeout_s: of each call, its retries included.
-        use_proxy: whether the proxy that `http_proxy` names takes the calls.
-        """
-        self._metadata = metadata_of(token, tls)
-        self._timeout_s = timeout_s
-        self._channel: grpc.aio.Channel = open_channel(
-            address, tls, use_proxy, grpc.aio.secure_channel, grpc.aio.insecure_channel
-        )
-        self.stub: recommender_pb2_grpc.RecommenderServiceAsyncStub = recommender_pb2_grpc.RecommenderServiceStub(
-            self._channel
-        )
+    library: ClassVar[Any] = grpc.aio
+    stub: recommender_pb2_grpc.RecommenderServiceAsyncStub
 
     async def __aenter__(self) -> Self:
         return self

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import grpc
+
+from movie_recommender_client.v1 import recommender_pb2_grpc
 
 SERVICE = "recommender.v1.RecommenderService"
 
@@ -64,24 +65,38 @@ def _content(path: Path | str | None) -> bytes | None:
     return None if path is None else Path(path).read_bytes()
 
 
-def open_channel(
-    address: str,
-    tls: Tls | None,
-    use_proxy: bool,
-    secure: Callable[..., Any],
-    insecure: Callable[..., Any],
-) -> Any:
-    """Return a channel to host:port.
+class Connection:
+    """What both clients have in common."""
 
-    secure, insecure: the functions of grpc or of grpc.aio that make channels.
-    """
-    options = [*OPTIONS, ("grpc.enable_http_proxy", int(use_proxy))]
-    if tls is None:
-        return insecure(address, options=options)
-    return secure(address, tls.credentials(), options=options)
+    library: ClassVar[Any]  # grpc or grpc.aio, whose channels are used
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        tls: Tls | None = None,
+        token: str | None = None,
+        timeout_s: float = 2.0,
+        use_proxy: bool = False,
+    ) -> None:
+        """Connect when the first call is made.
+
+        address: host:port, or another name that gRPC knows, as `dns:///recommender:50051`.
+        tls: how to encrypt; None: not at all.  token: shows who calls, and needs `tls`.
+        timeout_s: of each call, its retries included.
+        use_proxy: whether the proxy that `http_proxy` names takes the calls.
+        """
+        self._metadata = _metadata_of(token, tls)
+        self._timeout_s = timeout_s
+        options = [*OPTIONS, ("grpc.enable_http_proxy", int(use_proxy))]
+        if tls is None:
+            self._channel = self.library.insecure_channel(address, options=options)
+        else:
+            self._channel = self.library.secure_channel(address, tls.credentials(), options=options)
+        self.stub: Any = recommender_pb2_grpc.RecommenderServiceStub(self._channel)
 
 
-def metadata_of(token: str | None, tls: Tls | None) -> tuple[tuple[str, str], ...]:
+def _metadata_of(token: str | None, tls: Tls | None) -> tuple[tuple[str, str], ...]:
     """Return what goes along with each call. Raises ValueError if a token would be sent without encryption."""
     if token is None:
         return ()
