@@ -152,7 +152,7 @@ $(STAMP): pyproject.toml constraints.txt deploy/build.lock
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --quiet --require-hashes --requirement deploy/build.lock
 	@$(PIP) --require-hashes --no-build-isolation --use-pep517 --requirement constraints.txt | sed -nE 's/^ *(Downloading|Using cached|Building wheel for) ([^ ]+).*/  \1 \2/p'
-	@$(PIP) --quiet --no-deps --no-build-isolation --editable . --editable clients/python
+	@PYTHONWARNINGS=ignore $(PIP) --quiet --no-deps --no-build-isolation --editable . --editable clients/python
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP)
