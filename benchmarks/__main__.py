@@ -75,7 +75,7 @@ def _figures(artifacts: Mapping[str, Path], rounds: int) -> Iterator[Figure]:
 
 
 def _model_server(artifacts: Path, log: Path) -> AbstractContextManager[tuple[Server, str]]:
-    """As `model_server`. TensorFlow Serving needs to be told a port; the plain service sends it 32 calls at once."""
+    """Run the program that TF_SERVING names, or else the stand-in, with threads for the plain service's 32 calls."""
     threads = "--grpc_max_threads=64"
     if program := os.environ.get("TF_SERVING"):
         return model_server(artifacts, log, threads, port=free_port(), program=[program])

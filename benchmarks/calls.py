@@ -41,7 +41,7 @@ class Case:
 
     @property
     def echo_load(self) -> Load:
-        """As many answers of the echo; those of Recommend where the load has none of its own."""
+        """The load that makes the echo give as many answers: this one, or Recommend where the echo lacks the method."""
         if self.load.method in (RECOMMEND, SIMILAR_MOVIES):
             return self.load
         calls, in_flight = self.load.calls * self.load.answers, 1 if self.load.in_flight == 1 else IN_FLIGHT

@@ -144,7 +144,7 @@ class DeadlineExceeded(ServiceError):
 
 
 class TooManyCalls(ServiceError):
-    """As much is going on as the service allows."""
+    """The service does as much as it allows itself, and refuses more."""
 
     code = StatusCode.RESOURCE_EXHAUSTED
     reason = "TOO_MANY_CONCURRENT_CALLS"

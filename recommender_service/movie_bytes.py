@@ -38,7 +38,7 @@ class MovieBytes:
     def fields_with_reasons(
         self, number: int, rows: Sequence[int], scores: Sequence[float], reasons: Iterable[Reasons]
     ) -> bytes:
-        """As `fields`, and each movie with its reasons."""
+        """Encode the fields that `fields` encodes, each movie with its reasons."""
         fields = []
         for row, score, its_reasons in zip(rows, scores, reasons, strict=True):
             because, cosines = [row for row, _ in its_reasons], [cosine for _, cosine in its_reasons]

@@ -57,7 +57,7 @@ def _connections(settings: Settings) -> Options:
 
 
 def max_connections() -> int:
-    """As many as the limit on open files leaves room for, after it was raised as far as the process may."""
+    """Raise the limit on open files as far as allowed, and return how many connections it leaves room for."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return MAX_CONNECTIONS if most == resource.RLIM_INFINITY else max(1, min(MAX_CONNECTIONS, most - SPARE_FILES))

@@ -1,4 +1,4 @@
-"""Of a user's events the later ones count, in whatever order they are recorded."""
+"""A user's later events count, in whatever order they are recorded."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_too_many_queued_calls_are_cancelled(tmp_path: Path) -> None:
 
 
 def test_one_client_that_calls_too_much_waits(tmp_path: Path) -> None:
-    """Of calls beyond MAX_QUEUED_CALLS on one connection none is refused: they wait in the client, and all succeed."""
+    """No call beyond MAX_QUEUED_CALLS on one connection is refused: it waits in the client, and succeeds."""
     publish_checkerboard(tmp_path)
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (_, model_server_address),

@@ -103,7 +103,7 @@ def test_a_header_that_is_no_token_is_refused(
 
 
 def test_the_scheme_may_be_written_in_any_case(service: tuple[Server, str, Path]) -> None:
-    """As RFC 7235 says, `bearer` and `BEARER` are the same."""
+    """`bearer` and `BEARER` mean the same (RFC 7235)."""
     assert call(service[1], "Recommend", (("authorization", f"bEARER {TOKEN}"),))
 
 

@@ -206,7 +206,7 @@ def test_a_million_events_are_read_at_the_start(
 
 
 def _nth(number: int) -> Event:
-    """Of a million events, each of 25,000 users has 40, which are of 40 movies."""
+    """Return one of a million events, in which each of 25,000 users has watched the same 40 movies."""
     return Event(f"{number:032x}", number % 25_000, "", number // 25_000, "", Kind.WATCHED, 0.0, number)
 
 

@@ -124,7 +124,7 @@ def test_new_movies_do_not_take_lists_over(stub: RecommenderServiceStub) -> None
 
 
 def test_a_disliked_movie_comes_after_an_unrated_one(stub: RecommenderServiceStub) -> None:
-    """Of two movies with the same genre, the one that somebody rated and nobody liked comes later."""
+    """A movie that somebody rated and nobody liked comes after one of the same genre that nobody rated."""
     answer = stub.Recommend(RecommendRequest(user_id=BLUE_FAN, limit=500))
     order = movie_ids(answer)
     assert order.index(NEW) < order.index(DISLIKED)

@@ -95,7 +95,7 @@ def test_a_flag_makes_responses_use_tensor_content(limited: str) -> None:
 
 
 def test_classify_is_unimplemented(limited: str) -> None:
-    """Of PredictionService, the stand-in has only Predict and GetModelMetadata."""
+    """The stand-in answers UNIMPLEMENTED to Classify: it has Predict and GetModelMetadata only."""
     with grpc.insecure_channel(limited) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         request = classification_pb2.ClassificationRequest()

@@ -66,7 +66,7 @@ def _anchors(page: Path) -> set[str]:
 
 
 def _tables(page: Path) -> list[list[list[Token]]]:
-    """Of each table its rows, the header first; of each row its cells, as inline tokens."""
+    """Return the tables of a page: each a list of rows, the header first, and each row a list of inline tokens."""
     tables: list[list[list[Token]]] = []
     in_table = False
     for token in _tokens(page):
