@@ -104,7 +104,9 @@ def test_an_interrupt_ends_in_one_line(tmp_path: Path) -> None:
     """SIGINT while ratings are read: status 130, no traceback."""
     rows = "".join(f"{user},{movie},4\n" for user in range(6000) for movie in range(200))
     folder = folder_of(tmp_path, {"ratings.csv": "user,item,rating\n" + rows})
-    code = "import sys; from trainer.__main__ import main; print('ready', flush=True); sys.exit(main(sys.argv[1:]))"
+    heeds = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background ignores it
+    runs = "from trainer.__main__ import main; print('ready', flush=True); sys.exit(main(sys.argv[1:]))"
+    code = f"import signal, sys; {heeds}; {runs}"
     command = [sys.executable, "-c", code, "--data", str(folder), "--artifacts", str(tmp_path / "artifacts")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
