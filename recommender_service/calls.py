@@ -123,7 +123,9 @@ class CallGuard:
                 tally.add("OK", time.perf_counter() - start)
                 return response
             tally.add(failure.code.name, time.perf_counter() - start)
-            return await abort(context, failure, call_id)
+            # gRPC keeps the error of a call, and with its traceback this frame, until the client has ended the call.
+            response = b""
+            return await abort(context, failure.with_traceback(None), call_id)
 
         return guarded
 
