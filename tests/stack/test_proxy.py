@@ -16,10 +16,11 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.callers import Callers
 from tests.support.errors import failure_of
+from tests.support.faulty_model_server import faulty_model_server
 from tests.support.metrics import wait_for_calls_in_progress
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 from tests.support.workers import Outcomes, supervised, wait_for_workers, workers_of
-from tools.servers import health_status, model_server, proxy, recommender, wait_until_serving
+from tools.servers import health_status, proxy, recommender, wait_until_serving
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,10 +47,10 @@ def test_envoy_passes_on_answers_and_errors(recommender_address: str, tmp_path: 
 
 def test_envoy_passes_on_deadlines_and_bounds_calls(tmp_path: Path) -> None:
     """The deadline reaches the service, and calls above Envoy's bound are refused at once."""
-    publish_checkerboard(tmp_path)
+    release = tmp_path / "releases" / str(publish_checkerboard(tmp_path))
     settings = {"PREDICT_TIMEOUT_MS": "60000", "METRICS_ADDRESS": "127.0.0.1:0"}
     with (
-        model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
+        faulty_model_server(release, tmp_path / "models.log") as (_, model_server_address, fault),
         recommender(tmp_path, model_server_address, tmp_path / "log", **settings) as (server, behind),
         proxy(behind, tmp_path) as address,
         grpc.insecure_channel(address) as channel,
@@ -57,7 +58,7 @@ def test_envoy_passes_on_deadlines_and_bounds_calls(tmp_path: Path) -> None:
     ):
         wait_until_serving(address)
         stub = RecommenderServiceStub(channel)
-        models.send(signal.SIGSTOP)
+        fault.write_text("hang")
         hurried = stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=3)
         assert hurried.source == SOURCE_FOLDED_IN
         slow = [pool.submit(recommend, stub) for _ in range(BOUND)]
@@ -66,7 +67,7 @@ def test_envoy_passes_on_deadlines_and_bounds_calls(tmp_path: Path) -> None:
         assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "")
         assert "retry later" in failure.message
         assert health_status(address) == "SERVING"
-        models.send(signal.SIGCONT)
+        fault.unlink()
         assert [call.result(timeout=60) for call in slow] == [[4, 6, 10]] * BOUND
 
 

@@ -2,8 +2,9 @@
 
 It offers the release's version. Users of the manifest's probes get their embeddings, all others that of the first
 probe. It logs each Predict, and its span. Before each call it reads from FAULT_FILE what to do wrong: "version",
-"width", "nan", "dtype", "slow", or "garbage", which answers every call with bytes that are no message. Without that
-file it does nothing wrong. While the file says "not serving", so does its health service; calls are still answered.
+"width", "nan", "dtype", "slow", "hang", which keeps Predict waiting as long as the file says so, or "garbage", which
+answers every call with bytes that are no message. Without that file it does nothing wrong. While the file says "not
+serving", so does its health service; calls are still answered.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class Faulty:
         fault = self._fault()
         if fault == "slow":
             time.sleep(SLOW_S)
+        while self._fault() == "hang":
+            time.sleep(0.05)
         ((name, tensor),) = request.inputs.items()
         user_ids = np.frombuffer(tensor.tensor_content, np.int64).reshape(tensor.tensor_shape.dim[0].size, -1)[:, 0]
         span = "".join(f" span {value!s}" for key, value in context.invocation_metadata() if key == "traceparent")
