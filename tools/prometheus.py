@@ -15,7 +15,7 @@ from tools.processes import served
 from tools.servers import HOST, free_port
 
 CONFIG = Path(__file__).parents[1] / "deploy" / "prometheus"
-TARGET = "recommender:9464"  # in prometheus.yml
+TARGET, TRAINER = "recommender:9464", "watch:9464"  # in prometheus.yml
 
 
 class Prometheus:
@@ -46,15 +46,22 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(metrics_address: str, folder: Path, interval: str = "") -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes host:port as deploy/prometheus/prometheus.yml says.
+def prometheus(
+    metrics_address: str, folder: Path, interval: str = "", trainer_address: str = f"{HOST}:1"
+) -> Iterator[Prometheus]:
+    """Run a Prometheus that scrapes the two host:port, of a service and of a trainer, as prometheus.yml says.
 
     folder: for its data, its log and its configuration.  interval: between scrapes and evaluations, such as 1s; that of
-    the file if it is empty.  `prometheus` must be on the PATH.
+    the file if it is empty.  trainer_address: by default one where nobody listens.  `prometheus` must be on the PATH.
     """
     config = (CONFIG / "prometheus.yml").read_text(encoding="utf-8")
-    assert TARGET in config
-    config = config.replace(TARGET, metrics_address).replace("alerts.yml", str(CONFIG / "alerts.yml"), 2)
+    for name, there in (
+        (TARGET, metrics_address),
+        (TRAINER, trainer_address),
+        ("alerts.yml", str(CONFIG / "alerts.yml")),
+    ):
+        assert name in config
+        config = config.replace(name, there)
     if interval:
         config = re.sub(r"_(interval|timeout): \w+", rf"_\1: {interval}", config)
     file = folder / "prometheus.yml"

@@ -12,12 +12,15 @@ from typing import Any
 import grpc
 import pytest
 
-from protos.recommender.v1.recommender_pb2 import RecommendRequest
+from protos.recommender.v1.recommender_pb2 import Event, RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.events import WATCHED, event, record
 from tests.support.releases import EVEN_USER, UNKNOWN_USER
 from tests.support.workers import supervised
 from tools.processes import wait_for
 from tools.prometheus import CONFIG, prometheus
+from tools.servers import free_port
+from trainer.cli.watch_metrics import Result, WatchMetrics
 
 pytestmark = pytest.mark.slow
 
@@ -77,13 +80,17 @@ def test_every_query_of_the_dashboard_finds_something(
     checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path
 ) -> None:
     """A Prometheus that scrapes a stack of two workers under load has data for every query, and no alert fires."""
-    settings = {"METRICS_ADDRESS": "127.0.0.1:0", "USER_CACHE_SIZE": "1"}
+    events = f"sqlite:///{tmp_path / 'events.db'}"
+    settings = {"METRICS_ADDRESS": "127.0.0.1:0", "USER_CACHE_SIZE": "1", "EVENTS_URL": events}
+    trainer = f"127.0.0.1:{free_port()}"
+    WatchMetrics(trainer).record(Result.NOTHING)
     with supervised(checkerboard_artifacts, model_server_address, tmp_path / "log", **settings) as (server, address):
         metrics = str(server.events("supervising")[0]["metrics"])
-        with prometheus(metrics, tmp_path, interval="1s") as running, grpc.insecure_channel(address) as channel:
+        with prometheus(metrics, tmp_path, "1s", trainer) as running, grpc.insecure_channel(address) as channel:
             stub = RecommenderServiceStub(channel)
 
             def empty() -> list[str]:
+                record(stub, event(21, 2, WATCHED), Event(user_id=21, movie_id=2))
                 for _ in range(5):
                     for request in (
                         RecommendRequest(user_id=EVEN_USER),
@@ -98,5 +105,9 @@ def test_every_query_of_the_dashboard_finds_something(
                     if NEEDS_TLS not in query and not running.query(query)
                 ]
 
-            wait_for(lambda: not empty(), f"every query finds something, not so {empty()}", 60)
+            try:
+                wait_for(lambda: not empty(), "every query finds something", 60)
+            except TimeoutError:
+                assert empty() == []
+                raise
             assert running.firing() == set()
