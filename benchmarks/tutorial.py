@@ -23,7 +23,8 @@ class Tutorial:
     def __init__(self, release: Release) -> None:
         trained = release.movies[: release.num_trained_movies]
         self.movies = pd.DataFrame([(movie.movie_id, movie.title) for movie in trained], columns=["movie_id", "title"])
-        self.movie_embeddings = pd.DataFrame(release.movie_embeddings.vectors, index=self.movies["movie_id"])
+        vectors = release.movie_embeddings.vectors[: release.num_trained_movies]
+        self.movie_embeddings = pd.DataFrame(vectors, index=self.movies["movie_id"])
         watched = release.watched
         with_likes = np.flatnonzero(watched.has_likes)[:USERS]
         means = [release.mean_embedding(watched.liked_rows_of(user)) for user in with_likes]

@@ -67,14 +67,13 @@ def write_movie_table(table: pd.DataFrame, path: Path) -> None:
 def _calibrated(fitted: Fitted, index: AnnoyIndex) -> list[Calibration]:
     """Return the calibrations for users and for newcomers.
 
-    The first efforts that are tried are those that sufficed on the held-out part. The losses are those measured there.
+    Nothing cheaper is tried than what sufficed on the held-out part. The losses are those measured there.
     """
     known, embeddings = fitted.known, fitted.embeddings
     evaluated = fitted.evaluation.calibrations if fitted.evaluation is not None else []
     users = some_users(embeddings)
     kinds = [of_users(embeddings, known, users), of_newcomers(embeddings, known, users)]
-    lowest_efforts = [calibration.index.search_k for calibration in evaluated] or None
-    calibrations = calibrate(embeddings.movies, index, kinds, fitted.cheapest, lowest_efforts)
+    calibrations = calibrate(embeddings.movies, index, kinds, fitted.cheapest, evaluated)
     for number, before in enumerate(evaluated):
         calibrations[number] = replace(calibrations[number], recall_loss=before.recall_loss, ndcg_loss=before.ndcg_loss)
     return calibrations

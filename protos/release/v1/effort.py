@@ -18,7 +18,7 @@ def search_effort(search_k: int, recall_k: int, limit: float, candidates: int) -
 
 
 # The cost of a scan in nodes: in the time that Annoy takes to inspect one, a scan reads so many components of vectors,
-COMPONENTS_PER_NODE = 700
+COMPONENTS_PER_NODE = 500
 SELECTION_COMPONENTS = 24  # to select the best costs as much as reading so many more of each movie,
 SCAN_START_NODES = 200  # and a scan calls numpy a dozen times.
 MAX_SCANS = 3  # a search of the index that would cost more scans than this is answered by a scan
