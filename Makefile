@@ -35,7 +35,7 @@ help:
 	@echo 'make check         everything that is checked without running the product: linters, types, imports, generated code'
 	@echo 'make format        format the code, and apply the fixes that the linter is sure of'
 	@echo 'make protos        generate the code under protos/ and docs/api.md'
-	@echo 'make docs          build the site of these pages into site/, to be opened from there: nothing is fetched'
+	@echo 'make docs          generate docs/commands.md and docs/metrics.md, and build a site of all pages into site/'
 	@echo 'make compose-test  build the images and run docker-compose.yml; says which model server it runs'
 	@echo 'make dev-certs     make certificates and a token in certs/; `make serve CERTS=certs` serves with them'
 	@echo 'make lock          refresh constraints.txt and the locks of the images'
@@ -107,6 +107,7 @@ protos: $(STAMP)
 	@$(BIN)/python -m tools.protos
 
 docs: $(STAMP)
+	@$(BIN)/python -m tools.reference
 	@$(BIN)/python -m tools.docs_site site
 
 compose-test: $(STAMP)
