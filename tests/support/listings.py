@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,39 @@ def listings(page: Path) -> list[Listing]:
     ]
 
 
+def commands(listing: Listing) -> list[str]:
+    """The commands of a listing of a shell, one each, without comments and without the input of here-documents.
+
+    Lines that one command is spread over are joined.
+    """
+    found, lines = [], iter(listing.text.splitlines())
+    for line in lines:
+        command = line
+        while command.endswith(("\\", "|")) or not _is_whole(command):
+            command = command.removesuffix("\\") + "\n" + next(lines)
+        here_document = re.search(r"<<'(\w+)'", command)
+        while here_document and next(lines) != here_document[1]:
+            pass
+        words = _tokens(command)
+        if words:
+            found.append(" ".join(command.partition(" #")[0].split()))
+    return found
+
+
+def simple_commands(command: str) -> list[list[str]]:
+    """The words of each program that a command starts, without redirections."""
+    programs: list[list[str]] = [[]]
+    tokens = iter(_tokens(command))
+    for token in tokens:
+        if set(token) <= set("<>"):
+            next(tokens)
+        elif set(token) <= set("();|&"):
+            programs.append([])
+        else:
+            programs[-1].append(token)
+    return [words for words in programs if words]
+
+
 def is_shown(shown: str, printed: str) -> bool:
     """Whether an output that a page shows was printed: the same lines, but for spaces and the digits of numbers.
 
@@ -48,6 +82,20 @@ def is_shown(shown: str, printed: str) -> bool:
         at += 1 + following.index(_plain(line))
         may_skip = False
     return True
+
+
+def _is_whole(command: str) -> bool:
+    try:
+        _tokens(command)
+    except ValueError:  # a quote is open
+        return False
+    return True
+
+
+def _tokens(command: str) -> list[str]:
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    return list(lexer)
 
 
 def _plain(line: str) -> str:
