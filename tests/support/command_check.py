@@ -98,6 +98,8 @@ def _python(words: list[str]) -> None:
                 raise Impossible("; ".join(complaints))
         elif module == "pytest":
             _files(words)
+        elif module == "events" and "EVENTS_URL" in os.environ:
+            _parsers()[module].parse_args(["--url", os.environ["EVENTS_URL"], *arguments])
         elif module not in WITHOUT_ARGUMENTS or arguments:
             _parsers()[module].parse_args(arguments)
     except SystemExit as error:
@@ -137,7 +139,7 @@ def _compose(words: list[str]) -> None:
             if service not in services:
                 raise Impossible(f"docker-compose.yml has no service {service}")
             if service == "trainer":
-                parse_arguments(list(rest))
+                _python([".venv/bin/python", "-m", "trainer", *rest])
 
 
 def _kubectl(words: list[str]) -> None:

@@ -45,7 +45,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=100,
+            timeout=300,
         )
         assert run.returncode == 0, f"{listing.text}{run.stdout}"
         return run.stdout
