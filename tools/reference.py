@@ -121,7 +121,7 @@ def _table(rows: list[str]) -> list[str]:
 def _words(action: argparse.Action) -> str:
     """What is typed for an argument, such as `-n, --limit LIMIT`."""
     metavar = action.metavar if isinstance(action.metavar, str) else None
-    value = metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper().replace("-", "_"))
+    value = metavar or (" or ".join(map(str, action.choices)) if action.choices else action.dest.upper().replace("-", "_"))
     value = {"+": f"{value} …", "*": f"[{value} …]", "?": f"[{value}]", 0: ""}.get(action.nargs or "", value)
     value = "" if action.nargs == 0 else value
     return " ".join(part for part in (", ".join(action.option_strings), value) if part)
