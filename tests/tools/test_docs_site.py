@@ -23,22 +23,28 @@ DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md"))
 
 
 class Elements(HTMLParser):
-    """What a page of the site holds, within its article: how many of each element; and what the whole page fetches."""
+    """What a page of the site holds within its article: how many of each element, and its code; what it all fetches."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.counts: Counter[str] = Counter()
         self.fetched: list[str] = []
-        self._in_article = False
+        self.code = ""
+        self._in_article = self._in_code = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.fetched += [value or "" for name, value in attrs if (tag, name) in FETCHED]
         self._in_article = self._in_article or tag == "article"
         self.counts[tag] += self._in_article
+        self._in_code = self._in_article and (self._in_code or tag == "code")
 
     def handle_endtag(self, tag: str) -> None:
         self._in_article = self._in_article and tag != "article"
+        self._in_code = self._in_code and tag != "code"
+
+    def handle_data(self, data: str) -> None:
+        self.code += data if self._in_code else ""
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +91,14 @@ def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT / "docs")))
 def test_the_site_shows_what_the_repository_shows(site: Path, page: Path) -> None:
-    """A page has as many headings, tables, lists and listings on the site as CommonMark makes of its text."""
+    """A page has the headings, tables, lists and code on the site that CommonMark makes of its text."""
     markdown = MarkdownIt("commonmark").enable("table")
-    expected = Elements(f"<article>{markdown.render(page.read_text(encoding='utf-8'))}</article>").counts
+    expected = Elements(f"<article>{markdown.render(page.read_text(encoding='utf-8'))}</article>")
     name = page.relative_to(ROOT).with_suffix(".html")
     name = name.with_name("index.html") if page.name == "README.md" else name
-    shown = Elements((site / name).read_text(encoding="utf-8")).counts
-    assert {tag: shown[tag] for tag in COUNTED} == {tag: expected[tag] for tag in COUNTED}
+    shown = Elements((site / name).read_text(encoding="utf-8"))
+    assert {tag: shown.counts[tag] for tag in COUNTED} == {tag: expected.counts[tag] for tag in COUNTED}
+    assert shown.code.split() == expected.code.split()
 
 
 @pytest.mark.slow
