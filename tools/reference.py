@@ -120,10 +120,10 @@ def _table(rows: list[str]) -> list[str]:
 
 def _words(action: argparse.Action) -> str:
     """What is typed for an argument, such as `-n, --limit LIMIT`."""
-    metavar = action.metavar if isinstance(action.metavar, str) else None
-    value = metavar or (" or ".join(map(str, action.choices)) if action.choices else action.dest.upper().replace("-", "_"))
-    value = {"+": f"{value} …", "*": f"[{value} …]", "?": f"[{value}]", 0: ""}.get(action.nargs or "", value)
-    value = "" if action.nargs == 0 else value
+    choices = " or ".join(map(str, action.choices or ()))
+    value = action.metavar if isinstance(action.metavar, str) else choices or action.dest.upper().replace("-", "_")
+    shapes = {0: "", "+": f"{value} …", "*": f"[{value} …]", "?": f"[{value}]"}
+    value = value if action.nargs is None else shapes.get(action.nargs, value)
     return " ".join(part for part in (", ".join(action.option_strings), value) if part)
 
 

@@ -25,7 +25,8 @@ STATUS = Listing("sh", ".venv/bin/python -m recommender_service.client status --
 # Containers and clusters are not there when tests run. test_commands.py compares these commands with docker-compose.yml
 # and deploy/k8s; `make compose-test` runs the containers where there is an engine.
 NEEDS_ENGINE = ("docker ", "docker-compose ", "kubectl ")
-# Other commands of the guides that the reader does not type here, and the test that runs the same program like that.
+# Other commands of the guides that the reader does not type here, and the test that does the same, through the program
+# or through the function behind its flags. test_commands.py parses the flags.
 RUN_BY = {
     ".venv/bin/python -m trainer --data shop": "test_guides.py::test_the_tutorial_leads_from_a_csv_to_a_page",
     "make serve": "test_serve.py::test_serve_prints_the_address_of_the_page",
