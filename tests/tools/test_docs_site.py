@@ -71,7 +71,7 @@ def test_the_site_leads_to_every_page_of_docs() -> None:
     contents = (ROOT / CONFIG).read_text(encoding="utf-8")
     named = set(re.findall(r"\S+\.md$", contents, re.MULTILINE))
     pages = {str(path.relative_to(ROOT)) for path in DOCS if not re.match(r"\d{4}-", path.name)}
-    assert pages - named == set()
+    assert pages - named == set(), f"expected every page in the contents of {CONFIG}"
 
 
 @pytest.mark.slow
