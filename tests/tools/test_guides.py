@@ -58,8 +58,11 @@ RUN_BY = {
     ".venv/bin/python -m trainer --data shop --force": (
         "test_gate.py::test_a_model_that_learned_nothing_is_not_published"
     ),
+    ".venv/bin/python -m trainer compare --data shop --seeds 1": (
+        "test_comparison.py::test_models_that_learn_beat_popularity"
+    ),
     ".venv/bin/python -m trainer compare --data shop --seeds 3 --learning-rate 0.01 --recency 1": (
-        "test_guides.py::test_guides_can_be_followed"  # with one seed
+        "test_comparison.py::test_models_that_learn_beat_popularity"
     ),
     ".venv/bin/python -m trainer --data shop --learning-rate 0.01 --recency 1": (
         "test_training.py::test_the_same_seed_gives_the_same_release"
