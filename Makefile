@@ -17,7 +17,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve dev-certs train report bench bench-training test test-fast conformance game-day soak check format protos \
+.PHONY: help demo serve dev-certs train report bench bench-training test test-fast conformance game-day soak check format protos docs \
 	compose-test lock audit sbom pin-images install clean
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo 'make check         everything that is checked without running the product: linters, types, imports, generated code'
 	@echo 'make format        format the code, and apply the fixes that the linter is sure of'
 	@echo 'make protos        generate the code under protos/ and docs/api.md'
+	@echo 'make docs          generate docs/commands.md and docs/metrics.md, and build a site of all pages into site/'
 	@echo 'make compose-test  build the images and run docker-compose.yml; says which model server it runs'
 	@echo 'make dev-certs     make certificates and a token in certs/; `make serve CERTS=certs` serves with them'
 	@echo 'make lock          refresh constraints.txt and the locks of the images'
@@ -42,7 +43,7 @@ help:
 	@echo 'make sbom          write sbom.json, a CycloneDX bill of materials'
 	@echo 'make pin-images    add the digests that registries give to the images in deploy/ and docker-compose.yml'
 	@echo 'make install       create .venv and nothing else'
-	@echo 'make clean         remove .venv, artifacts/ and caches'
+	@echo 'make clean         remove .venv, artifacts/, site/ and caches'
 	@echo
 	@echo 'DATASET=ml-1m chooses another MovieLens data set for demo, serve, train and report.'
 	@echo 'RECOMMENDER_PORT (50051), MODEL_SERVER_PORT (8500) and WEB_PORT (8080) choose the ports of serve.'
@@ -105,6 +106,10 @@ format: $(STAMP)
 protos: $(STAMP)
 	@$(BIN)/python -m tools.protos
 
+docs: $(STAMP)
+	@$(BIN)/python -m tools.reference
+	@$(BIN)/python -m tools.docs_site site
+
 compose-test: $(STAMP)
 	@$(BIN)/python -m tools.compose_test
 
@@ -113,7 +118,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 	--no-emit-index-url --no-annotate --quiet
 
 lock: $(STAMP)
-	$(LOCK) $(addprefix --extra ,build service events tracing web trainer report serving audit dev) --output-file constraints.txt
+	$(LOCK) $(addprefix --extra ,build service events tracing web trainer report serving audit docs dev) --output-file constraints.txt
 	$(LOCK) --extra benchmarks --constraint constraints.txt --output-file benchmarks/benchmarks.lock
 	$(LOCK) --extra service --extra events --extra tracing --constraint constraints.txt --output-file deploy/recommender.lock
 	$(LOCK) --extra web --constraint constraints.txt --output-file deploy/web.lock
@@ -133,7 +138,7 @@ pin-images: $(STAMP)
 	@$(BIN)/python -m tools.pin_images
 
 clean:
-	rm -rf $(VENV) artifacts certs sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) artifacts certs site sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(STAMP)

@@ -48,6 +48,7 @@ def main() -> int:
             with urlopen(f"http://localhost:{os.environ['WEB_PORT']}/user?user=1", timeout=10) as page:
                 assert b"What they get" in page.read()
             print("the page: answered")
+            _check_watch()
             with connect(proxied) as channel:
                 recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
                 assert recommender.Recommend(api.RecommendRequest(user_id=1), timeout=10, wait_for_ready=True).movies
@@ -84,10 +85,10 @@ def _image(tag: str, dockerfile: str) -> Iterator[None]:
 @contextmanager
 def _stack(compose: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(host:port of the recommender, of the proxy) while the containers run.  Prints their logs if the block fails."""
-    ports = [str(free_port()) for _ in range(4)]
-    for variable, port in zip(("RECOMMENDER_PORT", "PROXY_PORT", "METRICS_PORT", "WEB_PORT"), ports, strict=True):
-        os.environ[variable] = port
-    compose = [*compose, "--profile", "proxy"]
+    variables = ("RECOMMENDER_PORT", "PROXY_PORT", "METRICS_PORT", "WEB_PORT", "WATCH_METRICS_PORT")
+    ports = [str(free_port()) for _ in variables]
+    os.environ.update(zip(variables, ports, strict=True))
+    compose = [*compose, "--profile", "proxy", "--profile", "watch"]
     try:
         _run(*compose, "build")
         _run(*compose, "up", "--detach")
@@ -128,6 +129,22 @@ def _first_answer(recommender: recommender_pb2_grpc.RecommenderServiceStub) -> a
             print(f"… {reason}", flush=True)
             shown = reason
         time.sleep(1)
+
+
+def _check_watch() -> None:
+    """The service that retrains has looked at the events and found too few, and says so by its metrics."""
+    deadline, looked = time.monotonic() + UP_TIMEOUT_S, b'trainer_looks_total{result="nothing"} 1.0'
+    while True:
+        try:
+            with urlopen(f"http://localhost:{os.environ['WATCH_METRICS_PORT']}/metrics", timeout=10) as metrics:
+                found = metrics.read()
+        except OSError:  # it is starting
+            found = b""
+        if looked in found:
+            break
+        assert time.monotonic() < deadline, f"watch: expected {looked!r} among its metrics, got {found[:1000]!r}"
+        time.sleep(1)
+    print("watch: looked at the events, and found nothing to do")
 
 
 def _check_recommender_container(compose: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from markdown_it.token import Token
 from mdit_py_plugins.anchors import anchors_plugin
 
 from recommender_service.settings import Settings
+from tests.support.listings import listings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -153,7 +154,7 @@ def test_the_readme_is_short() -> None:
 
 def test_the_python_of_the_readme_runs(recommender_address: str) -> None:
     """The README's example prints three scored titles when its address is a running service's."""
-    (script,) = [token.content for token in _tokens(README) if token.type == "fence" and token.info == "python"]
+    (script,) = [listing.text for listing in listings(README) if listing.language == "python"]
     assert "localhost:50051" in script
     script = script.replace("localhost:50051", recommender_address)
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
