@@ -7,21 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
-from recommender_service.checks import check_answer_size, check_limit
-from recommender_service.errors import (
-    FIELDS_EXCLUDE_EACH_OTHER,
-    WRONG_PAGE_TOKEN,
-    EventsAreOff,
-    InvalidArgument,
-    ServiceError,
-)
+from recommender_service.batches import check_batch, check_member
+from recommender_service.canary_calls import counted
+from recommender_service.checks import check_answer_size
+from recommender_service.errors import EventsAreOff, InvalidArgument, ServiceError
 from recommender_service.movie_bytes import message_field
 from recommender_service.page_tokens import Cursor, PagedRequest, cursor_of, token_of
 from recommender_service.paged_recommendation import recommended_page, taste_of_page
@@ -38,17 +33,16 @@ from recommender_service.recommendation import (
 )
 from recommender_service.release import Release
 from recommender_service.resolved_request import ResolvedRequest, resolve
+from recommender_service.served_releases import ServedRelease
 from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.similarity import similar_movies, similar_page
 from recommender_service.title_search import search_movies
 from recommender_service.turns import Turns
-from recommender_service.watcher import ReleaseWatcher, ServedRelease
+from recommender_service.watcher import ReleaseWatcher
 
 if TYPE_CHECKING:  # it is not imported while events are off
     from recommender_service.feedback.feedback import Feedback
 
-MAX_BATCH = 100
-MAX_BATCH_MOVIES = 10_000  # with reasons, so many nearly fill the largest answer that clients accept by default
 MAX_BATCHES_AT_ONCE = 8  # whose answers are being made; each may take 4 MB
 MAX_EVENTS = 1_000
 
@@ -72,6 +66,7 @@ class RecommenderServicer:
     ) -> None:
         """feedback: None if events are off.  shadow_recall: repeats some queries; None if nobody is told."""
         self._watcher = watcher
+        self._releases = watcher.releases
         self._turns = turns
         self._degraded_answers = degraded_answers
         self._feedback = feedback
@@ -79,9 +74,16 @@ class RecommenderServicer:
         self._batches = asyncio.Semaphore(MAX_BATCHES_AT_ONCE)
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
+        releases = self._releases
+        if releases.canary is None:
+            return await self._recommend(releases.held(request.release), request, context)
+        served = releases.of_user(request)
+        return await counted(self._recommend(served, request, context), is_canary=served is releases.other)
+
+    async def _recommend(self, served: ServedRelease, request: api.RecommendRequest, context: Context) -> bytes:
+        """An encoded RecommendResponse.  served: answers, unless a page before names another release."""
         if request.HasField("page_token"):
-            return await self._recommend_page(request, context)
-        served = self._watcher.held(request.release)
+            return await self._recommend_page(served, request, context)
         resolved = self._resolve(served, request)
         embedding: Embedding = None
         if resolved.user_id is not None:
@@ -97,9 +99,11 @@ class RecommenderServicer:
         check_answer_size("limit", len(response))
         return response
 
-    async def _recommend_page(self, request: api.RecommendRequest, context: Context) -> bytes:
-        """An encoded RecommendResponse, which tells how to ask for the next page."""
-        served, after = self._page(request)
+    async def _recommend_page(self, served: ServedRelease, request: api.RecommendRequest, context: Context) -> bytes:
+        """An encoded RecommendResponse, which tells how to ask for the next page.  served: answers the first page."""
+        after = cursor_of(request)
+        if after is not None:
+            served = self._releases.held(after.release)
         resolved = self._resolve(served, request)
         if after is not None:
             taste = taste_of_page(served.release, resolved, after)
@@ -114,18 +118,30 @@ class RecommenderServicer:
         return response
 
     async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> bytes:
-        _check_batch(request.requests)
-        served = self._watcher.held(request.release)
+        check_batch(request.requests)
+        results = [b""] * len(request.requests)
+        for served, places in self._releases.of_batch(request):
+            requests = [request.requests[place] for place in places]
+            answers = await self._batch_results(served, requests, context.time_remaining())
+            for place, answer in zip(places, answers, strict=True):
+                results[place] = answer
+        check_answer_size("requests", sum(map(len, results)))
+        return b"".join(results)
+
+    async def _batch_results(
+        self, served: ServedRelease, requests: Sequence[api.RecommendRequest], time_remaining_s: float | None
+    ) -> list[bytes]:
+        """For each request, the encoded field `results`. Raises InvalidArgument if they would be too large."""
         entries: list[ResolvedRequest | ServiceError] = []
-        for single in request.requests:
+        for single in requests:
             try:
-                _check_member(single, served.release.version)
+                check_member(single, served.release.version)
                 entries.append(self._resolve(served, single))
             except ServiceError as error:
                 entries.append(error)
             await self._turns.pause()
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
-        embeddings = await embeddings_of(served.user_embeddings, valid, context.time_remaining())
+        embeddings = await embeddings_of(served.user_embeddings, valid, time_remaining_s)
         async with self._batches:
             known = zip(embeddings, scores_of_many(served.release, valid, embeddings), strict=True)
             return await self._answer_batch(served.release, entries, known)
@@ -135,8 +151,8 @@ class RecommenderServicer:
         release: Release,
         entries: Sequence[ResolvedRequest | ServiceError],
         known: Iterator[tuple[Embedding, np.ndarray | None]],
-    ) -> bytes:
-        """An encoded BatchRecommendResponse. Raises InvalidArgument if it would be too large.
+    ) -> list[bytes]:
+        """For each entry, the encoded field `results`. Raises InvalidArgument if it would be too large.
 
         known: for each resolved request, in order, its embedding and the scores that `rank` takes.
         """
@@ -160,14 +176,14 @@ class RecommenderServicer:
             num_bytes += len(results[-1])
             check_answer_size("requests", num_bytes)
             await self._turns.pause()
-        return b"".join(results)
+        return results
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> bytes:
         if request.HasField("page_token"):
             served, after = self._page(request)
             response = await similar_page(served.release, request, after)
         else:
-            response = similar_movies(self._watcher.held(request.release).release, request)
+            response = similar_movies(self._releases.held(request.release).release, request)
         check_answer_size("limit", len(response))
         return response
 
@@ -178,14 +194,14 @@ class RecommenderServicer:
         return response
 
     async def ListGenres(self, request: api.ListGenresRequest, context: Context) -> bytes:
-        return self._watcher.held(request.release).release.genre_list
+        return self._releases.held(request.release).release.genre_list
 
     async def RecordEvents(self, request: api.RecordEventsRequest, context: Context) -> bytes:
         if self._feedback is None:
             raise EventsAreOff()
         if len(request.events) > MAX_EVENTS:
             raise InvalidArgument("events", f"expected at most {MAX_EVENTS:,}, got {len(request.events):,}")
-        release = self._watcher.held(0).release
+        release = self._releases.held(0).release
         response, events = api.RecordEventsResponse(), []
         for index, event in enumerate(request.events):
             try:
@@ -200,20 +216,20 @@ class RecommenderServicer:
     async def GetServingStatus(self, request: api.GetServingStatusRequest, context: Context) -> bytes:
         status = self._watcher.status()
         if self._feedback is not None:
-            active = self._watcher.active
+            active = self._releases.active
             status.events.CopyFrom(self._feedback.status(active.release if active is not None else None))
         return status.SerializeToString()
 
     def _page(self, request: PagedRequest) -> tuple[ServedRelease, Cursor | None]:
         """Return (the release that answers; where the page before ended, None for the first page or without pages)."""
         after = cursor_of(request)
-        return self._watcher.held(after.release if after is not None else request.release), after
+        return self._releases.held(after.release if after is not None else request.release), after
 
     def _resolve(self, served: ServedRelease, request: api.RecommendRequest) -> ResolvedRequest:
         """Check a request and look up what it names in a release. Raises InvalidArgument."""
-        resolved, active = resolve(served.release, request, self._feedback), self._watcher.active
-        if served is active or active is None:
-            return resolved
+        resolved, active = resolve(served.release, request, self._feedback), self._releases.active
+        if served is active or active is None or served.release.version > active.release.version:
+            return resolved  # a newer release knows what the active one does
         return without_watched_since(request, resolved, served.release, active.release)
 
 
@@ -222,24 +238,3 @@ async def _encoded(release: Release, request: ResolvedRequest, ranking: Ranking)
     if has_many_reasons(release, request):
         return await asyncio.to_thread(encode, release, request, ranking)
     return encode(release, request, ranking)
-
-
-def _check_batch(requests: Sequence[api.RecommendRequest]) -> None:
-    """Check the number of requests and the sum of their limits. Raises InvalidArgument."""
-    if len(requests) > MAX_BATCH:
-        raise InvalidArgument("requests", f"expected at most {MAX_BATCH}, got {len(requests)}")
-    movies = 0
-    for request in requests:
-        with suppress(InvalidArgument):  # is reported in the place of its request
-            movies += check_limit(request.limit)
-    if movies > MAX_BATCH_MOVIES:
-        raise InvalidArgument("requests", f"expected limits that sum to at most {MAX_BATCH_MOVIES}, got {movies}")
-
-
-def _check_member(request: api.RecommendRequest, version: int) -> None:
-    """Check what a request of a batch may not ask for. Raises InvalidArgument.  version: of the batch's release."""
-    if request.release not in (0, version):
-        problem = f"expected {version}, which answers the batch, or 0; got {request.release}"
-        raise InvalidArgument("release", problem, FIELDS_EXCLUDE_EACH_OTHER)
-    if request.HasField("page_token"):
-        raise InvalidArgument("page_token", "expected none in a batch, got one", WRONG_PAGE_TOKEN)

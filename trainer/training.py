@@ -43,6 +43,7 @@ def train(
     cheapest: bool = False,
     signing_key: bytes | None = None,
     liked_only: bool = False,
+    canary_share: float | None = None,
 ) -> Path:
     """Evaluate, fit and publish; return the published release's folder.
 
@@ -51,6 +52,7 @@ def train(
     cheapest: whether the fastest engine finds the nearest movies, or the Annoy index wherever it is nearly as fast.
     signing_key: signs the release's manifest, if there is one.
     liked_only: never recommend a movie that nobody liked; if false, that is done where it was measured to help.
+    canary_share: of the users whom the release serves at first; all of them if it is None.
 
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
@@ -74,7 +76,7 @@ def train(
     helps = evaluation.cold_start is not None and evaluation.cold_start.helps
     known, embeddings = _fit(dataset, positive_threshold, hyperparameters, checkpoints, admits_unliked=helps)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
-    release = publish(fitted, artifacts, signing_key)
+    release = publish(fitted, artifacts, signing_key, canary_share)
     remove_folder(checkpoints)
     log.info("published release %s: %s", release.name, release)
     return release

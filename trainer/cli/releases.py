@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
+from protos.release.v1.canary import Canary
 from trainer.cli.inputs import dataset_of
+from trainer.release.canary import canary_of, name_canary, promote, withdraw
 from trainer.release.catalogue import PublishedRelease, published_releases, roll_back
 from trainer.release.prune import complete_publishing, prune
 
@@ -22,8 +24,10 @@ def report(arguments: argparse.Namespace) -> None:
 
 
 def releases(arguments: argparse.Namespace) -> None:
-    """List, prune or roll back the published releases."""
-    if arguments.action == "prune":
+    """List, prune or roll back the published releases, or say what becomes of a canary."""
+    if arguments.action in CANARY_ACTIONS:
+        print(CANARY_ACTIONS[arguments.action](arguments))
+    elif arguments.action == "prune":
         for version in complete_publishing(arguments.artifacts):
             print(f"completed: {version}, whose trainer was killed while it published")
         pruned = prune(arguments.artifacts, arguments.keep, arguments.force)
@@ -33,22 +37,44 @@ def releases(arguments: argparse.Namespace) -> None:
         if pruned.unknown:
             print(f"kept, because they may be in use (no file locks, or no permission): {_listed(pruned.unknown)}")
             print("--force removes them too")
+    elif arguments.action == "rollback" and canary_of(arguments.artifacts) is not None:
+        print(_withdraw(arguments))
     elif arguments.action == "rollback":
         withdrawn, newest = roll_back(arguments.artifacts)
         print(f"withdrew {withdrawn}; the newest release is {newest}")
     else:
         print(f"{'release':<16}{'dataset':<20}{'recall@20':>10}{'ndcg@20':>10}{'MB':>8}  note")
+        canary = canary_of(arguments.artifacts)
         for release in published_releases(arguments.artifacts):
-            print(_line(release))
+            print(_line(release, canary))
+
+
+def _canary(arguments: argparse.Namespace) -> str:
+    canary = Canary(arguments.version, arguments.share)
+    name_canary(arguments.artifacts, canary)
+    return f"release {canary.release} serves {100 * canary.share:g}% of the users"
+
+
+def _promote(arguments: argparse.Namespace) -> str:
+    return f"promoted {promote(arguments.artifacts).release}: it serves all users"
+
+
+def _withdraw(arguments: argparse.Namespace) -> str:
+    return f"withdrew {withdraw(arguments.artifacts).release}: the release before it serves all users"
+
+
+CANARY_ACTIONS = {"canary": _canary, "promote": _promote, "withdraw": _withdraw}
 
 
 def _listed(versions: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(versions)))
 
 
-def _line(release: PublishedRelease) -> str:
+def _line(release: PublishedRelease, canary: Canary | None) -> str:
     dataset = release.manifest.dataset.name if release.manifest else "?"
     metrics = [release.metric(name) for name in ("recall@20", "ndcg@20")]
     shown = "".join(f"{metric:>10.4f}" if metric is not None else f"{'-':>10}" for metric in metrics)
     note = "" if release.has_model else "without a model: not served"
+    if canary is not None and canary.release == release.version:
+        note = f"canary: serves {100 * canary.share:g}% of the users"
     return f"{release.version:<16}{dataset:<20}{shown}{release.num_bytes / 1e6:>8.1f}  {note}".rstrip()

@@ -13,7 +13,9 @@ from pathlib import Path
 from events.errors import EventStoreError
 from trainer.cli.news import News, news_of
 from trainer.cli.watch_metrics import Result, WatchMetrics
+from trainer.release.canary import canary_of
 from trainer.release.catalogue import check_writable, served_versions
+from trainer.release.errors import CanaryError
 from trainer.release.prune import prune
 
 RETRY_S = 60.0  # a store that cannot be reached is asked again after so long, or after --every if that is less
@@ -47,12 +49,17 @@ def watch(arguments: argparse.Namespace) -> None:
 def _look(arguments: argparse.Namespace, metrics: WatchMetrics, stopping: threading.Event) -> bool:
     """Look once, and train if there is reason to. Return whether the store could be read."""
     try:
+        canary = canary_of(arguments.artifacts)
         news = news_of(arguments.events, arguments.artifacts)
-    except EventStoreError as error:
-        log.error("the event store cannot be read: %s", error)
+    except (CanaryError, EventStoreError) as error:
+        log.error("%s%s", "the event store cannot be read: " if isinstance(error, EventStoreError) else "", error)
         metrics.record(Result.FAILED)
         return False
     metrics.new_events.set(news.num_events)
+    if canary is not None:
+        log.info("%s: nothing to do before the canary %d is promoted or withdrawn", news, canary.release)
+        metrics.record(Result.NOTHING)
+        return True
     if not news.suffice(arguments.min_new_events):
         log.info("%s: nothing to do", news)
         metrics.record(Result.NOTHING)
