@@ -50,10 +50,8 @@ def train(
     force: publish even if the figures are too bad; the release's manifest then says why it should not be there.
     on_evaluated: called with the evaluation before the gate judges it.
     cheapest: whether the fastest engine finds the nearest movies, or the Annoy index wherever it is nearly as fast.
-    signing_key: signs the release's manifest, if there is one.
     liked_only: never recommend a movie that nobody liked; if false, that is done where it was measured to help.
-    canary_share: of the users whom the release serves at first; all of them if it is None.
-
+    signing_key, canary_share: as of `publish`.
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
     problems = changed_ids(dataset, artifacts)

@@ -20,16 +20,14 @@ from tests.support.errors import failure_of
 from tests.support.events import HIDDEN, REMOVED, event, record
 from tests.support.metrics import Metrics
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
-from tools.processes import Server, wait_for
+from tests.support.replicas import SETTINGS, USERS, Replicas
+from tools.processes import wait_for
 from tools.servers import health_status, model_server, recommender, wait_until_serving
-from trainer.cli.main import main
 from trainer.release.canary import canary_of
 from trainer.release.catalogue import published_releases
 
 pytestmark = pytest.mark.slow
 
-USERS = range(100_000, 101_000)  # whom no release knows
-SETTINGS = {"METRICS_ADDRESS": "127.0.0.1:0", "USER_CACHE_SIZE": "1"}
 UNUSABLE = {
     '{"release": 1, "share": 2}': "expected share above 0 and at most 1, got '2'",
     '{"release": "1", "share": 0.5}': "expected release to be the version of one, got '1'",
@@ -37,51 +35,6 @@ UNUSABLE = {
     "[" * 900: "got b'[[[",
 }
 STRETCH = {True: 1.3, False: 1.0}  # by whether the release is the canary
-
-
-class Replicas:
-    """Two recommenders of one folder, and what a caller sees of them."""
-
-    def __init__(self, artifacts: Path, models: str) -> None:
-        """models: the address of their model server."""
-        self.artifacts, self.models = artifacts, models
-        self.servers: list[Server] = []
-        self.stubs: list[RecommenderServiceStub] = []
-
-    def trainer(self, *arguments: str) -> None:
-        assert main(["releases", *arguments, "--artifacts", str(self.artifacts)]) == 0
-
-    def statuses(self) -> list[api.GetServingStatusResponse]:
-        return [stub.GetServingStatus(api.GetServingStatusRequest()) for stub in self.stubs]
-
-    def wait_for(self, release: int, canary: int = 0, share: float = 0.0) -> None:
-        """Wait until all say that this release is active, and that the canary serves that share."""
-        wanted = (release, canary, share)
-        wait_for(
-            lambda: (
-                {(s.release, s.canary.release if s.canary.running else 0, s.canary.share) for s in self.statuses()}
-                == {wanted}
-            ),
-            f"(release, canary, share) is {wanted}",
-            30,
-        )
-
-    def users_of(self, canary: int) -> set[int]:
-        """The users whom the canary serves, which all replicas agree on, in calls and in batches."""
-        found = []
-        for stub in self.stubs:
-            batches = [
-                api.BatchRecommendRequest(
-                    requests=[api.RecommendRequest(user_id=user, limit=1) for user in USERS[start : start + 100]]
-                )
-                for start in range(0, len(USERS), 100)
-            ]
-            results = [result.response.release for batch in batches for result in stub.BatchRecommend(batch).results]
-            found.append({user for user, release in zip(USERS, results, strict=True) if release == canary})
-            for user in USERS[:50]:
-                assert (stub.Recommend(api.RecommendRequest(user_id=user)).release == canary) == (user in found[-1])
-        assert found[0] == found[1]
-        return found[0]
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +139,7 @@ def _has_more(answers: list[int], count: int) -> bool:
     return len(answers) > count
 
 
-def test_an_active_release_becomes_a_canary_and_survives_a_restart(replicas: Replicas) -> None:
+def test_an_active_release_becomes_a_canary_for_a_restart_too(replicas: Replicas) -> None:
     """What is active for all may become a canary; a recommender that starts later serves the same users."""
     stable = replicas.statuses()[0].release
     canary = publish_checkerboard(replicas.artifacts, rotate_degrees=120)
