@@ -75,15 +75,17 @@ class RecommenderServicer:
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
         releases = self._releases
-        if releases.canary is None:
-            return await self._recommend(releases.held(request.release), request, context)
-        served = releases.of_user(request)
-        return await counted(self._recommend(served, request, context), is_canary=served is releases.other)
+        if request.HasField("page_token"):
+            after = cursor_of(request)
+            served = releases.of_user(request) if after is None else releases.held(after.release)
+            answer = self._recommend_page(served, after, request, context)
+        else:
+            served = releases.of_user(request)
+            answer = self._recommend(served, request, context)
+        return await (answer if releases.canary is None else counted(answer, is_canary=served is releases.other))
 
     async def _recommend(self, served: ServedRelease, request: api.RecommendRequest, context: Context) -> bytes:
-        """An encoded RecommendResponse.  served: answers, unless a page before names another release."""
-        if request.HasField("page_token"):
-            return await self._recommend_page(served, request, context)
+        """An encoded RecommendResponse."""
         resolved = self._resolve(served, request)
         embedding: Embedding = None
         if resolved.user_id is not None:
@@ -99,11 +101,10 @@ class RecommenderServicer:
         check_answer_size("limit", len(response))
         return response
 
-    async def _recommend_page(self, served: ServedRelease, request: api.RecommendRequest, context: Context) -> bytes:
-        """An encoded RecommendResponse, which tells how to ask for the next page.  served: answers the first page."""
-        after = cursor_of(request)
-        if after is not None:
-            served = self._releases.held(after.release)
+    async def _recommend_page(
+        self, served: ServedRelease, after: Cursor | None, request: api.RecommendRequest, context: Context
+    ) -> bytes:
+        """An encoded RecommendResponse, which tells how to ask for the next page.  after: None for the first page."""
         resolved = self._resolve(served, request)
         if after is not None:
             taste = taste_of_page(served.release, resolved, after)
