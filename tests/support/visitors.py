@@ -1,7 +1,8 @@
-"""People on visits to recommenders: `… tests.support.visitors TARGET THREADS USER…`, driven by lines on stdin.
+"""People on visits to recommenders: `… tests.support.visitors TARGET WAY USER…`, driven by lines on stdin.
 
-`go` starts them and `pause` lets them end their visits; the end of the input ends the program, which then prints a JSON
-object with what `Visitors.seen` returns. A visit is an answer of any release, and three more of it by its number.
+WAY is `directly` or `by proxy`. `go` starts them and `pause` lets them end their visits. The end of the input ends the
+program, which then prints a JSON object with what `Visitors.seen` returns. A visit is an answer of any release, and
+three more of it by its number.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
-from movie_recommender_client.connection import OPTIONS
+from movie_recommender_client import Recommender
+from movie_recommender_client.v1 import recommender_pb2 as api
 
-from protos.recommender.v1 import recommender_pb2 as api
-from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-
-TIMEOUT_S = 10.0  # of a call, its retries included
+TIMEOUT_S = 5.0  # of a call, its retries included
+THREADS = 3
 GONE_PAUSE_S = 0.02  # before another replica is asked for a release that one does not hold
 
 
 class Visitors:
     """Threads, each with a connection of its own, and what they have seen."""
 
-    def __init__(self, target: str, threads: int, users: Sequence[int]) -> None:
+    def __init__(self, target: str, replicas: bool, users: Sequence[int]) -> None:
+        """target, replicas: as `address` and `replicas` of the client."""
         self.running, self.stopping = threading.Event(), threading.Event()
         self.answers: Counter[str] = Counter()
         self.problems: list[str] = []
         self.repeated, self.visits, self.slowest_s = 0, 0, 0.0
-        self._target, self._users = target, users
-        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self._target, self._replicas, self._users = target, replicas, users
+        self._threads = [threading.Thread(target=self._run) for _ in range(THREADS)]
         for thread in self._threads:
             thread.start()
 
@@ -52,9 +53,8 @@ class Visitors:
         return {name: getattr(self, name) for name in fields}
 
     def _run(self) -> None:
-        options = [*OPTIONS, ("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-        with grpc.insecure_channel(self._target, options) as channel:
-            stub = RecommenderServiceStub(channel)
+        with Recommender(self._target, timeout_s=TIMEOUT_S, replicas=self._replicas) as recommender:
+            stub = recommender.stub
             while not self.stopping.is_set():
                 self.running.wait()
                 for user in self._users:
@@ -63,7 +63,7 @@ class Visitors:
                     except grpc.RpcError as error:
                         self.problems.append(str(error))
 
-    def _visit(self, stub: RecommenderServiceStub, user: int) -> None:
+    def _visit(self, stub: Any, user: int) -> None:
         started = api.RecommendRequest(user_id=user, limit=1)
         release = self._answer(stub.Recommend, started, 0)
         pinned = api.RecommendRequest(user_id=user, limit=1, release=release)
@@ -96,12 +96,12 @@ class Visitors:
 
 def _is_gone(error: grpc.RpcError) -> bool:
     """Whether the replica did not hold the release."""
-    metadata = error.trailing_metadata() if isinstance(error, grpc.Call) else None
+    metadata: Any = error.trailing_metadata() if isinstance(error, grpc.Call) else None
     return any(b"RELEASE_GONE" in value for _, value in metadata or () if isinstance(value, bytes))
 
 
-def main(target: str, threads: str, *users: str) -> None:
-    visitors = Visitors(target, int(threads), [int(user) for user in users])
+def main(target: str, way: str, *users: str) -> None:
+    visitors = Visitors(target, way == "directly", [int(user) for user in users])
     print("ready", flush=True)
     for line in sys.stdin:
         if line.strip() == "go":
