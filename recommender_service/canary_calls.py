@@ -13,15 +13,13 @@ from recommender_service.metrics import CANARY, RELEASE_ANSWERS, RELEASE_CALLS, 
 async def counted(answer: Awaitable[bytes], is_canary: bool) -> bytes:
     """Await an encoded RecommendResponse, and count it.  is_canary: whether the canary gives it."""
     start, release = time.perf_counter(), CANARY if is_canary else STABLE
-    code = "INTERNAL"
     try:
         encoded = await answer
-        code = "OK"
-    except ServiceError as error:
-        code = error.code.name
-        raise
-    finally:
+    except Exception as error:
+        code = error.code.name if isinstance(error, ServiceError) else "INTERNAL"
         RELEASE_CALLS[release].add(code, time.perf_counter() - start)
+        raise
+    RELEASE_CALLS[release].add("OK", time.perf_counter() - start)
     response = api.RecommendResponse.FromString(encoded)
     RELEASE_ANSWERS[release, response.source, bool(response.degraded_reason)] += 1
     return encoded

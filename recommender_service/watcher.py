@@ -132,8 +132,8 @@ class ReleaseWatcher:
     async def _look_at_canary(self, states: dict[int, tuple[api.ReleaseState, str]]) -> None:
         """Serve the canary that the operator asks for, or none, and record its state."""
         canary, releases = self._canary.canary, self.releases
-        if releases.active is None:
-            return
+        if releases.active is None or self._listing_problem:
+            return  # a canary serves on while the releases cannot be listed
         if canary is None or canary.release not in states or not self._is_newer(canary.release):
             releases.end_canary("it was withdrawn, or its release is not there")
         elif releases.canary is not None and releases.canary.release == canary.release and releases.other is not None:
