@@ -159,6 +159,9 @@ class RecommenderServicer:
         check_answer_size("limit", len(response))
         return response
 
+    async def ListGenres(self, request: api.ListGenresRequest, context: Context) -> bytes:
+        return self._active().release.genre_list
+
     async def RecordEvents(self, request: api.RecordEventsRequest, context: Context) -> bytes:
         if self._feedback is None:
             raise EventsAreOff()

@@ -31,6 +31,7 @@ def test_each_method_answers(recommender_address: str) -> None:
         results = recommender.recommend_to_many([recommend_request(EVEN_USER, limit=1), recommend_request()]).results
         similar = recommender.similar_movies(2, limit=1, exclude=[4])
         found = recommender.search_movies("amelie").movies
+        genres = recommender.list_genres().genres
         status = recommender.serving_status()
     assert [scored.movie.title for scored in personal.movies] == [TITLES[4], TITLES[6]]
     assert personal.movies[0].reasons[0].because.movie_id == 2
@@ -39,6 +40,7 @@ def test_each_method_answers(recommender_address: str) -> None:
     assert similar.movie.movie_id == 2
     assert [scored.movie.movie_id for scored in similar.movies] == [8]
     assert found[0].movie_id == 4
+    assert genres[0] == api.Genre(name="Animation", num_movies=1)
     assert status.release == personal.release
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from protos.recommender.v1.recommender_pb2 import MovieFilter, RecommendRequest, SimilarMoviesRequest
+from protos.recommender.v1.recommender_pb2 import (
+    ListGenresRequest,
+    MovieFilter,
+    RecommendRequest,
+    SimilarMoviesRequest,
+)
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
@@ -37,6 +42,14 @@ def test_popular_movies_are_filtered_too(stub: RecommenderServiceStub) -> None:
     """The filter applies to the popular movies that an unknown user gets."""
     request = RecommendRequest(user_id=UNKNOWN_USER, filter=MovieFilter(genres=["Drama"], min_year=1995), limit=2)
     assert movie_ids(stub.Recommend(request)) == [5, 7]
+
+
+def test_the_genres_are_listed_with_their_movies(stub: RecommenderServiceStub) -> None:
+    """ListGenres names each genre of the release once, in alphabetical order, and the number of its movies."""
+    answer = stub.ListGenres(ListGenresRequest())
+    counts = {genre.name: genre.num_movies for genre in answer.genres}
+    assert list(counts.items()) == [("Animation", 1), ("Comedy", 7), ("Drama", 6), ("Romance", 2), ("Western", 2)]
+    assert answer.release == stub.Recommend(RecommendRequest(user_id=EVEN_USER)).release
 
 
 @pytest.mark.parametrize(

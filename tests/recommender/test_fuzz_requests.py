@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protos.recommender.v1.recommender_pb2 import (
+    DESCRIPTOR,
     BatchRecommendRequest,
     Event,
     EventKind,
@@ -33,7 +34,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 100)
 INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 502)
 IDS = st.lists(INT64, max_size=30)
 KEYS = st.lists(st.sampled_from(["", "B0001", "x" * 300]), max_size=3)
-METHODS = ["Recommend", "BatchRecommend", "SimilarMovies", "SearchMovies", "RecordEvents", "GetServingStatus"]
+METHODS = [method.name for method in DESCRIPTOR.services_by_name["RecommenderService"].methods]
 EXPECTED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
 
 

@@ -922,6 +922,153 @@ func (x *SearchMoviesResponse) GetRelease() int64 {
 	return 0
 }
 
+// An empty request.
+type ListGenresRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListGenresRequest) Reset() {
+	*x = ListGenresRequest{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListGenresRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListGenresRequest) ProtoMessage() {}
+
+func (x *ListGenresRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListGenresRequest.ProtoReflect.Descriptor instead.
+func (*ListGenresRequest) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{9}
+}
+
+// The genres of a release.
+type ListGenresResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The genres in alphabetical order, each once. Empty if the release's movies have none.
+	Genres []*Genre `protobuf:"bytes,1,rep,name=genres,proto3" json:"genres,omitempty"`
+	// Version of the release that answered: the UTC time YYYYMMDDHHMMSS.
+	Release       int64 `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListGenresResponse) Reset() {
+	*x = ListGenresResponse{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListGenresResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListGenresResponse) ProtoMessage() {}
+
+func (x *ListGenresResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListGenresResponse.ProtoReflect.Descriptor instead.
+func (*ListGenresResponse) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListGenresResponse) GetGenres() []*Genre {
+	if x != nil {
+		return x.Genres
+	}
+	return nil
+}
+
+func (x *ListGenresResponse) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+// A genre of the release.
+type Genre struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name as in the source.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many movies of the release have it, 1 or more.
+	NumMovies     int32 `protobuf:"varint,2,opt,name=num_movies,json=numMovies,proto3" json:"num_movies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Genre) Reset() {
+	*x = Genre{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Genre) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Genre) ProtoMessage() {}
+
+func (x *Genre) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Genre.ProtoReflect.Descriptor instead.
+func (*Genre) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Genre) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Genre) GetNumMovies() int32 {
+	if x != nil {
+		return x.NumMovies
+	}
+	return 0
+}
+
 // A movie of the release.
 type Movie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -947,7 +1094,7 @@ type Movie struct {
 
 func (x *Movie) Reset() {
 	*x = Movie{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[9]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -959,7 +1106,7 @@ func (x *Movie) String() string {
 func (*Movie) ProtoMessage() {}
 
 func (x *Movie) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[9]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -972,7 +1119,7 @@ func (x *Movie) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movie.ProtoReflect.Descriptor instead.
 func (*Movie) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{9}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Movie) GetMovieId() int64 {
@@ -1034,7 +1181,7 @@ type ScoredMovie struct {
 
 func (x *ScoredMovie) Reset() {
 	*x = ScoredMovie{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[10]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1193,7 @@ func (x *ScoredMovie) String() string {
 func (*ScoredMovie) ProtoMessage() {}
 
 func (x *ScoredMovie) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[10]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1206,7 @@ func (x *ScoredMovie) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoredMovie.ProtoReflect.Descriptor instead.
 func (*ScoredMovie) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{10}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ScoredMovie) GetMovie() *Movie {
@@ -1096,7 +1243,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[11]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1255,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[11]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1268,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{11}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Reason) GetBecause() *Movie {
@@ -1149,7 +1296,7 @@ type RecordEventsRequest struct {
 
 func (x *RecordEventsRequest) Reset() {
 	*x = RecordEventsRequest{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1308,7 @@ func (x *RecordEventsRequest) String() string {
 func (*RecordEventsRequest) ProtoMessage() {}
 
 func (x *RecordEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1321,7 @@ func (x *RecordEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordEventsRequest.ProtoReflect.Descriptor instead.
 func (*RecordEventsRequest) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{12}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RecordEventsRequest) GetEvents() []*Event {
@@ -1214,7 +1361,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1373,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1386,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{13}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Event) GetEventId() string {
@@ -1313,7 +1460,7 @@ type RecordEventsResponse struct {
 
 func (x *RecordEventsResponse) Reset() {
 	*x = RecordEventsResponse{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1472,7 @@ func (x *RecordEventsResponse) String() string {
 func (*RecordEventsResponse) ProtoMessage() {}
 
 func (x *RecordEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1485,7 @@ func (x *RecordEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordEventsResponse.ProtoReflect.Descriptor instead.
 func (*RecordEventsResponse) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{14}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RecordEventsResponse) GetRecorded() int32 {
@@ -1377,7 +1524,7 @@ type RejectedEvent struct {
 
 func (x *RejectedEvent) Reset() {
 	*x = RejectedEvent{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1536,7 @@ func (x *RejectedEvent) String() string {
 func (*RejectedEvent) ProtoMessage() {}
 
 func (x *RejectedEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1549,7 @@ func (x *RejectedEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedEvent.ProtoReflect.Descriptor instead.
 func (*RejectedEvent) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{15}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RejectedEvent) GetIndex() int32 {
@@ -1435,7 +1582,7 @@ type GetServingStatusRequest struct {
 
 func (x *GetServingStatusRequest) Reset() {
 	*x = GetServingStatusRequest{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1594,7 @@ func (x *GetServingStatusRequest) String() string {
 func (*GetServingStatusRequest) ProtoMessage() {}
 
 func (x *GetServingStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1607,7 @@ func (x *GetServingStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServingStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetServingStatusRequest) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{16}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{19}
 }
 
 // What is served and why.
@@ -1494,7 +1641,7 @@ type GetServingStatusResponse struct {
 
 func (x *GetServingStatusResponse) Reset() {
 	*x = GetServingStatusResponse{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1653,7 @@ func (x *GetServingStatusResponse) String() string {
 func (*GetServingStatusResponse) ProtoMessage() {}
 
 func (x *GetServingStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1666,7 @@ func (x *GetServingStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServingStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetServingStatusResponse) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{17}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetServingStatusResponse) GetRelease() int64 {
@@ -1610,7 +1757,7 @@ type EventsStatus struct {
 
 func (x *EventsStatus) Reset() {
 	*x = EventsStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1769,7 @@ func (x *EventsStatus) String() string {
 func (*EventsStatus) ProtoMessage() {}
 
 func (x *EventsStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1782,7 @@ func (x *EventsStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsStatus.ProtoReflect.Descriptor instead.
 func (*EventsStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{18}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EventsStatus) GetLastEvent() int64 {
@@ -1681,7 +1828,7 @@ type ReleaseStatus struct {
 
 func (x *ReleaseStatus) Reset() {
 	*x = ReleaseStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1840,7 @@ func (x *ReleaseStatus) String() string {
 func (*ReleaseStatus) ProtoMessage() {}
 
 func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1853,7 @@ func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStatus.ProtoReflect.Descriptor instead.
 func (*ReleaseStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{19}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReleaseStatus) GetRelease() int64 {
@@ -1747,7 +1894,7 @@ type ModelServerStatus struct {
 
 func (x *ModelServerStatus) Reset() {
 	*x = ModelServerStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1759,7 +1906,7 @@ func (x *ModelServerStatus) String() string {
 func (*ModelServerStatus) ProtoMessage() {}
 
 func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1772,7 +1919,7 @@ func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelServerStatus.ProtoReflect.Descriptor instead.
 func (*ModelServerStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{20}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ModelServerStatus) GetAddress() string {
@@ -1819,7 +1966,7 @@ type BatchRecommendResponse_Result struct {
 
 func (x *BatchRecommendResponse_Result) Reset() {
 	*x = BatchRecommendResponse_Result{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1978,7 @@ func (x *BatchRecommendResponse_Result) String() string {
 func (*BatchRecommendResponse_Result) ProtoMessage() {}
 
 func (x *BatchRecommendResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2094,15 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\"_\n" +
 	"\x14SearchMoviesResponse\x12-\n" +
 	"\x06movies\x18\x01 \x03(\v2\x15.recommender.v1.MovieR\x06movies\x12\x18\n" +
-	"\arelease\x18\x02 \x01(\x03R\arelease\"\x99\x01\n" +
+	"\arelease\x18\x02 \x01(\x03R\arelease\"\x13\n" +
+	"\x11ListGenresRequest\"]\n" +
+	"\x12ListGenresResponse\x12-\n" +
+	"\x06genres\x18\x01 \x03(\v2\x15.recommender.v1.GenreR\x06genres\x12\x18\n" +
+	"\arelease\x18\x02 \x01(\x03R\arelease\":\n" +
+	"\x05Genre\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"num_movies\x18\x02 \x01(\x05R\tnumMovies\"\x99\x01\n" +
 	"\x05Movie\x12\x19\n" +
 	"\bmovie_id\x18\x01 \x01(\x03R\amovieId\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
@@ -2043,12 +2198,14 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n" +
 	"\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n" +
 	"\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n" +
-	"\x15RELEASE_STATE_REFUSED\x10\x042\xc2\x04\n" +
+	"\x15RELEASE_STATE_REFUSED\x10\x042\x97\x05\n" +
 	"\x12RecommenderService\x12P\n" +
 	"\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12_\n" +
 	"\x0eBatchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\x12\\\n" +
 	"\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\x12Y\n" +
-	"\fSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\x12Y\n" +
+	"\fSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\x12S\n" +
+	"\n" +
+	"ListGenres\x12!.recommender.v1.ListGenresRequest\x1a\".recommender.v1.ListGenresResponse\x12Y\n" +
 	"\fRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\x12e\n" +
 	"\x10GetServingStatus\x12'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponseB,Z*movie-recommender/clients/go/recommenderv1b\x06proto3"
 
@@ -2065,7 +2222,7 @@ func file_protos_recommender_v1_recommender_proto_rawDescGZIP() []byte {
 }
 
 var file_protos_recommender_v1_recommender_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(SimilaritySource)(0),                 // 0: recommender.v1.SimilaritySource
 	(Source)(0),                           // 1: recommender.v1.Source
@@ -2080,65 +2237,71 @@ var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(*SimilarMoviesResponse)(nil),         // 10: recommender.v1.SimilarMoviesResponse
 	(*SearchMoviesRequest)(nil),           // 11: recommender.v1.SearchMoviesRequest
 	(*SearchMoviesResponse)(nil),          // 12: recommender.v1.SearchMoviesResponse
-	(*Movie)(nil),                         // 13: recommender.v1.Movie
-	(*ScoredMovie)(nil),                   // 14: recommender.v1.ScoredMovie
-	(*Reason)(nil),                        // 15: recommender.v1.Reason
-	(*RecordEventsRequest)(nil),           // 16: recommender.v1.RecordEventsRequest
-	(*Event)(nil),                         // 17: recommender.v1.Event
-	(*RecordEventsResponse)(nil),          // 18: recommender.v1.RecordEventsResponse
-	(*RejectedEvent)(nil),                 // 19: recommender.v1.RejectedEvent
-	(*GetServingStatusRequest)(nil),       // 20: recommender.v1.GetServingStatusRequest
-	(*GetServingStatusResponse)(nil),      // 21: recommender.v1.GetServingStatusResponse
-	(*EventsStatus)(nil),                  // 22: recommender.v1.EventsStatus
-	(*ReleaseStatus)(nil),                 // 23: recommender.v1.ReleaseStatus
-	(*ModelServerStatus)(nil),             // 24: recommender.v1.ModelServerStatus
-	(*BatchRecommendResponse_Result)(nil), // 25: recommender.v1.BatchRecommendResponse.Result
-	nil,                                   // 26: recommender.v1.GetServingStatusResponse.MetricsEntry
-	(*timestamppb.Timestamp)(nil),         // 27: google.protobuf.Timestamp
-	(*status.Status)(nil),                 // 28: google.rpc.Status
+	(*ListGenresRequest)(nil),             // 13: recommender.v1.ListGenresRequest
+	(*ListGenresResponse)(nil),            // 14: recommender.v1.ListGenresResponse
+	(*Genre)(nil),                         // 15: recommender.v1.Genre
+	(*Movie)(nil),                         // 16: recommender.v1.Movie
+	(*ScoredMovie)(nil),                   // 17: recommender.v1.ScoredMovie
+	(*Reason)(nil),                        // 18: recommender.v1.Reason
+	(*RecordEventsRequest)(nil),           // 19: recommender.v1.RecordEventsRequest
+	(*Event)(nil),                         // 20: recommender.v1.Event
+	(*RecordEventsResponse)(nil),          // 21: recommender.v1.RecordEventsResponse
+	(*RejectedEvent)(nil),                 // 22: recommender.v1.RejectedEvent
+	(*GetServingStatusRequest)(nil),       // 23: recommender.v1.GetServingStatusRequest
+	(*GetServingStatusResponse)(nil),      // 24: recommender.v1.GetServingStatusResponse
+	(*EventsStatus)(nil),                  // 25: recommender.v1.EventsStatus
+	(*ReleaseStatus)(nil),                 // 26: recommender.v1.ReleaseStatus
+	(*ModelServerStatus)(nil),             // 27: recommender.v1.ModelServerStatus
+	(*BatchRecommendResponse_Result)(nil), // 28: recommender.v1.BatchRecommendResponse.Result
+	nil,                                   // 29: recommender.v1.GetServingStatusResponse.MetricsEntry
+	(*timestamppb.Timestamp)(nil),         // 30: google.protobuf.Timestamp
+	(*status.Status)(nil),                 // 31: google.rpc.Status
 }
 var file_protos_recommender_v1_recommender_proto_depIdxs = []int32{
 	8,  // 0: recommender.v1.RecommendRequest.filter:type_name -> recommender.v1.MovieFilter
-	14, // 1: recommender.v1.RecommendResponse.movies:type_name -> recommender.v1.ScoredMovie
+	17, // 1: recommender.v1.RecommendResponse.movies:type_name -> recommender.v1.ScoredMovie
 	1,  // 2: recommender.v1.RecommendResponse.source:type_name -> recommender.v1.Source
 	4,  // 3: recommender.v1.BatchRecommendRequest.requests:type_name -> recommender.v1.RecommendRequest
-	25, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
+	28, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
 	8,  // 5: recommender.v1.SimilarMoviesRequest.filter:type_name -> recommender.v1.MovieFilter
-	13, // 6: recommender.v1.SimilarMoviesResponse.movie:type_name -> recommender.v1.Movie
-	14, // 7: recommender.v1.SimilarMoviesResponse.movies:type_name -> recommender.v1.ScoredMovie
+	16, // 6: recommender.v1.SimilarMoviesResponse.movie:type_name -> recommender.v1.Movie
+	17, // 7: recommender.v1.SimilarMoviesResponse.movies:type_name -> recommender.v1.ScoredMovie
 	0,  // 8: recommender.v1.SimilarMoviesResponse.source:type_name -> recommender.v1.SimilaritySource
-	13, // 9: recommender.v1.SearchMoviesResponse.movies:type_name -> recommender.v1.Movie
-	13, // 10: recommender.v1.ScoredMovie.movie:type_name -> recommender.v1.Movie
-	15, // 11: recommender.v1.ScoredMovie.reasons:type_name -> recommender.v1.Reason
-	13, // 12: recommender.v1.Reason.because:type_name -> recommender.v1.Movie
-	17, // 13: recommender.v1.RecordEventsRequest.events:type_name -> recommender.v1.Event
-	2,  // 14: recommender.v1.Event.kind:type_name -> recommender.v1.EventKind
-	27, // 15: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	19, // 16: recommender.v1.RecordEventsResponse.rejected:type_name -> recommender.v1.RejectedEvent
-	26, // 17: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
-	23, // 18: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
-	24, // 19: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
-	22, // 20: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
-	3,  // 21: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
-	5,  // 22: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
-	28, // 23: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
-	4,  // 24: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
-	6,  // 25: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
-	9,  // 26: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
-	11, // 27: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
-	16, // 28: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
-	20, // 29: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
-	5,  // 30: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
-	7,  // 31: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
-	10, // 32: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
-	12, // 33: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
-	18, // 34: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
-	21, // 35: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
-	30, // [30:36] is the sub-list for method output_type
-	24, // [24:30] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	16, // 9: recommender.v1.SearchMoviesResponse.movies:type_name -> recommender.v1.Movie
+	15, // 10: recommender.v1.ListGenresResponse.genres:type_name -> recommender.v1.Genre
+	16, // 11: recommender.v1.ScoredMovie.movie:type_name -> recommender.v1.Movie
+	18, // 12: recommender.v1.ScoredMovie.reasons:type_name -> recommender.v1.Reason
+	16, // 13: recommender.v1.Reason.because:type_name -> recommender.v1.Movie
+	20, // 14: recommender.v1.RecordEventsRequest.events:type_name -> recommender.v1.Event
+	2,  // 15: recommender.v1.Event.kind:type_name -> recommender.v1.EventKind
+	30, // 16: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	22, // 17: recommender.v1.RecordEventsResponse.rejected:type_name -> recommender.v1.RejectedEvent
+	29, // 18: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
+	26, // 19: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
+	27, // 20: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
+	25, // 21: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
+	3,  // 22: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
+	5,  // 23: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
+	31, // 24: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
+	4,  // 25: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
+	6,  // 26: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
+	9,  // 27: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
+	11, // 28: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
+	13, // 29: recommender.v1.RecommenderService.ListGenres:input_type -> recommender.v1.ListGenresRequest
+	19, // 30: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
+	23, // 31: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
+	5,  // 32: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
+	7,  // 33: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
+	10, // 34: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
+	12, // 35: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
+	14, // 36: recommender.v1.RecommenderService.ListGenres:output_type -> recommender.v1.ListGenresResponse
+	21, // 37: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
+	24, // 38: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
+	32, // [32:39] is the sub-list for method output_type
+	25, // [25:32] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_protos_recommender_v1_recommender_proto_init() }
@@ -2148,8 +2311,8 @@ func file_protos_recommender_v1_recommender_proto_init() {
 	}
 	file_protos_recommender_v1_recommender_proto_msgTypes[0].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[5].OneofWrappers = []any{}
-	file_protos_recommender_v1_recommender_proto_msgTypes[13].OneofWrappers = []any{}
-	file_protos_recommender_v1_recommender_proto_msgTypes[21].OneofWrappers = []any{
+	file_protos_recommender_v1_recommender_proto_msgTypes[16].OneofWrappers = []any{}
+	file_protos_recommender_v1_recommender_proto_msgTypes[24].OneofWrappers = []any{
 		(*BatchRecommendResponse_Result_Response)(nil),
 		(*BatchRecommendResponse_Result_Error)(nil),
 	}
@@ -2159,7 +2322,7 @@ func file_protos_recommender_v1_recommender_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protos_recommender_v1_recommender_proto_rawDesc), len(file_protos_recommender_v1_recommender_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   23,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const (
 	RecommenderService_BatchRecommend_FullMethodName   = "/recommender.v1.RecommenderService/BatchRecommend"
 	RecommenderService_SimilarMovies_FullMethodName    = "/recommender.v1.RecommenderService/SimilarMovies"
 	RecommenderService_SearchMovies_FullMethodName     = "/recommender.v1.RecommenderService/SearchMovies"
+	RecommenderService_ListGenres_FullMethodName       = "/recommender.v1.RecommenderService/ListGenres"
 	RecommenderService_RecordEvents_FullMethodName     = "/recommender.v1.RecommenderService/RecordEvents"
 	RecommenderService_GetServingStatus_FullMethodName = "/recommender.v1.RecommenderService/GetServingStatus"
 )
@@ -72,6 +73,8 @@ type RecommenderServiceClient interface {
 	//
 	// INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
 	SearchMovies(ctx context.Context, in *SearchMoviesRequest, opts ...grpc.CallOption) (*SearchMoviesResponse, error)
+	// Lists the genres of the release, which `MovieFilter` may name.
+	ListGenres(ctx context.Context, in *ListGenresRequest, opts ...grpc.CallOption) (*ListGenresResponse, error)
 	// Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
 	// process that answers this call, and within a second in every other that shares the event store; no retraining is
 	// needed. Once a release is trained on the events, they are part of the model.
@@ -130,6 +133,16 @@ func (c *recommenderServiceClient) SearchMovies(ctx context.Context, in *SearchM
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SearchMoviesResponse)
 	err := c.cc.Invoke(ctx, RecommenderService_SearchMovies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) ListGenres(ctx context.Context, in *ListGenresRequest, opts ...grpc.CallOption) (*ListGenresResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListGenresResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_ListGenres_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -201,6 +214,8 @@ type RecommenderServiceServer interface {
 	//
 	// INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
 	SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error)
+	// Lists the genres of the release, which `MovieFilter` may name.
+	ListGenres(context.Context, *ListGenresRequest) (*ListGenresResponse, error)
 	// Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
 	// process that answers this call, and within a second in every other that shares the event store; no retraining is
 	// needed. Once a release is trained on the events, they are part of the model.
@@ -236,6 +251,9 @@ func (UnimplementedRecommenderServiceServer) SimilarMovies(context.Context, *Sim
 }
 func (UnimplementedRecommenderServiceServer) SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SearchMovies not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ListGenres(context.Context, *ListGenresRequest) (*ListGenresResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListGenres not implemented")
 }
 func (UnimplementedRecommenderServiceServer) RecordEvents(context.Context, *RecordEventsRequest) (*RecordEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordEvents not implemented")
@@ -336,6 +354,24 @@ func _RecommenderService_SearchMovies_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecommenderService_ListGenres_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListGenresRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ListGenres(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ListGenres_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ListGenres(ctx, req.(*ListGenresRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecommenderService_RecordEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordEventsRequest)
 	if err := dec(in); err != nil {
@@ -394,6 +430,10 @@ var RecommenderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SearchMovies",
 			Handler:    _RecommenderService_SearchMovies_Handler,
+		},
+		{
+			MethodName: "ListGenres",
+			Handler:    _RecommenderService_ListGenres_Handler,
 		},
 		{
 			MethodName: "RecordEvents",

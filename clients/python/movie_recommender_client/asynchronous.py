@@ -62,6 +62,10 @@ class AsyncRecommender(Connection):
         """Return the movies whose titles are nearest to the query."""
         return await self._call(self.stub.SearchMovies, api.SearchMoviesRequest(query=query, limit=limit))
 
+    async def list_genres(self) -> api.ListGenresResponse:
+        """Return the genres of the active release, which a filter may name."""
+        return await self._call(self.stub.ListGenres, api.ListGenresRequest())
+
     async def record_events(self, events: Iterable[api.Event]) -> api.RecordEventsResponse:
         """Record what users did, up to 1,000 events, which `event` makes. A repeated event is recorded once."""
         return await self._call(self.stub.RecordEvents, api.RecordEventsRequest(events=events))

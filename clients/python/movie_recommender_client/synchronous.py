@@ -62,6 +62,10 @@ class Recommender(Connection):
         """Return the movies whose titles are nearest to the query."""
         return self._call(self.stub.SearchMovies, api.SearchMoviesRequest(query=query, limit=limit))
 
+    def list_genres(self) -> api.ListGenresResponse:
+        """Return the genres of the active release, which a filter may name."""
+        return self._call(self.stub.ListGenres, api.ListGenresRequest())
+
     def record_events(self, events: Iterable[api.Event]) -> api.RecordEventsResponse:
         """Record what users did, up to 1,000 events, which `event` makes. A repeated event is recorded once."""
         return self._call(self.stub.RecordEvents, api.RecordEventsRequest(events=events))

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x96\x02\n\x10RecommendRequest\x12\x14\n\x07user_id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x17\n\x0fliked_movie_ids\x18\x03 \x03(\x03\x12\x19\n\x11\x65xclude_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0finclude_watched\x18\x05 \x01(\x08\x12+\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x1b.recommender.v1.MovieFilter\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\x12\x10\n\x08user_key\x18\x08 \x01(\t\x12\x18\n\x10liked_movie_keys\x18\t \x03(\t\x12\x1a\n\x12\x65xclude_movie_keys\x18\n \x03(\tB\n\n\x08_user_id\"\xc9\x01\n\x11RecommendResponse\x12+\n\x06movies\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12&\n\x06source\x18\x02 \x01(\x0e\x32\x16.recommender.v1.Source\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x19\n\x11ignored_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0f\x64\x65graded_reason\x18\x05 \x01(\t\x12\x1a\n\x12ignored_movie_keys\x18\x06 \x03(\t\"K\n\x15\x42\x61tchRecommendRequest\x12\x32\n\x08requests\x18\x01 \x03(\x0b\x32 .recommender.v1.RecommendRequest\"\xc8\x01\n\x16\x42\x61tchRecommendResponse\x12>\n\x07results\x18\x01 \x03(\x0b\x32-.recommender.v1.BatchRecommendResponse.Result\x1an\n\x06Result\x12\x35\n\x08response\x18\x01 \x01(\x0b\x32!.recommender.v1.RecommendResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"Y\n\x0bMovieFilter\x12\x0e\n\x06genres\x18\x01 \x03(\t\x12\x16\n\x0e\x65xclude_genres\x18\x02 \x03(\t\x12\x10\n\x08min_year\x18\x03 \x01(\x05\x12\x10\n\x08max_year\x18\x04 \x01(\x05\"\xc0\x01\n\x14SimilarMoviesRequest\x12\x15\n\x08movie_id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x19\n\x11\x65xclude_movie_ids\x18\x03 \x03(\x03\x12+\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.recommender.v1.MovieFilter\x12\x11\n\tmovie_key\x18\x05 \x01(\t\x12\x1a\n\x12\x65xclude_movie_keys\x18\x06 \x03(\tB\x0b\n\t_movie_id\"\xad\x01\n\x15SimilarMoviesResponse\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12+\n\x06movies\x18\x02 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x30\n\x06source\x18\x04 \x01(\x0e\x32 .recommender.v1.SimilaritySource\"3\n\x13SearchMoviesRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"N\n\x14SearchMoviesResponse\x12%\n\x06movies\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Movie\x12\x0f\n\x07release\x18\x02 \x01(\x03\"i\n\x05Movie\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06genres\x18\x03 \x03(\t\x12\x0c\n\x04year\x18\x04 \x01(\x05\x12\x0b\n\x03key\x18\x05 \x01(\t\x12\x14\n\x0c\x66rom_content\x18\x06 \x01(\x08\"k\n\x0bScoredMovie\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\r\n\x05score\x18\x02 \x01(\x02\x12\'\n\x07reasons\x18\x03 \x03(\x0b\x32\x16.recommender.v1.Reason\"D\n\x06Reason\x12&\n\x07\x62\x65\x63\x61use\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\x12\n\nsimilarity\x18\x02 \x01(\x02\"<\n\x13RecordEventsRequest\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Event\"\xfd\x01\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x14\n\x07user_id\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08user_key\x18\x03 \x01(\t\x12\x15\n\x08movie_id\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\tmovie_key\x18\x05 \x01(\t\x12\'\n\x04kind\x18\x06 \x01(\x0e\x32\x19.recommender.v1.EventKind\x12\x13\n\x06rating\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12.\n\nevent_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_user_idB\x0b\n\t_movie_idB\t\n\x07_rating\"m\n\x14RecordEventsResponse\x12\x10\n\x08recorded\x18\x01 \x01(\x05\x12\x12\n\nduplicates\x18\x02 \x01(\x05\x12/\n\x08rejected\x18\x03 \x03(\x0b\x32\x1d.recommender.v1.RejectedEvent\"=\n\rRejectedEvent\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17GetServingStatusRequest\"\xa6\x03\n\x18GetServingStatusResponse\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12\x13\n\x0bwaiting_for\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x46\n\x07metrics\x18\x04 \x03(\x0b\x32\x35.recommender.v1.GetServingStatusResponse.MetricsEntry\x12/\n\x08releases\x18\x05 \x03(\x0b\x32\x1d.recommender.v1.ReleaseStatus\x12\x37\n\x0cmodel_server\x18\x06 \x01(\x0b\x32!.recommender.v1.ModelServerStatus\x12\x10\n\x08uptime_s\x18\x07 \x01(\x01\x12\x17\n\x0fusers_have_keys\x18\x08 \x01(\x08\x12\x18\n\x10movies_have_keys\x18\t \x01(\x08\x12,\n\x06\x65vents\x18\n \x01(\x0b\x32\x1c.recommender.v1.EventsStatus\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"d\n\x0c\x45ventsStatus\x12\x12\n\nlast_event\x18\x01 \x01(\x03\x12\x1a\n\x12release_last_event\x18\x02 \x01(\x03\x12\x13\n\x0bheld_events\x18\x03 \x01(\x03\x12\x0f\n\x07problem\x18\x04 \x01(\t\"]\n\rReleaseStatus\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.recommender.v1.ReleaseState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"b\n\x11ModelServerStatus\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x1a\n\x12\x61vailable_versions\x18\x04 \x03(\x03*~\n\x10SimilaritySource\x12!\n\x1dSIMILARITY_SOURCE_UNSPECIFIED\x10\x00\x12 \n\x1cSIMILARITY_SOURCE_EMBEDDINGS\x10\x01\x12%\n!SIMILARITY_SOURCE_GENRES_AND_YEAR\x10\x02*c\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13SOURCE_PERSONALIZED\x10\x01\x12\x14\n\x10SOURCE_FOLDED_IN\x10\x02\x12\x12\n\x0eSOURCE_POPULAR\x10\x03*\x84\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_WATCHED\x10\x01\x12\x14\n\x10\x45VENT_KIND_RATED\x10\x02\x12\x15\n\x11\x45VENT_KIND_HIDDEN\x10\x03\x12\x16\n\x12\x45VENT_KIND_REMOVED\x10\x04*\x95\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n\x15RELEASE_STATE_REFUSED\x10\x04\x32\xc2\x04\n\x12RecommenderService\x12P\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12_\n\x0e\x42\x61tchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\x12\\\n\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\x12Y\n\x0cSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\x12Y\n\x0cRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\x12\x65\n\x10GetServingStatus\x12\'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponseB,Z*movie-recommender/clients/go/recommenderv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x96\x02\n\x10RecommendRequest\x12\x14\n\x07user_id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x17\n\x0fliked_movie_ids\x18\x03 \x03(\x03\x12\x19\n\x11\x65xclude_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0finclude_watched\x18\x05 \x01(\x08\x12+\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x1b.recommender.v1.MovieFilter\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\x12\x10\n\x08user_key\x18\x08 \x01(\t\x12\x18\n\x10liked_movie_keys\x18\t \x03(\t\x12\x1a\n\x12\x65xclude_movie_keys\x18\n \x03(\tB\n\n\x08_user_id\"\xc9\x01\n\x11RecommendResponse\x12+\n\x06movies\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12&\n\x06source\x18\x02 \x01(\x0e\x32\x16.recommender.v1.Source\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x19\n\x11ignored_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0f\x64\x65graded_reason\x18\x05 \x01(\t\x12\x1a\n\x12ignored_movie_keys\x18\x06 \x03(\t\"K\n\x15\x42\x61tchRecommendRequest\x12\x32\n\x08requests\x18\x01 \x03(\x0b\x32 .recommender.v1.RecommendRequest\"\xc8\x01\n\x16\x42\x61tchRecommendResponse\x12>\n\x07results\x18\x01 \x03(\x0b\x32-.recommender.v1.BatchRecommendResponse.Result\x1an\n\x06Result\x12\x35\n\x08response\x18\x01 \x01(\x0b\x32!.recommender.v1.RecommendResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"Y\n\x0bMovieFilter\x12\x0e\n\x06genres\x18\x01 \x03(\t\x12\x16\n\x0e\x65xclude_genres\x18\x02 \x03(\t\x12\x10\n\x08min_year\x18\x03 \x01(\x05\x12\x10\n\x08max_year\x18\x04 \x01(\x05\"\xc0\x01\n\x14SimilarMoviesRequest\x12\x15\n\x08movie_id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x19\n\x11\x65xclude_movie_ids\x18\x03 \x03(\x03\x12+\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.recommender.v1.MovieFilter\x12\x11\n\tmovie_key\x18\x05 \x01(\t\x12\x1a\n\x12\x65xclude_movie_keys\x18\x06 \x03(\tB\x0b\n\t_movie_id\"\xad\x01\n\x15SimilarMoviesResponse\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12+\n\x06movies\x18\x02 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x30\n\x06source\x18\x04 \x01(\x0e\x32 .recommender.v1.SimilaritySource\"3\n\x13SearchMoviesRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"N\n\x14SearchMoviesResponse\x12%\n\x06movies\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Movie\x12\x0f\n\x07release\x18\x02 \x01(\x03\"\x13\n\x11ListGenresRequest\"L\n\x12ListGenresResponse\x12%\n\x06genres\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Genre\x12\x0f\n\x07release\x18\x02 \x01(\x03\")\n\x05Genre\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nnum_movies\x18\x02 \x01(\x05\"i\n\x05Movie\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06genres\x18\x03 \x03(\t\x12\x0c\n\x04year\x18\x04 \x01(\x05\x12\x0b\n\x03key\x18\x05 \x01(\t\x12\x14\n\x0c\x66rom_content\x18\x06 \x01(\x08\"k\n\x0bScoredMovie\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\r\n\x05score\x18\x02 \x01(\x02\x12\'\n\x07reasons\x18\x03 \x03(\x0b\x32\x16.recommender.v1.Reason\"D\n\x06Reason\x12&\n\x07\x62\x65\x63\x61use\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\x12\n\nsimilarity\x18\x02 \x01(\x02\"<\n\x13RecordEventsRequest\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Event\"\xfd\x01\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x14\n\x07user_id\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08user_key\x18\x03 \x01(\t\x12\x15\n\x08movie_id\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\tmovie_key\x18\x05 \x01(\t\x12\'\n\x04kind\x18\x06 \x01(\x0e\x32\x19.recommender.v1.EventKind\x12\x13\n\x06rating\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12.\n\nevent_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_user_idB\x0b\n\t_movie_idB\t\n\x07_rating\"m\n\x14RecordEventsResponse\x12\x10\n\x08recorded\x18\x01 \x01(\x05\x12\x12\n\nduplicates\x18\x02 \x01(\x05\x12/\n\x08rejected\x18\x03 \x03(\x0b\x32\x1d.recommender.v1.RejectedEvent\"=\n\rRejectedEvent\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17GetServingStatusRequest\"\xa6\x03\n\x18GetServingStatusResponse\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12\x13\n\x0bwaiting_for\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x46\n\x07metrics\x18\x04 \x03(\x0b\x32\x35.recommender.v1.GetServingStatusResponse.MetricsEntry\x12/\n\x08releases\x18\x05 \x03(\x0b\x32\x1d.recommender.v1.ReleaseStatus\x12\x37\n\x0cmodel_server\x18\x06 \x01(\x0b\x32!.recommender.v1.ModelServerStatus\x12\x10\n\x08uptime_s\x18\x07 \x01(\x01\x12\x17\n\x0fusers_have_keys\x18\x08 \x01(\x08\x12\x18\n\x10movies_have_keys\x18\t \x01(\x08\x12,\n\x06\x65vents\x18\n \x01(\x0b\x32\x1c.recommender.v1.EventsStatus\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"d\n\x0c\x45ventsStatus\x12\x12\n\nlast_event\x18\x01 \x01(\x03\x12\x1a\n\x12release_last_event\x18\x02 \x01(\x03\x12\x13\n\x0bheld_events\x18\x03 \x01(\x03\x12\x0f\n\x07problem\x18\x04 \x01(\t\"]\n\rReleaseStatus\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.recommender.v1.ReleaseState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"b\n\x11ModelServerStatus\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x1a\n\x12\x61vailable_versions\x18\x04 \x03(\x03*~\n\x10SimilaritySource\x12!\n\x1dSIMILARITY_SOURCE_UNSPECIFIED\x10\x00\x12 \n\x1cSIMILARITY_SOURCE_EMBEDDINGS\x10\x01\x12%\n!SIMILARITY_SOURCE_GENRES_AND_YEAR\x10\x02*c\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13SOURCE_PERSONALIZED\x10\x01\x12\x14\n\x10SOURCE_FOLDED_IN\x10\x02\x12\x12\n\x0eSOURCE_POPULAR\x10\x03*\x84\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_WATCHED\x10\x01\x12\x14\n\x10\x45VENT_KIND_RATED\x10\x02\x12\x15\n\x11\x45VENT_KIND_HIDDEN\x10\x03\x12\x16\n\x12\x45VENT_KIND_REMOVED\x10\x04*\x95\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n\x15RELEASE_STATE_REFUSED\x10\x04\x32\x97\x05\n\x12RecommenderService\x12P\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12_\n\x0e\x42\x61tchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\x12\\\n\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\x12Y\n\x0cSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\x12S\n\nListGenres\x12!.recommender.v1.ListGenresRequest\x1a\".recommender.v1.ListGenresResponse\x12Y\n\x0cRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\x12\x65\n\x10GetServingStatus\x12\'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponseB,Z*movie-recommender/clients/go/recommenderv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,14 +36,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'Z*movie-recommender/clients/go/recommenderv1'
   _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._loaded_options = None
   _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_SIMILARITYSOURCE']._serialized_start=3004
-  _globals['_SIMILARITYSOURCE']._serialized_end=3130
-  _globals['_SOURCE']._serialized_start=3132
-  _globals['_SOURCE']._serialized_end=3231
-  _globals['_EVENTKIND']._serialized_start=3234
-  _globals['_EVENTKIND']._serialized_end=3366
-  _globals['_RELEASESTATE']._serialized_start=3369
-  _globals['_RELEASESTATE']._serialized_end=3518
+  _globals['_SIMILARITYSOURCE']._serialized_start=3146
+  _globals['_SIMILARITYSOURCE']._serialized_end=3272
+  _globals['_SOURCE']._serialized_start=3274
+  _globals['_SOURCE']._serialized_end=3373
+  _globals['_EVENTKIND']._serialized_start=3376
+  _globals['_EVENTKIND']._serialized_end=3508
+  _globals['_RELEASESTATE']._serialized_start=3511
+  _globals['_RELEASESTATE']._serialized_end=3660
   _globals['_RECOMMENDREQUEST']._serialized_start=118
   _globals['_RECOMMENDREQUEST']._serialized_end=396
   _globals['_RECOMMENDRESPONSE']._serialized_start=399
@@ -64,32 +64,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHMOVIESREQUEST']._serialized_end=1395
   _globals['_SEARCHMOVIESRESPONSE']._serialized_start=1397
   _globals['_SEARCHMOVIESRESPONSE']._serialized_end=1475
-  _globals['_MOVIE']._serialized_start=1477
-  _globals['_MOVIE']._serialized_end=1582
-  _globals['_SCOREDMOVIE']._serialized_start=1584
-  _globals['_SCOREDMOVIE']._serialized_end=1691
-  _globals['_REASON']._serialized_start=1693
-  _globals['_REASON']._serialized_end=1761
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=1763
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=1823
-  _globals['_EVENT']._serialized_start=1826
-  _globals['_EVENT']._serialized_end=2079
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=2081
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=2190
-  _globals['_REJECTEDEVENT']._serialized_start=2192
-  _globals['_REJECTEDEVENT']._serialized_end=2253
-  _globals['_GETSERVINGSTATUSREQUEST']._serialized_start=2255
-  _globals['_GETSERVINGSTATUSREQUEST']._serialized_end=2280
-  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_start=2283
-  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_end=2705
-  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_start=2659
-  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_end=2705
-  _globals['_EVENTSSTATUS']._serialized_start=2707
-  _globals['_EVENTSSTATUS']._serialized_end=2807
-  _globals['_RELEASESTATUS']._serialized_start=2809
-  _globals['_RELEASESTATUS']._serialized_end=2902
-  _globals['_MODELSERVERSTATUS']._serialized_start=2904
-  _globals['_MODELSERVERSTATUS']._serialized_end=3002
-  _globals['_RECOMMENDERSERVICE']._serialized_start=3521
-  _globals['_RECOMMENDERSERVICE']._serialized_end=4099
+  _globals['_LISTGENRESREQUEST']._serialized_start=1477
+  _globals['_LISTGENRESREQUEST']._serialized_end=1496
+  _globals['_LISTGENRESRESPONSE']._serialized_start=1498
+  _globals['_LISTGENRESRESPONSE']._serialized_end=1574
+  _globals['_GENRE']._serialized_start=1576
+  _globals['_GENRE']._serialized_end=1617
+  _globals['_MOVIE']._serialized_start=1619
+  _globals['_MOVIE']._serialized_end=1724
+  _globals['_SCOREDMOVIE']._serialized_start=1726
+  _globals['_SCOREDMOVIE']._serialized_end=1833
+  _globals['_REASON']._serialized_start=1835
+  _globals['_REASON']._serialized_end=1903
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=1905
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=1965
+  _globals['_EVENT']._serialized_start=1968
+  _globals['_EVENT']._serialized_end=2221
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=2223
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=2332
+  _globals['_REJECTEDEVENT']._serialized_start=2334
+  _globals['_REJECTEDEVENT']._serialized_end=2395
+  _globals['_GETSERVINGSTATUSREQUEST']._serialized_start=2397
+  _globals['_GETSERVINGSTATUSREQUEST']._serialized_end=2422
+  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_start=2425
+  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_end=2847
+  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_start=2801
+  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_end=2847
+  _globals['_EVENTSSTATUS']._serialized_start=2849
+  _globals['_EVENTSSTATUS']._serialized_end=2949
+  _globals['_RELEASESTATUS']._serialized_start=2951
+  _globals['_RELEASESTATUS']._serialized_end=3044
+  _globals['_MODELSERVERSTATUS']._serialized_start=3046
+  _globals['_MODELSERVERSTATUS']._serialized_end=3144
+  _globals['_RECOMMENDERSERVICE']._serialized_start=3663
+  _globals['_RECOMMENDERSERVICE']._serialized_end=4326
 # @@protoc_insertion_point(module_scope)

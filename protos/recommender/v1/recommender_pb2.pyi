@@ -172,6 +172,26 @@ class SearchMoviesResponse(_message.Message):
     release: int
     def __init__(self, movies: _Optional[_Iterable[_Union[Movie, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
 
+class ListGenresRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListGenresResponse(_message.Message):
+    __slots__ = ("genres", "release")
+    GENRES_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    genres: _containers.RepeatedCompositeFieldContainer[Genre]
+    release: int
+    def __init__(self, genres: _Optional[_Iterable[_Union[Genre, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
+
+class Genre(_message.Message):
+    __slots__ = ("name", "num_movies")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NUM_MOVIES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    num_movies: int
+    def __init__(self, name: _Optional[str] = ..., num_movies: _Optional[int] = ...) -> None: ...
+
 class Movie(_message.Message):
     __slots__ = ("movie_id", "title", "genres", "year", "key", "from_content")
     MOVIE_ID_FIELD_NUMBER: _ClassVar[int]

@@ -77,6 +77,8 @@ class RecommenderServiceStub:
 
     INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
     """
+    ListGenres: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListGenresRequest, _recommender_pb2.ListGenresResponse]
+    """Lists the genres of the release, which `MovieFilter` may name."""
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]
     """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
     process that answers this call, and within a second in every other that shares the event store; no retraining is
@@ -143,6 +145,8 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 
     INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
     """
+    ListGenres: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListGenresRequest, _recommender_pb2.ListGenresResponse]  # type: ignore[assignment]
+    """Lists the genres of the release, which `MovieFilter` may name."""
     RecordEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
     process that answers this call, and within a second in every other that shares the event store; no retraining is
@@ -230,6 +234,14 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
         """
+
+    @_abc_1.abstractmethod
+    def ListGenres(
+        self,
+        request: _recommender_pb2.ListGenresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.ListGenresResponse, _abc.Awaitable[_recommender_pb2.ListGenresResponse]]:
+        """Lists the genres of the release, which `MovieFilter` may name."""
 
     @_abc_1.abstractmethod
     def RecordEvents(

@@ -66,6 +66,11 @@ class RecommenderServiceStub:
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.FromString,
                 _registered_method=True)
+        self.ListGenres = channel.unary_unary(
+                '/recommender.v1.RecommenderService/ListGenres',
+                request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresResponse.FromString,
+                _registered_method=True)
         self.RecordEvents = channel.unary_unary(
                 '/recommender.v1.RecommenderService/RecordEvents',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
@@ -141,6 +146,13 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListGenres(self, request, context):
+        """Lists the genres of the release, which `MovieFilter` may name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordEvents(self, request, context):
         """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
         process that answers this call, and within a second in every other that shares the event store; no retraining is
@@ -187,6 +199,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.SearchMovies,
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.FromString,
                     response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.SerializeToString,
+            ),
+            'ListGenres': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGenres,
+                    request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresRequest.FromString,
+                    response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresResponse.SerializeToString,
             ),
             'RecordEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEvents,
@@ -319,6 +336,33 @@ class RecommenderService:
             '/recommender.v1.RecommenderService/SearchMovies',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGenres(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recommender.v1.RecommenderService/ListGenres',
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresRequest.SerializeToString,
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresResponse.FromString,
             options,
             channel_credentials,
             insecure,
