@@ -7,6 +7,7 @@
 package recommenderv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -2041,19 +2042,19 @@ var File_protos_recommender_v1_recommender_proto protoreflect.FileDescriptor
 
 const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
-	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x91\x03\n" +
-	"\x10RecommendRequest\x12\x1c\n" +
-	"\auser_id\x18\x01 \x01(\x03H\x00R\x06userId\x88\x01\x01\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12&\n" +
-	"\x0fliked_movie_ids\x18\x03 \x03(\x03R\rlikedMovieIds\x12*\n" +
-	"\x11exclude_movie_ids\x18\x04 \x03(\x03R\x0fexcludeMovieIds\x12'\n" +
-	"\x0finclude_watched\x18\x05 \x01(\bR\x0eincludeWatched\x123\n" +
-	"\x06filter\x18\x06 \x01(\v2\x1b.recommender.v1.MovieFilterR\x06filter\x12\x18\n" +
-	"\aexplain\x18\a \x01(\bR\aexplain\x12\x19\n" +
-	"\buser_key\x18\b \x01(\tR\auserKey\x12(\n" +
-	"\x10liked_movie_keys\x18\t \x03(\tR\x0elikedMovieKeys\x12,\n" +
+	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xcd\x03\n" +
+	"\x10RecommendRequest\x12\"\n" +
+	"\auser_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x01H\x00R\x06userId\x88\x01\x01\x12\x1a\n" +
+	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x12,\n" +
+	"\x0fliked_movie_ids\x18\x03 \x03(\x03B\x04\xe2A\x01\x01R\rlikedMovieIds\x120\n" +
+	"\x11exclude_movie_ids\x18\x04 \x03(\x03B\x04\xe2A\x01\x01R\x0fexcludeMovieIds\x12-\n" +
+	"\x0finclude_watched\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\x0eincludeWatched\x129\n" +
+	"\x06filter\x18\x06 \x01(\v2\x1b.recommender.v1.MovieFilterB\x04\xe2A\x01\x01R\x06filter\x12\x1e\n" +
+	"\aexplain\x18\a \x01(\bB\x04\xe2A\x01\x01R\aexplain\x12\x1f\n" +
+	"\buser_key\x18\b \x01(\tB\x04\xe2A\x01\x01R\auserKey\x12.\n" +
+	"\x10liked_movie_keys\x18\t \x03(\tB\x04\xe2A\x01\x01R\x0elikedMovieKeys\x122\n" +
 	"\x12exclude_movie_keys\x18\n" +
-	" \x03(\tR\x10excludeMovieKeysB\n" +
+	" \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeysB\n" +
 	"\n" +
 	"\b_user_id\"\x95\x02\n" +
 	"\x11RecommendResponse\x123\n" +
@@ -2062,36 +2063,36 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\arelease\x18\x03 \x01(\x03R\arelease\x12*\n" +
 	"\x11ignored_movie_ids\x18\x04 \x03(\x03R\x0fignoredMovieIds\x12'\n" +
 	"\x0fdegraded_reason\x18\x05 \x01(\tR\x0edegradedReason\x12,\n" +
-	"\x12ignored_movie_keys\x18\x06 \x03(\tR\x10ignoredMovieKeys\"U\n" +
-	"\x15BatchRecommendRequest\x12<\n" +
-	"\brequests\x18\x01 \x03(\v2 .recommender.v1.RecommendRequestR\brequests\"\xe2\x01\n" +
+	"\x12ignored_movie_keys\x18\x06 \x03(\tR\x10ignoredMovieKeys\"[\n" +
+	"\x15BatchRecommendRequest\x12B\n" +
+	"\brequests\x18\x01 \x03(\v2 .recommender.v1.RecommendRequestB\x04\xe2A\x01\x01R\brequests\"\xe2\x01\n" +
 	"\x16BatchRecommendResponse\x12G\n" +
 	"\aresults\x18\x01 \x03(\v2-.recommender.v1.BatchRecommendResponse.ResultR\aresults\x1a\x7f\n" +
 	"\x06Result\x12?\n" +
 	"\bresponse\x18\x01 \x01(\v2!.recommender.v1.RecommendResponseH\x00R\bresponse\x12*\n" +
 	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
-	"\x06result\"\x82\x01\n" +
-	"\vMovieFilter\x12\x16\n" +
-	"\x06genres\x18\x01 \x03(\tR\x06genres\x12%\n" +
-	"\x0eexclude_genres\x18\x02 \x03(\tR\rexcludeGenres\x12\x19\n" +
-	"\bmin_year\x18\x03 \x01(\x05R\aminYear\x12\x19\n" +
-	"\bmax_year\x18\x04 \x01(\x05R\amaxYear\"\x85\x02\n" +
-	"\x14SimilarMoviesRequest\x12\x1e\n" +
-	"\bmovie_id\x18\x01 \x01(\x03H\x00R\amovieId\x88\x01\x01\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12*\n" +
-	"\x11exclude_movie_ids\x18\x03 \x03(\x03R\x0fexcludeMovieIds\x123\n" +
-	"\x06filter\x18\x04 \x01(\v2\x1b.recommender.v1.MovieFilterR\x06filter\x12\x1b\n" +
-	"\tmovie_key\x18\x05 \x01(\tR\bmovieKey\x12,\n" +
-	"\x12exclude_movie_keys\x18\x06 \x03(\tR\x10excludeMovieKeysB\v\n" +
+	"\x06result\"\x9a\x01\n" +
+	"\vMovieFilter\x12\x1c\n" +
+	"\x06genres\x18\x01 \x03(\tB\x04\xe2A\x01\x01R\x06genres\x12+\n" +
+	"\x0eexclude_genres\x18\x02 \x03(\tB\x04\xe2A\x01\x01R\rexcludeGenres\x12\x1f\n" +
+	"\bmin_year\x18\x03 \x01(\x05B\x04\xe2A\x01\x01R\aminYear\x12\x1f\n" +
+	"\bmax_year\x18\x04 \x01(\x05B\x04\xe2A\x01\x01R\amaxYear\"\xa9\x02\n" +
+	"\x14SimilarMoviesRequest\x12$\n" +
+	"\bmovie_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x01H\x00R\amovieId\x88\x01\x01\x12\x1a\n" +
+	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x120\n" +
+	"\x11exclude_movie_ids\x18\x03 \x03(\x03B\x04\xe2A\x01\x01R\x0fexcludeMovieIds\x129\n" +
+	"\x06filter\x18\x04 \x01(\v2\x1b.recommender.v1.MovieFilterB\x04\xe2A\x01\x01R\x06filter\x12!\n" +
+	"\tmovie_key\x18\x05 \x01(\tB\x04\xe2A\x01\x01R\bmovieKey\x122\n" +
+	"\x12exclude_movie_keys\x18\x06 \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeysB\v\n" +
 	"\t_movie_id\"\xcd\x01\n" +
 	"\x15SimilarMoviesResponse\x12+\n" +
 	"\x05movie\x18\x01 \x01(\v2\x15.recommender.v1.MovieR\x05movie\x123\n" +
 	"\x06movies\x18\x02 \x03(\v2\x1b.recommender.v1.ScoredMovieR\x06movies\x12\x18\n" +
 	"\arelease\x18\x03 \x01(\x03R\arelease\x128\n" +
-	"\x06source\x18\x04 \x01(\x0e2 .recommender.v1.SimilaritySourceR\x06source\"A\n" +
-	"\x13SearchMoviesRequest\x12\x14\n" +
-	"\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\"_\n" +
+	"\x06source\x18\x04 \x01(\x0e2 .recommender.v1.SimilaritySourceR\x06source\"M\n" +
+	"\x13SearchMoviesRequest\x12\x1a\n" +
+	"\x05query\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05query\x12\x1a\n" +
+	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\"_\n" +
 	"\x14SearchMoviesResponse\x12-\n" +
 	"\x06movies\x18\x01 \x03(\v2\x15.recommender.v1.MovieR\x06movies\x12\x18\n" +
 	"\arelease\x18\x02 \x01(\x03R\arelease\"\x13\n" +
@@ -2118,19 +2119,19 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\abecause\x18\x01 \x01(\v2\x15.recommender.v1.MovieR\abecause\x12\x1e\n" +
 	"\n" +
 	"similarity\x18\x02 \x01(\x02R\n" +
-	"similarity\"D\n" +
-	"\x13RecordEventsRequest\x12-\n" +
-	"\x06events\x18\x01 \x03(\v2\x15.recommender.v1.EventR\x06events\"\xc3\x02\n" +
-	"\x05Event\x12\x19\n" +
-	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1c\n" +
-	"\auser_id\x18\x02 \x01(\x03H\x00R\x06userId\x88\x01\x01\x12\x19\n" +
-	"\buser_key\x18\x03 \x01(\tR\auserKey\x12\x1e\n" +
-	"\bmovie_id\x18\x04 \x01(\x03H\x01R\amovieId\x88\x01\x01\x12\x1b\n" +
-	"\tmovie_key\x18\x05 \x01(\tR\bmovieKey\x12-\n" +
-	"\x04kind\x18\x06 \x01(\x0e2\x19.recommender.v1.EventKindR\x04kind\x12\x1b\n" +
-	"\x06rating\x18\a \x01(\x01H\x02R\x06rating\x88\x01\x01\x129\n" +
+	"similarity\"J\n" +
+	"\x13RecordEventsRequest\x123\n" +
+	"\x06events\x18\x01 \x03(\v2\x15.recommender.v1.EventB\x04\xe2A\x01\x01R\x06events\"\xf3\x02\n" +
+	"\x05Event\x12\x1f\n" +
+	"\bevent_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\aeventId\x12\"\n" +
+	"\auser_id\x18\x02 \x01(\x03B\x04\xe2A\x01\x01H\x00R\x06userId\x88\x01\x01\x12\x1f\n" +
+	"\buser_key\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\auserKey\x12$\n" +
+	"\bmovie_id\x18\x04 \x01(\x03B\x04\xe2A\x01\x01H\x01R\amovieId\x88\x01\x01\x12!\n" +
+	"\tmovie_key\x18\x05 \x01(\tB\x04\xe2A\x01\x01R\bmovieKey\x123\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\x19.recommender.v1.EventKindB\x04\xe2A\x01\x02R\x04kind\x12!\n" +
+	"\x06rating\x18\a \x01(\x01B\x04\xe2A\x01\x01H\x02R\x06rating\x88\x01\x01\x12?\n" +
 	"\n" +
-	"event_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\teventTimeB\n" +
+	"event_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\teventTimeB\n" +
 	"\n" +
 	"\b_user_idB\v\n" +
 	"\t_movie_idB\t\n" +
@@ -2198,16 +2199,16 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n" +
 	"\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n" +
 	"\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n" +
-	"\x15RELEASE_STATE_REFUSED\x10\x042\x97\x05\n" +
-	"\x12RecommenderService\x12P\n" +
-	"\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12_\n" +
-	"\x0eBatchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\x12\\\n" +
-	"\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\x12Y\n" +
-	"\fSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\x12S\n" +
+	"\x15RELEASE_STATE_REFUSED\x10\x042\xba\x05\n" +
+	"\x12RecommenderService\x12U\n" +
+	"\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\"\x03\x90\x02\x01\x12d\n" +
+	"\x0eBatchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\"\x03\x90\x02\x01\x12a\n" +
+	"\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\"\x03\x90\x02\x01\x12^\n" +
+	"\fSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\"\x03\x90\x02\x01\x12X\n" +
 	"\n" +
-	"ListGenres\x12!.recommender.v1.ListGenresRequest\x1a\".recommender.v1.ListGenresResponse\x12Y\n" +
-	"\fRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\x12e\n" +
-	"\x10GetServingStatus\x12'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponseB,Z*movie-recommender/clients/go/recommenderv1b\x06proto3"
+	"ListGenres\x12!.recommender.v1.ListGenresRequest\x1a\".recommender.v1.ListGenresResponse\"\x03\x90\x02\x01\x12^\n" +
+	"\fRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\"\x03\x90\x02\x02\x12j\n" +
+	"\x10GetServingStatus\x12'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponse\"\x03\x90\x02\x01B,Z*movie-recommender/clients/go/recommenderv1b\x06proto3"
 
 var (
 	file_protos_recommender_v1_recommender_proto_rawDescOnce sync.Once
