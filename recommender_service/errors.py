@@ -104,6 +104,19 @@ class NoActiveRelease(ServiceError):
     reason = "NO_ACTIVE_RELEASE"
 
 
+class ReleaseGone(ServiceError):
+    """A call names a release that this process does not hold, or not any more."""
+
+    code = StatusCode.UNAVAILABLE
+    reason = "RELEASE_GONE"
+
+    def __init__(self, version: int, active: int) -> None:
+        """active: the version of the active release."""
+        super().__init__(
+            f"release {version} is not held here; release {active} is active", release=version, active_release=active
+        )
+
+
 class ModelServerUnavailable(ServiceError):
     """The model server did not give the user's embedding. Recommend may answer from the liked movies instead."""
 

@@ -85,7 +85,7 @@ def resolve(release: Release, request: api.RecommendRequest, feedback: Feedback 
     feedback: what users did since; None if events are off.
     """
     limit = check_limit(request.limit)
-    user_id = _user_id(release, request)
+    user_id = user_id_of(release, request)
     user = release.watched.find(user_id) if user_id is not None else -1
     qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
     excluded = rows_to_leave_out(release, request, user)
@@ -193,7 +193,7 @@ def has_many_reasons(release: Release, request: ResolvedRequest) -> bool:
     return request.explain and request.limit * len(_liked_rows_of(release, request)) > HEAVY_REASONS
 
 
-def _user_id(release: Release, request: api.RecommendRequest) -> int | None:
+def user_id_of(release: Release, request: api.RecommendRequest) -> int | None:
     """The id of the user that the request names; None for a key the release does not know, or for nobody.
 
     Raises InvalidArgument.

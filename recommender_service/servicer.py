@@ -15,8 +15,9 @@ import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.checks import check_answer_size, check_limit
-from recommender_service.errors import EventsAreOff, InvalidArgument, NoActiveRelease, ServiceError
+from recommender_service.errors import EventsAreOff, InvalidArgument, ServiceError
 from recommender_service.movie_bytes import message_field
+from recommender_service.pinned import without_watched_since
 from recommender_service.recommendation import (
     Embedding,
     Ranking,
@@ -28,12 +29,12 @@ from recommender_service.recommendation import (
     scores_of_many,
 )
 from recommender_service.release import Release
+from recommender_service.search import search_movies
 from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.similarity import similar_movies
-from recommender_service.title_index import words_of
 from recommender_service.turns import Turns
 from recommender_service.user_embeddings.source import UserEmbeddings
-from recommender_service.watcher import ActiveRelease, ReleaseWatcher
+from recommender_service.watcher import ReleaseWatcher, ServedRelease
 
 if TYPE_CHECKING:  # it is not imported while events are off
     from recommender_service.feedback.feedback import Feedback
@@ -41,7 +42,6 @@ if TYPE_CHECKING:  # it is not imported while events are off
 MAX_BATCH = 100
 MAX_BATCH_MOVIES = 10_000  # with reasons, so many nearly fill the largest answer that clients accept by default
 MAX_BATCHES_AT_ONCE = 8  # whose answers are being made; each may take 4 MB
-MAX_QUERY = 200  # characters
 MAX_EVENTS = 1_000
 
 RESULTS = api.BatchRecommendResponse.RESULTS_FIELD_NUMBER
@@ -71,37 +71,40 @@ class RecommenderServicer:
         self._batches = asyncio.Semaphore(MAX_BATCHES_AT_ONCE)
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
-        active = self._active()
-        resolved = resolve(active.release, request, self._feedback)
+        served = self._watcher.held(request.release)
+        resolved = self._resolve(served, request)
         embedding: Embedding = None
         if resolved.user_id is not None:
-            embedding = active.user_embeddings.by_user_id.cached(resolved.user_id)
+            embedding = served.user_embeddings.by_user_id.cached(resolved.user_id)
         if embedding is None:
-            (embedding,) = await _embeddings(active.user_embeddings, [resolved], context.time_remaining())
+            (embedding,) = await _embeddings(served.user_embeddings, [resolved], context.time_remaining())
         await self._turns.step()
-        ranking = rank(active.release, resolved, embedding, self._degraded_answers)
+        ranking = rank(served.release, resolved, embedding, self._degraded_answers)
         if self._shadow_recall is not None and isinstance(embedding, np.ndarray) and self._shadow_recall.is_due():
-            self._shadow_recall.repeat(active.release, resolved, embedding, ranking.rows)
+            self._shadow_recall.repeat(served.release, resolved, embedding, ranking.rows)
         await self._turns.step()
-        response = await _encoded(active.release, resolved, ranking)
+        response = await _encoded(served.release, resolved, ranking)
         check_answer_size("limit", len(response))
         return response
 
     async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> bytes:
         _check_batch(request.requests)
-        active = self._active()
+        served = self._watcher.held(request.release)
         entries: list[ResolvedRequest | ServiceError] = []
         for single in request.requests:
             try:
-                entries.append(resolve(active.release, single, self._feedback))
+                if single.release not in (0, served.release.version):
+                    problem = f"expected {served.release.version}, which answers the batch, or 0; got {single.release}"
+                    raise InvalidArgument("release", problem)
+                entries.append(self._resolve(served, single))
             except ServiceError as error:
                 entries.append(error)
             await self._turns.pause()
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
-        embeddings = await _embeddings(active.user_embeddings, valid, context.time_remaining())
+        embeddings = await _embeddings(served.user_embeddings, valid, context.time_remaining())
         async with self._batches:
-            known = zip(embeddings, scores_of_many(active.release, valid, embeddings), strict=True)
-            return await self._answer_batch(active.release, entries, known)
+            known = zip(embeddings, scores_of_many(served.release, valid, embeddings), strict=True)
+            return await self._answer_batch(served.release, entries, known)
 
     async def _answer_batch(
         self,
@@ -136,38 +139,24 @@ class RecommenderServicer:
         return b"".join(results)
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> bytes:
-        response = similar_movies(self._active().release, request)
+        response = similar_movies(self._watcher.held(request.release).release, request)
         check_answer_size("limit", len(response))
         return response
 
     async def SearchMovies(self, request: api.SearchMoviesRequest, context: Context) -> bytes:
-        if len(request.query) > MAX_QUERY:
-            raise InvalidArgument("query", f"expected at most {MAX_QUERY} characters, got {len(request.query)}")
-        if not words_of(request.query):
-            raise InvalidArgument("query", f"expected words of a title, got {request.query[:40]!r}")
-        limit = check_limit(request.limit)
-        release = self._active().release
-        if release.titles.takes_long(request.query):
-            rows = await asyncio.to_thread(release.titles.search, request.query, limit)
-        else:
-            rows = release.titles.search(request.query, limit)
-        by_key = (release.rows_by_key or {}).get(request.query)
-        if by_key is not None:
-            rows = [by_key, *(row for row in rows if row != by_key)][:limit]
-        movies = [release.movies[row] for row in rows]
-        response = api.SearchMoviesResponse(movies=movies, release=release.version).SerializeToString()
+        response = await search_movies(self._watcher.held(request.release).release, request)
         check_answer_size("limit", len(response))
         return response
 
     async def ListGenres(self, request: api.ListGenresRequest, context: Context) -> bytes:
-        return self._active().release.genre_list
+        return self._watcher.held(request.release).release.genre_list
 
     async def RecordEvents(self, request: api.RecordEventsRequest, context: Context) -> bytes:
         if self._feedback is None:
             raise EventsAreOff()
         if len(request.events) > MAX_EVENTS:
             raise InvalidArgument("events", f"expected at most {MAX_EVENTS:,}, got {len(request.events):,}")
-        release = self._active().release
+        release = self._watcher.held(0).release
         response, events = api.RecordEventsResponse(), []
         for index, event in enumerate(request.events):
             try:
@@ -186,12 +175,12 @@ class RecommenderServicer:
             status.events.CopyFrom(self._feedback.status(active.release if active is not None else None))
         return status.SerializeToString()
 
-    def _active(self) -> ActiveRelease:
-        """The active release. Raises NoActiveRelease."""
-        active = self._watcher.active
-        if active is None:
-            raise NoActiveRelease(f"no release is active yet: waiting for {self._watcher.waiting_for}")
-        return active
+    def _resolve(self, served: ServedRelease, request: api.RecommendRequest) -> ResolvedRequest:
+        """Check a request and look up what it names in a release. Raises InvalidArgument."""
+        resolved, active = resolve(served.release, request, self._feedback), self._watcher.active
+        if served is active or active is None:
+            return resolved
+        return without_watched_since(request, resolved, served.release, active.release)
 
 
 async def _encoded(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:

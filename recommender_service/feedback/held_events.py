@@ -89,8 +89,7 @@ class HeldEvents:
         """
         added = self._added[:num_added]
         events = np.concatenate([self._sorted, np.array(added, COLUMNS) if added else NO_EVENTS])
-        forgotten = {user: number for user, number in self.forgotten.copy().items() if number > above}
-        return HeldEvents(above, events[events["number"] > above], forgotten, self._most)
+        return HeldEvents(above, events[events["number"] > above], self.forgotten.copy(), self._most)
 
     def added_after(self, num_added: int) -> list[Row]:
         """The events that were added after the first `num_added`."""

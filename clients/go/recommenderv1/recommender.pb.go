@@ -285,8 +285,13 @@ type RecommendRequest struct {
 	LikedMovieKeys []string `protobuf:"bytes,9,rep,name=liked_movie_keys,json=likedMovieKeys,proto3" json:"liked_movie_keys,omitempty"`
 	// Movies that must not be in the answer, by key. They count like `exclude_movie_ids`.
 	ExcludeMovieKeys []string `protobuf:"bytes,10,rep,name=exclude_movie_keys,json=excludeMovieKeys,proto3" json:"exclude_movie_keys,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Version of the release that must answer, as a response has named it; 0 stands for the active one. A process holds the
+	// active release, and the one that was active before until a third is loaded or the model server has dropped its
+	// model. Any other is UNAVAILABLE (reason RELEASE_GONE). What the active release knows the user to have watched or
+	// hidden is left out here too. Negative numbers are INVALID_ARGUMENT.
+	Release       int64 `protobuf:"varint,11,opt,name=release,proto3" json:"release,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecommendRequest) Reset() {
@@ -389,6 +394,13 @@ func (x *RecommendRequest) GetExcludeMovieKeys() []string {
 	return nil
 }
 
+func (x *RecommendRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
 // Recommended movies, and how they were chosen.
 type RecommendResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -485,7 +497,9 @@ func (x *RecommendResponse) GetIgnoredMovieKeys() []string {
 type BatchRecommendRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The requests, at most 100.
-	Requests      []*RecommendRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	Requests []*RecommendRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	// Version of the release that must answer, like that of a RecommendRequest. The requests must name this one or 0.
+	Release       int64 `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -525,6 +539,13 @@ func (x *BatchRecommendRequest) GetRequests() []*RecommendRequest {
 		return x.Requests
 	}
 	return nil
+}
+
+func (x *BatchRecommendRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
 }
 
 // The results of several requests for recommendations.
@@ -663,8 +684,10 @@ type SimilarMoviesRequest struct {
 	MovieKey string `protobuf:"bytes,5,opt,name=movie_key,json=movieKey,proto3" json:"movie_key,omitempty"`
 	// Movies that must not be in the answer, by key. They count like `exclude_movie_ids`.
 	ExcludeMovieKeys []string `protobuf:"bytes,6,rep,name=exclude_movie_keys,json=excludeMovieKeys,proto3" json:"exclude_movie_keys,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Version of the release that must answer, like that of a RecommendRequest.
+	Release       int64 `protobuf:"varint,7,opt,name=release,proto3" json:"release,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SimilarMoviesRequest) Reset() {
@@ -737,6 +760,13 @@ func (x *SimilarMoviesRequest) GetExcludeMovieKeys() []string {
 		return x.ExcludeMovieKeys
 	}
 	return nil
+}
+
+func (x *SimilarMoviesRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
 }
 
 // A movie and those most similar to it.
@@ -819,7 +849,9 @@ type SearchMoviesRequest struct {
 	// Words of a title, and a year if it is known, in 1 to 200 characters.
 	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
 	// How many movies to return at most, 1 to 500. 0 means 10.
-	Limit         int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Version of the release that must answer, like that of a RecommendRequest.
+	Release       int64 `protobuf:"varint,3,opt,name=release,proto3" json:"release,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -864,6 +896,13 @@ func (x *SearchMoviesRequest) GetQuery() string {
 func (x *SearchMoviesRequest) GetLimit() int32 {
 	if x != nil {
 		return x.Limit
+	}
+	return 0
+}
+
+func (x *SearchMoviesRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
 	}
 	return 0
 }
@@ -923,9 +962,11 @@ func (x *SearchMoviesResponse) GetRelease() int64 {
 	return 0
 }
 
-// An empty request.
+// Which release's genres to list.
 type ListGenresRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version of the release that must answer, like that of a RecommendRequest.
+	Release       int64 `protobuf:"varint,1,opt,name=release,proto3" json:"release,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -958,6 +999,13 @@ func (x *ListGenresRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ListGenresRequest.ProtoReflect.Descriptor instead.
 func (*ListGenresRequest) Descriptor() ([]byte, []int) {
 	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListGenresRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
 }
 
 // The genres of a release.
@@ -1635,9 +1683,11 @@ type GetServingStatusResponse struct {
 	// Whether the active release knows movies by keys, so that `movie_key` and the lists of keys may be set.
 	MoviesHaveKeys bool `protobuf:"varint,9,opt,name=movies_have_keys,json=moviesHaveKeys,proto3" json:"movies_have_keys,omitempty"`
 	// The event store, as the process that answers sees it. Absent if the operator has set none.
-	Events        *EventsStatus `protobuf:"bytes,10,opt,name=events,proto3" json:"events,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Events *EventsStatus `protobuf:"bytes,10,opt,name=events,proto3" json:"events,omitempty"`
+	// Version of the release that was active before, if the process still holds it for calls that name it; else 0.
+	PreviousRelease int64 `protobuf:"varint,11,opt,name=previous_release,json=previousRelease,proto3" json:"previous_release,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GetServingStatusResponse) Reset() {
@@ -1738,6 +1788,13 @@ func (x *GetServingStatusResponse) GetEvents() *EventsStatus {
 		return x.Events
 	}
 	return nil
+}
+
+func (x *GetServingStatusResponse) GetPreviousRelease() int64 {
+	if x != nil {
+		return x.PreviousRelease
+	}
+	return 0
 }
 
 // What a process knows of the event store.
@@ -2042,7 +2099,7 @@ var File_protos_recommender_v1_recommender_proto protoreflect.FileDescriptor
 
 const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
-	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xcd\x03\n" +
+	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xed\x03\n" +
 	"\x10RecommendRequest\x12\"\n" +
 	"\auser_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x01H\x00R\x06userId\x88\x01\x01\x12\x1a\n" +
 	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x12,\n" +
@@ -2054,7 +2111,8 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\buser_key\x18\b \x01(\tB\x04\xe2A\x01\x01R\auserKey\x12.\n" +
 	"\x10liked_movie_keys\x18\t \x03(\tB\x04\xe2A\x01\x01R\x0elikedMovieKeys\x122\n" +
 	"\x12exclude_movie_keys\x18\n" +
-	" \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeysB\n" +
+	" \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeys\x12\x1e\n" +
+	"\arelease\x18\v \x01(\x03B\x04\xe2A\x01\x01R\areleaseB\n" +
 	"\n" +
 	"\b_user_id\"\x95\x02\n" +
 	"\x11RecommendResponse\x123\n" +
@@ -2063,9 +2121,10 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\arelease\x18\x03 \x01(\x03R\arelease\x12*\n" +
 	"\x11ignored_movie_ids\x18\x04 \x03(\x03R\x0fignoredMovieIds\x12'\n" +
 	"\x0fdegraded_reason\x18\x05 \x01(\tR\x0edegradedReason\x12,\n" +
-	"\x12ignored_movie_keys\x18\x06 \x03(\tR\x10ignoredMovieKeys\"[\n" +
+	"\x12ignored_movie_keys\x18\x06 \x03(\tR\x10ignoredMovieKeys\"{\n" +
 	"\x15BatchRecommendRequest\x12B\n" +
-	"\brequests\x18\x01 \x03(\v2 .recommender.v1.RecommendRequestB\x04\xe2A\x01\x01R\brequests\"\xe2\x01\n" +
+	"\brequests\x18\x01 \x03(\v2 .recommender.v1.RecommendRequestB\x04\xe2A\x01\x01R\brequests\x12\x1e\n" +
+	"\arelease\x18\x02 \x01(\x03B\x04\xe2A\x01\x01R\arelease\"\xe2\x01\n" +
 	"\x16BatchRecommendResponse\x12G\n" +
 	"\aresults\x18\x01 \x03(\v2-.recommender.v1.BatchRecommendResponse.ResultR\aresults\x1a\x7f\n" +
 	"\x06Result\x12?\n" +
@@ -2076,27 +2135,30 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x06genres\x18\x01 \x03(\tB\x04\xe2A\x01\x01R\x06genres\x12+\n" +
 	"\x0eexclude_genres\x18\x02 \x03(\tB\x04\xe2A\x01\x01R\rexcludeGenres\x12\x1f\n" +
 	"\bmin_year\x18\x03 \x01(\x05B\x04\xe2A\x01\x01R\aminYear\x12\x1f\n" +
-	"\bmax_year\x18\x04 \x01(\x05B\x04\xe2A\x01\x01R\amaxYear\"\xa9\x02\n" +
+	"\bmax_year\x18\x04 \x01(\x05B\x04\xe2A\x01\x01R\amaxYear\"\xc9\x02\n" +
 	"\x14SimilarMoviesRequest\x12$\n" +
 	"\bmovie_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x01H\x00R\amovieId\x88\x01\x01\x12\x1a\n" +
 	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x120\n" +
 	"\x11exclude_movie_ids\x18\x03 \x03(\x03B\x04\xe2A\x01\x01R\x0fexcludeMovieIds\x129\n" +
 	"\x06filter\x18\x04 \x01(\v2\x1b.recommender.v1.MovieFilterB\x04\xe2A\x01\x01R\x06filter\x12!\n" +
 	"\tmovie_key\x18\x05 \x01(\tB\x04\xe2A\x01\x01R\bmovieKey\x122\n" +
-	"\x12exclude_movie_keys\x18\x06 \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeysB\v\n" +
+	"\x12exclude_movie_keys\x18\x06 \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeys\x12\x1e\n" +
+	"\arelease\x18\a \x01(\x03B\x04\xe2A\x01\x01R\areleaseB\v\n" +
 	"\t_movie_id\"\xcd\x01\n" +
 	"\x15SimilarMoviesResponse\x12+\n" +
 	"\x05movie\x18\x01 \x01(\v2\x15.recommender.v1.MovieR\x05movie\x123\n" +
 	"\x06movies\x18\x02 \x03(\v2\x1b.recommender.v1.ScoredMovieR\x06movies\x12\x18\n" +
 	"\arelease\x18\x03 \x01(\x03R\arelease\x128\n" +
-	"\x06source\x18\x04 \x01(\x0e2 .recommender.v1.SimilaritySourceR\x06source\"M\n" +
+	"\x06source\x18\x04 \x01(\x0e2 .recommender.v1.SimilaritySourceR\x06source\"m\n" +
 	"\x13SearchMoviesRequest\x12\x1a\n" +
 	"\x05query\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05query\x12\x1a\n" +
-	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\"_\n" +
+	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x12\x1e\n" +
+	"\arelease\x18\x03 \x01(\x03B\x04\xe2A\x01\x01R\arelease\"_\n" +
 	"\x14SearchMoviesResponse\x12-\n" +
 	"\x06movies\x18\x01 \x03(\v2\x15.recommender.v1.MovieR\x06movies\x12\x18\n" +
-	"\arelease\x18\x02 \x01(\x03R\arelease\"\x13\n" +
-	"\x11ListGenresRequest\"]\n" +
+	"\arelease\x18\x02 \x01(\x03R\arelease\"3\n" +
+	"\x11ListGenresRequest\x12\x1e\n" +
+	"\arelease\x18\x01 \x01(\x03B\x04\xe2A\x01\x01R\arelease\"]\n" +
 	"\x12ListGenresResponse\x12-\n" +
 	"\x06genres\x18\x01 \x03(\v2\x15.recommender.v1.GenreR\x06genres\x12\x18\n" +
 	"\arelease\x18\x02 \x01(\x03R\arelease\":\n" +
@@ -2146,7 +2208,7 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x19\n" +
-	"\x17GetServingStatusRequest\"\xa0\x04\n" +
+	"\x17GetServingStatusRequest\"\xcb\x04\n" +
 	"\x18GetServingStatusResponse\x12\x18\n" +
 	"\arelease\x18\x01 \x01(\x03R\arelease\x12\x1f\n" +
 	"\vwaiting_for\x18\x02 \x01(\tR\n" +
@@ -2159,7 +2221,8 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x0fusers_have_keys\x18\b \x01(\bR\rusersHaveKeys\x12(\n" +
 	"\x10movies_have_keys\x18\t \x01(\bR\x0emoviesHaveKeys\x124\n" +
 	"\x06events\x18\n" +
-	" \x01(\v2\x1c.recommender.v1.EventsStatusR\x06events\x1a:\n" +
+	" \x01(\v2\x1c.recommender.v1.EventsStatusR\x06events\x12)\n" +
+	"\x10previous_release\x18\v \x01(\x03R\x0fpreviousRelease\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x96\x01\n" +

@@ -39,7 +39,8 @@ const (
 // field.
 //
 // Any RPC may end with one of these statuses:
-// UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+// UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
+// not hold (reason RELEASE_GONE, and the active one is in the metadata under `active_release`).
 // INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
 // RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
 // CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
@@ -180,7 +181,8 @@ func (c *recommenderServiceClient) GetServingStatus(ctx context.Context, in *Get
 // field.
 //
 // Any RPC may end with one of these statuses:
-// UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+// UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
+// not hold (reason RELEASE_GONE, and the active one is in the metadata under `active_release`).
 // INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
 // RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
 // CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.

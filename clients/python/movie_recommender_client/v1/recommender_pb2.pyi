@@ -59,7 +59,7 @@ RELEASE_STATE_WAITING: ReleaseState
 RELEASE_STATE_REFUSED: ReleaseState
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain", "user_key", "liked_movie_keys", "exclude_movie_keys")
+    __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain", "user_key", "liked_movie_keys", "exclude_movie_keys", "release")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     LIKED_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +70,7 @@ class RecommendRequest(_message.Message):
     USER_KEY_FIELD_NUMBER: _ClassVar[int]
     LIKED_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
     user_id: int
     limit: int
     liked_movie_ids: _containers.RepeatedScalarFieldContainer[int]
@@ -80,7 +81,8 @@ class RecommendRequest(_message.Message):
     user_key: str
     liked_movie_keys: _containers.RepeatedScalarFieldContainer[str]
     exclude_movie_keys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., liked_movie_ids: _Optional[_Iterable[int]] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., explain: _Optional[bool] = ..., user_key: _Optional[str] = ..., liked_movie_keys: _Optional[_Iterable[str]] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+    release: int
+    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., liked_movie_ids: _Optional[_Iterable[int]] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., explain: _Optional[bool] = ..., user_key: _Optional[str] = ..., liked_movie_keys: _Optional[_Iterable[str]] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ..., release: _Optional[int] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
     __slots__ = ("movies", "source", "release", "ignored_movie_ids", "degraded_reason", "ignored_movie_keys")
@@ -99,10 +101,12 @@ class RecommendResponse(_message.Message):
     def __init__(self, movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., source: _Optional[_Union[Source, str]] = ..., release: _Optional[int] = ..., ignored_movie_ids: _Optional[_Iterable[int]] = ..., degraded_reason: _Optional[str] = ..., ignored_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class BatchRecommendRequest(_message.Message):
-    __slots__ = ("requests",)
+    __slots__ = ("requests", "release")
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
     requests: _containers.RepeatedCompositeFieldContainer[RecommendRequest]
-    def __init__(self, requests: _Optional[_Iterable[_Union[RecommendRequest, _Mapping]]] = ...) -> None: ...
+    release: int
+    def __init__(self, requests: _Optional[_Iterable[_Union[RecommendRequest, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
 
 class BatchRecommendResponse(_message.Message):
     __slots__ = ("results",)
@@ -130,20 +134,22 @@ class MovieFilter(_message.Message):
     def __init__(self, genres: _Optional[_Iterable[str]] = ..., exclude_genres: _Optional[_Iterable[str]] = ..., min_year: _Optional[int] = ..., max_year: _Optional[int] = ...) -> None: ...
 
 class SimilarMoviesRequest(_message.Message):
-    __slots__ = ("movie_id", "limit", "exclude_movie_ids", "filter", "movie_key", "exclude_movie_keys")
+    __slots__ = ("movie_id", "limit", "exclude_movie_ids", "filter", "movie_key", "exclude_movie_keys", "release")
     MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     MOVIE_KEY_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
     movie_id: int
     limit: int
     exclude_movie_ids: _containers.RepeatedScalarFieldContainer[int]
     filter: MovieFilter
     movie_key: str
     exclude_movie_keys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, movie_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., movie_key: _Optional[str] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+    release: int
+    def __init__(self, movie_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., movie_key: _Optional[str] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ..., release: _Optional[int] = ...) -> None: ...
 
 class SimilarMoviesResponse(_message.Message):
     __slots__ = ("movie", "movies", "release", "source")
@@ -158,12 +164,14 @@ class SimilarMoviesResponse(_message.Message):
     def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., release: _Optional[int] = ..., source: _Optional[_Union[SimilaritySource, str]] = ...) -> None: ...
 
 class SearchMoviesRequest(_message.Message):
-    __slots__ = ("query", "limit")
+    __slots__ = ("query", "limit", "release")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
     query: str
     limit: int
-    def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+    release: int
+    def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ..., release: _Optional[int] = ...) -> None: ...
 
 class SearchMoviesResponse(_message.Message):
     __slots__ = ("movies", "release")
@@ -174,8 +182,10 @@ class SearchMoviesResponse(_message.Message):
     def __init__(self, movies: _Optional[_Iterable[_Union[Movie, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
 
 class ListGenresRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("release",)
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    release: int
+    def __init__(self, release: _Optional[int] = ...) -> None: ...
 
 class ListGenresResponse(_message.Message):
     __slots__ = ("genres", "release")
@@ -278,7 +288,7 @@ class GetServingStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServingStatusResponse(_message.Message):
-    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s", "users_have_keys", "movies_have_keys", "events")
+    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s", "users_have_keys", "movies_have_keys", "events", "previous_release")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -296,6 +306,7 @@ class GetServingStatusResponse(_message.Message):
     USERS_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
     MOVIES_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_RELEASE_FIELD_NUMBER: _ClassVar[int]
     release: int
     waiting_for: str
     dataset: str
@@ -306,7 +317,8 @@ class GetServingStatusResponse(_message.Message):
     users_have_keys: bool
     movies_have_keys: bool
     events: EventsStatus
-    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ..., events: _Optional[_Union[EventsStatus, _Mapping]] = ...) -> None: ...
+    previous_release: int
+    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ..., events: _Optional[_Union[EventsStatus, _Mapping]] = ..., previous_release: _Optional[int] = ...) -> None: ...
 
 class EventsStatus(_message.Message):
     __slots__ = ("last_event", "release_last_event", "held_events", "problem")
