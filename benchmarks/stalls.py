@@ -25,7 +25,8 @@ from recommender_service.checks import MAX_EXCLUDED, MAX_GENRES, MAX_LIKED, MAX_
 from recommender_service.release import Release
 from recommender_service.search import MAX_QUERY
 from recommender_service.servicer import MAX_BATCH, MAX_BATCH_MOVIES
-from recommender_service.title_index import MAX_WORDS, words_of
+from recommender_service.title_index import MAX_WORDS
+from recommender_service.title_words import words_of
 
 SECTION = "Worst wait of a health check while one heavy request is answered"
 GOAL_MS = 20

@@ -6,8 +6,8 @@ import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.hidden_movies import rows_to_leave_out
-from recommender_service.recommendation import ResolvedRequest, user_id_of
 from recommender_service.release import Release
+from recommender_service.resolved_request import ResolvedRequest, user_id_of
 
 
 def without_watched_since(

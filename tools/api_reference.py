@@ -72,6 +72,8 @@ def _type(field: FieldDescriptorProto, nested: Iterable[DescriptorProto]) -> str
     scalar = FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower()
     name = _linked(field.type_name) if field.type_name else scalar
     name = f"repeated {name}" if field.label == FieldDescriptorProto.LABEL_REPEATED else name
+    if field.options.deprecated:
+        return f"{name}, deprecated"
     return f"{name}, required" if REQUIRED in field.options.Extensions[field_behavior] else name
 
 

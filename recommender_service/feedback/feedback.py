@@ -94,7 +94,7 @@ class Feedback:
         """Make the events durable, and return how many of them were not before.
 
         time_remaining_s: the time until the caller's deadline; None if the caller set none.
-        Raises EventStoreUnavailable, DeadlineExceeded or TooManyCalls.
+        Raises EventStoreUnavailable, NotConfirmedInTime or TooManyCalls.
         """
         if not events:
             return 0

@@ -79,7 +79,7 @@ def test_an_error_names_the_field(recommender_address: str) -> None:
     with Recommender(recommender_address) as recommender, pytest.raises(RecommenderError) as raised:
         recommender.recommend(EVEN_USER, limit=501)
     assert raised.value.code == grpc.StatusCode.INVALID_ARGUMENT
-    assert raised.value.reason == "INVALID_ARGUMENT"
+    assert raised.value.reason == "OUT_OF_BOUNDS"
     assert list(raised.value.fields) == ["limit"]
 
 

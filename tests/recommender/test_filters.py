@@ -82,4 +82,5 @@ def test_a_wrong_filter_names_the_field(
         failure_of(lambda: stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, filter=movie_filter))),
     ):
         assert failure.code == "INVALID_ARGUMENT"
+        assert failure.reason == ("UNKNOWN_GENRE" if "genres" in field else "OUT_OF_BOUNDS")
         assert failure.violations == {field: problem}

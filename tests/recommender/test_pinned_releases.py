@@ -78,13 +78,33 @@ def test_calls_stay_on_the_release_that_they_name(service: Service) -> None:
     assert service.status().previous_release == first
 
 
+def test_pages_stay_on_the_release_that_they_began_on(service: Service) -> None:
+    """A list that was begun goes on after another release became active, until a third takes its release's place."""
+    first, stub = service.active, service.stub
+    request = api.RecommendRequest(user_id=ODD_USER, limit=500)
+    whole = stub.Recommend(request)
+    request.limit, request.page_token = 4, ""
+    page = stub.Recommend(request)
+    found = movie_ids(page)
+    service.publish(rotate_degrees=40, stretch=1.3)
+    while page.next_page_token:
+        request.page_token = page.next_page_token
+        page = stub.Recommend(request)
+        assert page.release == first
+        found += movie_ids(page)
+    assert found == movie_ids(whole)
+    service.publish(rotate_degrees=80, stretch=1.1)
+    failure = failure_of(lambda: stub.Recommend(request))
+    assert (failure.code, failure.reason) == ("UNAVAILABLE", "RELEASE_GONE")
+
+
 def test_a_release_that_is_gone_is_named_with_the_active_one(service: Service) -> None:
     """A third release takes the first one's place; after a rollback, the one that was withdrawn is still held."""
     first, stub = service.active, service.stub
     second = service.publish(rotate_degrees=200, stretch=1.0)
     third = service.publish(rotate_degrees=280, stretch=1.0)
     failure = failure_of(lambda: stub.Recommend(api.RecommendRequest(user_id=ODD_USER, release=first)))
-    assert (failure.code, failure.reason) == ("UNAVAILABLE", "RELEASE_GONE")
+    assert (failure.code, failure.reason, failure.retry_s) == ("UNAVAILABLE", "RELEASE_GONE", 0.5)
     assert failure.metadata == {"release": str(first), "active_release": str(third)}
     assert stub.Recommend(api.RecommendRequest(user_id=ODD_USER, release=second)).release == second
 

@@ -28,6 +28,7 @@ TITLES = {
     2: 'Good, the Bad and the "Ugly", The (1966)',
     4: "Amélie, le fabuleux destin (2001)",
     6: "千と千尋の神隠し (2001)",
+    9: "Łódka i Æther (1999)",
     UNRATED_MOVIE: "Nobody Came (2020)",
 }
 GENRES = {2: "Western", 4: "Romance|Comedy", 6: "Animation", UNRATED_MOVIE: "Western|Romance", UNLIKED_MOVIE: ""}

@@ -11,6 +11,7 @@ import (
 	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -289,7 +290,14 @@ type RecommendRequest struct {
 	// active release, and the one that was active before until a third is loaded or the model server has dropped its
 	// model. Any other is UNAVAILABLE (reason RELEASE_GONE). What the active release knows the user to have watched or
 	// hidden is left out here too. Negative numbers are INVALID_ARGUMENT.
-	Release       int64 `protobuf:"varint,11,opt,name=release,proto3" json:"release,omitempty"`
+	Release int64 `protobuf:"varint,11,opt,name=release,proto3" json:"release,omitempty"`
+	// Asks for the list page by page, `limit` movies each: empty asks for the first page, `next_page_token` of a response
+	// for the one after it. All pages are of one release and in one order, whatever happens meanwhile, so no movie comes
+	// twice and none is missing; what the user has watched or hidden since is left out. They go on until no movie is left.
+	// Only `limit` may differ from the request before; anything else is INVALID_ARGUMENT, and a release that is gone is
+	// UNAVAILABLE (reason RELEASE_GONE). Pages are ranked exactly, which takes a scan of all movies for each. If the field
+	// is absent, there is one list and no `next_page_token`. In a batch it is INVALID_ARGUMENT.
+	PageToken     *string `protobuf:"bytes,12,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -401,6 +409,13 @@ func (x *RecommendRequest) GetRelease() int64 {
 	return 0
 }
 
+func (x *RecommendRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
 // Recommended movies, and how they were chosen.
 type RecommendResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -417,8 +432,11 @@ type RecommendResponse struct {
 	DegradedReason string `protobuf:"bytes,5,opt,name=degraded_reason,json=degradedReason,proto3" json:"degraded_reason,omitempty"`
 	// Keys from the request's lists that had no effect, like `ignored_movie_ids`.
 	IgnoredMovieKeys []string `protobuf:"bytes,6,rep,name=ignored_movie_keys,json=ignoredMovieKeys,proto3" json:"ignored_movie_keys,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Asks for the next page, if the request has set `page_token`. Empty if no movie is left. It holds what the list is
+	// ranked by, about six bytes for each dimension of the embeddings; clients must not look into it.
+	NextPageToken string `protobuf:"bytes,7,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecommendResponse) Reset() {
@@ -491,6 +509,13 @@ func (x *RecommendResponse) GetIgnoredMovieKeys() []string {
 		return x.IgnoredMovieKeys
 	}
 	return nil
+}
+
+func (x *RecommendResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // Several requests for recommendations.
@@ -685,7 +710,9 @@ type SimilarMoviesRequest struct {
 	// Movies that must not be in the answer, by key. They count like `exclude_movie_ids`.
 	ExcludeMovieKeys []string `protobuf:"bytes,6,rep,name=exclude_movie_keys,json=excludeMovieKeys,proto3" json:"exclude_movie_keys,omitempty"`
 	// Version of the release that must answer, like that of a RecommendRequest.
-	Release       int64 `protobuf:"varint,7,opt,name=release,proto3" json:"release,omitempty"`
+	Release int64 `protobuf:"varint,7,opt,name=release,proto3" json:"release,omitempty"`
+	// Asks for the list page by page, like that of a RecommendRequest.
+	PageToken     *string `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -769,6 +796,13 @@ func (x *SimilarMoviesRequest) GetRelease() int64 {
 	return 0
 }
 
+func (x *SimilarMoviesRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
 // A movie and those most similar to it.
 type SimilarMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -780,7 +814,9 @@ type SimilarMoviesResponse struct {
 	// Version of the release that answered: the UTC time YYYYMMDDHHMMSS.
 	Release int64 `protobuf:"varint,3,opt,name=release,proto3" json:"release,omitempty"`
 	// What the similarity was computed from.
-	Source        SimilaritySource `protobuf:"varint,4,opt,name=source,proto3,enum=recommender.v1.SimilaritySource" json:"source,omitempty"`
+	Source SimilaritySource `protobuf:"varint,4,opt,name=source,proto3,enum=recommender.v1.SimilaritySource" json:"source,omitempty"`
+	// Asks for the next page, if the request has set `page_token`. Empty if no movie is left.
+	NextPageToken string `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -843,6 +879,13 @@ func (x *SimilarMoviesResponse) GetSource() SimilaritySource {
 	return SimilaritySource_SIMILARITY_SOURCE_UNSPECIFIED
 }
 
+func (x *SimilarMoviesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // Which titles to look for.
 type SearchMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -851,7 +894,9 @@ type SearchMoviesRequest struct {
 	// How many movies to return at most, 1 to 500. 0 means 10.
 	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
 	// Version of the release that must answer, like that of a RecommendRequest.
-	Release       int64 `protobuf:"varint,3,opt,name=release,proto3" json:"release,omitempty"`
+	Release int64 `protobuf:"varint,3,opt,name=release,proto3" json:"release,omitempty"`
+	// Asks for the list page by page, like that of a RecommendRequest.
+	PageToken     *string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -907,13 +952,22 @@ func (x *SearchMoviesRequest) GetRelease() int64 {
 	return 0
 }
 
+func (x *SearchMoviesRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
 // Movies whose titles match the query.
 type SearchMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The movies, best match first. Empty if no title is near the query.
 	Movies []*Movie `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
 	// Version of the release that answered: the UTC time YYYYMMDDHHMMSS.
-	Release       int64 `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"`
+	Release int64 `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"`
+	// Asks for the next page, if the request has set `page_token`. Empty if no movie is left.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -960,6 +1014,13 @@ func (x *SearchMoviesResponse) GetRelease() int64 {
 		return x.Release
 	}
 	return 0
+}
+
+func (x *SearchMoviesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // Which release's genres to list.
@@ -1676,7 +1737,9 @@ type GetServingStatusResponse struct {
 	Releases []*ReleaseStatus `protobuf:"bytes,5,rep,name=releases,proto3" json:"releases,omitempty"`
 	// The model server, as it was when last asked.
 	ModelServer *ModelServerStatus `protobuf:"bytes,6,opt,name=model_server,json=modelServer,proto3" json:"model_server,omitempty"`
-	// Seconds since the service started.
+	// Seconds since the service started. `uptime` says the same.
+	//
+	// Deprecated: Marked as deprecated in protos/recommender/v1/recommender.proto.
 	UptimeS float64 `protobuf:"fixed64,7,opt,name=uptime_s,json=uptimeS,proto3" json:"uptime_s,omitempty"`
 	// Whether the active release knows users by keys, so that `user_key` may be set.
 	UsersHaveKeys bool `protobuf:"varint,8,opt,name=users_have_keys,json=usersHaveKeys,proto3" json:"users_have_keys,omitempty"`
@@ -1686,8 +1749,10 @@ type GetServingStatusResponse struct {
 	Events *EventsStatus `protobuf:"bytes,10,opt,name=events,proto3" json:"events,omitempty"`
 	// Version of the release that was active before, if the process still holds it for calls that name it; else 0.
 	PreviousRelease int64 `protobuf:"varint,11,opt,name=previous_release,json=previousRelease,proto3" json:"previous_release,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The time since the service started.
+	Uptime        *durationpb.Duration `protobuf:"bytes,12,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetServingStatusResponse) Reset() {
@@ -1762,6 +1827,7 @@ func (x *GetServingStatusResponse) GetModelServer() *ModelServerStatus {
 	return nil
 }
 
+// Deprecated: Marked as deprecated in protos/recommender/v1/recommender.proto.
 func (x *GetServingStatusResponse) GetUptimeS() float64 {
 	if x != nil {
 		return x.UptimeS
@@ -1795,6 +1861,13 @@ func (x *GetServingStatusResponse) GetPreviousRelease() int64 {
 		return x.PreviousRelease
 	}
 	return 0
+}
+
+func (x *GetServingStatusResponse) GetUptime() *durationpb.Duration {
+	if x != nil {
+		return x.Uptime
+	}
+	return nil
 }
 
 // What a process knows of the event store.
@@ -2099,7 +2172,7 @@ var File_protos_recommender_v1_recommender_proto protoreflect.FileDescriptor
 
 const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
-	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xed\x03\n" +
+	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xa6\x04\n" +
 	"\x10RecommendRequest\x12\"\n" +
 	"\auser_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x01H\x00R\x06userId\x88\x01\x01\x12\x1a\n" +
 	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x12,\n" +
@@ -2112,16 +2185,20 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x10liked_movie_keys\x18\t \x03(\tB\x04\xe2A\x01\x01R\x0elikedMovieKeys\x122\n" +
 	"\x12exclude_movie_keys\x18\n" +
 	" \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeys\x12\x1e\n" +
-	"\arelease\x18\v \x01(\x03B\x04\xe2A\x01\x01R\areleaseB\n" +
+	"\arelease\x18\v \x01(\x03B\x04\xe2A\x01\x01R\arelease\x12(\n" +
 	"\n" +
-	"\b_user_id\"\x95\x02\n" +
+	"page_token\x18\f \x01(\tB\x04\xe2A\x01\x01H\x01R\tpageToken\x88\x01\x01B\n" +
+	"\n" +
+	"\b_user_idB\r\n" +
+	"\v_page_token\"\xbd\x02\n" +
 	"\x11RecommendResponse\x123\n" +
 	"\x06movies\x18\x01 \x03(\v2\x1b.recommender.v1.ScoredMovieR\x06movies\x12.\n" +
 	"\x06source\x18\x02 \x01(\x0e2\x16.recommender.v1.SourceR\x06source\x12\x18\n" +
 	"\arelease\x18\x03 \x01(\x03R\arelease\x12*\n" +
 	"\x11ignored_movie_ids\x18\x04 \x03(\x03R\x0fignoredMovieIds\x12'\n" +
 	"\x0fdegraded_reason\x18\x05 \x01(\tR\x0edegradedReason\x12,\n" +
-	"\x12ignored_movie_keys\x18\x06 \x03(\tR\x10ignoredMovieKeys\"{\n" +
+	"\x12ignored_movie_keys\x18\x06 \x03(\tR\x10ignoredMovieKeys\x12&\n" +
+	"\x0fnext_page_token\x18\a \x01(\tR\rnextPageToken\"{\n" +
 	"\x15BatchRecommendRequest\x12B\n" +
 	"\brequests\x18\x01 \x03(\v2 .recommender.v1.RecommendRequestB\x04\xe2A\x01\x01R\brequests\x12\x1e\n" +
 	"\arelease\x18\x02 \x01(\x03B\x04\xe2A\x01\x01R\arelease\"\xe2\x01\n" +
@@ -2135,7 +2212,7 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x06genres\x18\x01 \x03(\tB\x04\xe2A\x01\x01R\x06genres\x12+\n" +
 	"\x0eexclude_genres\x18\x02 \x03(\tB\x04\xe2A\x01\x01R\rexcludeGenres\x12\x1f\n" +
 	"\bmin_year\x18\x03 \x01(\x05B\x04\xe2A\x01\x01R\aminYear\x12\x1f\n" +
-	"\bmax_year\x18\x04 \x01(\x05B\x04\xe2A\x01\x01R\amaxYear\"\xc9\x02\n" +
+	"\bmax_year\x18\x04 \x01(\x05B\x04\xe2A\x01\x01R\amaxYear\"\x82\x03\n" +
 	"\x14SimilarMoviesRequest\x12$\n" +
 	"\bmovie_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x01H\x00R\amovieId\x88\x01\x01\x12\x1a\n" +
 	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x120\n" +
@@ -2143,20 +2220,28 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x06filter\x18\x04 \x01(\v2\x1b.recommender.v1.MovieFilterB\x04\xe2A\x01\x01R\x06filter\x12!\n" +
 	"\tmovie_key\x18\x05 \x01(\tB\x04\xe2A\x01\x01R\bmovieKey\x122\n" +
 	"\x12exclude_movie_keys\x18\x06 \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeys\x12\x1e\n" +
-	"\arelease\x18\a \x01(\x03B\x04\xe2A\x01\x01R\areleaseB\v\n" +
-	"\t_movie_id\"\xcd\x01\n" +
+	"\arelease\x18\a \x01(\x03B\x04\xe2A\x01\x01R\arelease\x12(\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tB\x04\xe2A\x01\x01H\x01R\tpageToken\x88\x01\x01B\v\n" +
+	"\t_movie_idB\r\n" +
+	"\v_page_token\"\xf5\x01\n" +
 	"\x15SimilarMoviesResponse\x12+\n" +
 	"\x05movie\x18\x01 \x01(\v2\x15.recommender.v1.MovieR\x05movie\x123\n" +
 	"\x06movies\x18\x02 \x03(\v2\x1b.recommender.v1.ScoredMovieR\x06movies\x12\x18\n" +
 	"\arelease\x18\x03 \x01(\x03R\arelease\x128\n" +
-	"\x06source\x18\x04 \x01(\x0e2 .recommender.v1.SimilaritySourceR\x06source\"m\n" +
+	"\x06source\x18\x04 \x01(\x0e2 .recommender.v1.SimilaritySourceR\x06source\x12&\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\xa6\x01\n" +
 	"\x13SearchMoviesRequest\x12\x1a\n" +
 	"\x05query\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05query\x12\x1a\n" +
 	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x12\x1e\n" +
-	"\arelease\x18\x03 \x01(\x03B\x04\xe2A\x01\x01R\arelease\"_\n" +
+	"\arelease\x18\x03 \x01(\x03B\x04\xe2A\x01\x01R\arelease\x12(\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\x04\xe2A\x01\x01H\x00R\tpageToken\x88\x01\x01B\r\n" +
+	"\v_page_token\"\x87\x01\n" +
 	"\x14SearchMoviesResponse\x12-\n" +
 	"\x06movies\x18\x01 \x03(\v2\x15.recommender.v1.MovieR\x06movies\x12\x18\n" +
-	"\arelease\x18\x02 \x01(\x03R\arelease\"3\n" +
+	"\arelease\x18\x02 \x01(\x03R\arelease\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"3\n" +
 	"\x11ListGenresRequest\x12\x1e\n" +
 	"\arelease\x18\x01 \x01(\x03B\x04\xe2A\x01\x01R\arelease\"]\n" +
 	"\x12ListGenresResponse\x12-\n" +
@@ -2208,7 +2293,7 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x19\n" +
-	"\x17GetServingStatusRequest\"\xcb\x04\n" +
+	"\x17GetServingStatusRequest\"\x82\x05\n" +
 	"\x18GetServingStatusResponse\x12\x18\n" +
 	"\arelease\x18\x01 \x01(\x03R\arelease\x12\x1f\n" +
 	"\vwaiting_for\x18\x02 \x01(\tR\n" +
@@ -2216,13 +2301,14 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\adataset\x18\x03 \x01(\tR\adataset\x12O\n" +
 	"\ametrics\x18\x04 \x03(\v25.recommender.v1.GetServingStatusResponse.MetricsEntryR\ametrics\x129\n" +
 	"\breleases\x18\x05 \x03(\v2\x1d.recommender.v1.ReleaseStatusR\breleases\x12D\n" +
-	"\fmodel_server\x18\x06 \x01(\v2!.recommender.v1.ModelServerStatusR\vmodelServer\x12\x19\n" +
-	"\buptime_s\x18\a \x01(\x01R\auptimeS\x12&\n" +
+	"\fmodel_server\x18\x06 \x01(\v2!.recommender.v1.ModelServerStatusR\vmodelServer\x12\x1d\n" +
+	"\buptime_s\x18\a \x01(\x01B\x02\x18\x01R\auptimeS\x12&\n" +
 	"\x0fusers_have_keys\x18\b \x01(\bR\rusersHaveKeys\x12(\n" +
 	"\x10movies_have_keys\x18\t \x01(\bR\x0emoviesHaveKeys\x124\n" +
 	"\x06events\x18\n" +
 	" \x01(\v2\x1c.recommender.v1.EventsStatusR\x06events\x12)\n" +
-	"\x10previous_release\x18\v \x01(\x03R\x0fpreviousRelease\x1a:\n" +
+	"\x10previous_release\x18\v \x01(\x03R\x0fpreviousRelease\x121\n" +
+	"\x06uptime\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x96\x01\n" +
@@ -2319,7 +2405,8 @@ var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(*BatchRecommendResponse_Result)(nil), // 28: recommender.v1.BatchRecommendResponse.Result
 	nil,                                   // 29: recommender.v1.GetServingStatusResponse.MetricsEntry
 	(*timestamppb.Timestamp)(nil),         // 30: google.protobuf.Timestamp
-	(*status.Status)(nil),                 // 31: google.rpc.Status
+	(*durationpb.Duration)(nil),           // 31: google.protobuf.Duration
+	(*status.Status)(nil),                 // 32: google.rpc.Status
 }
 var file_protos_recommender_v1_recommender_proto_depIdxs = []int32{
 	8,  // 0: recommender.v1.RecommendRequest.filter:type_name -> recommender.v1.MovieFilter
@@ -2344,28 +2431,29 @@ var file_protos_recommender_v1_recommender_proto_depIdxs = []int32{
 	26, // 19: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
 	27, // 20: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
 	25, // 21: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
-	3,  // 22: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
-	5,  // 23: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
-	31, // 24: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
-	4,  // 25: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
-	6,  // 26: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
-	9,  // 27: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
-	11, // 28: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
-	13, // 29: recommender.v1.RecommenderService.ListGenres:input_type -> recommender.v1.ListGenresRequest
-	19, // 30: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
-	23, // 31: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
-	5,  // 32: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
-	7,  // 33: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
-	10, // 34: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
-	12, // 35: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
-	14, // 36: recommender.v1.RecommenderService.ListGenres:output_type -> recommender.v1.ListGenresResponse
-	21, // 37: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
-	24, // 38: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
-	32, // [32:39] is the sub-list for method output_type
-	25, // [25:32] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	31, // 22: recommender.v1.GetServingStatusResponse.uptime:type_name -> google.protobuf.Duration
+	3,  // 23: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
+	5,  // 24: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
+	32, // 25: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
+	4,  // 26: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
+	6,  // 27: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
+	9,  // 28: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
+	11, // 29: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
+	13, // 30: recommender.v1.RecommenderService.ListGenres:input_type -> recommender.v1.ListGenresRequest
+	19, // 31: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
+	23, // 32: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
+	5,  // 33: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
+	7,  // 34: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
+	10, // 35: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
+	12, // 36: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
+	14, // 37: recommender.v1.RecommenderService.ListGenres:output_type -> recommender.v1.ListGenresResponse
+	21, // 38: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
+	24, // 39: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
+	33, // [33:40] is the sub-list for method output_type
+	26, // [26:33] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_protos_recommender_v1_recommender_proto_init() }
@@ -2375,6 +2463,7 @@ func file_protos_recommender_v1_recommender_proto_init() {
 	}
 	file_protos_recommender_v1_recommender_proto_msgTypes[0].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[5].OneofWrappers = []any{}
+	file_protos_recommender_v1_recommender_proto_msgTypes[7].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[16].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[24].OneofWrappers = []any{
 		(*BatchRecommendResponse_Result_Response)(nil),

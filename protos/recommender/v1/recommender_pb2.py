@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xe9\x02\n\x10RecommendRequest\x12\x1a\n\x07user_id\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x13\n\x05limit\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x1d\n\x0fliked_movie_ids\x18\x03 \x03(\x03\x42\x04\xe2\x41\x01\x01\x12\x1f\n\x11\x65xclude_movie_ids\x18\x04 \x03(\x03\x42\x04\xe2\x41\x01\x01\x12\x1d\n\x0finclude_watched\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x31\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x1b.recommender.v1.MovieFilterB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x65xplain\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x16\n\x08user_key\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1e\n\x10liked_movie_keys\x18\t \x03(\tB\x04\xe2\x41\x01\x01\x12 \n\x12\x65xclude_movie_keys\x18\n \x03(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07release\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x01\x42\n\n\x08_user_id\"\xc9\x01\n\x11RecommendResponse\x12+\n\x06movies\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12&\n\x06source\x18\x02 \x01(\x0e\x32\x16.recommender.v1.Source\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x19\n\x11ignored_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0f\x64\x65graded_reason\x18\x05 \x01(\t\x12\x1a\n\x12ignored_movie_keys\x18\x06 \x03(\t\"h\n\x15\x42\x61tchRecommendRequest\x12\x38\n\x08requests\x18\x01 \x03(\x0b\x32 .recommender.v1.RecommendRequestB\x04\xe2\x41\x01\x01\x12\x15\n\x07release\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\"\xc8\x01\n\x16\x42\x61tchRecommendResponse\x12>\n\x07results\x18\x01 \x03(\x0b\x32-.recommender.v1.BatchRecommendResponse.Result\x1an\n\x06Result\x12\x35\n\x08response\x18\x01 \x01(\x0b\x32!.recommender.v1.RecommendResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"q\n\x0bMovieFilter\x12\x14\n\x06genres\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0e\x65xclude_genres\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08min_year\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x16\n\x08max_year\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\"\xfb\x01\n\x14SimilarMoviesRequest\x12\x1b\n\x08movie_id\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x13\n\x05limit\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x1f\n\x11\x65xclude_movie_ids\x18\x03 \x03(\x03\x42\x04\xe2\x41\x01\x01\x12\x31\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.recommender.v1.MovieFilterB\x04\xe2\x41\x01\x01\x12\x17\n\tmovie_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12 \n\x12\x65xclude_movie_keys\x18\x06 \x03(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07release\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x01\x42\x0b\n\t_movie_id\"\xad\x01\n\x15SimilarMoviesResponse\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12+\n\x06movies\x18\x02 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x30\n\x06source\x18\x04 \x01(\x0e\x32 .recommender.v1.SimilaritySource\"V\n\x13SearchMoviesRequest\x12\x13\n\x05query\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05limit\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x15\n\x07release\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01\"N\n\x14SearchMoviesResponse\x12%\n\x06movies\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Movie\x12\x0f\n\x07release\x18\x02 \x01(\x03\"*\n\x11ListGenresRequest\x12\x15\n\x07release\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x01\"L\n\x12ListGenresResponse\x12%\n\x06genres\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Genre\x12\x0f\n\x07release\x18\x02 \x01(\x03\")\n\x05Genre\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nnum_movies\x18\x02 \x01(\x05\"i\n\x05Movie\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06genres\x18\x03 \x03(\t\x12\x0c\n\x04year\x18\x04 \x01(\x05\x12\x0b\n\x03key\x18\x05 \x01(\t\x12\x14\n\x0c\x66rom_content\x18\x06 \x01(\x08\"k\n\x0bScoredMovie\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\r\n\x05score\x18\x02 \x01(\x02\x12\'\n\x07reasons\x18\x03 \x03(\x0b\x32\x16.recommender.v1.Reason\"D\n\x06Reason\x12&\n\x07\x62\x65\x63\x61use\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\x12\n\nsimilarity\x18\x02 \x01(\x02\"B\n\x13RecordEventsRequest\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.recommender.v1.EventB\x04\xe2\x41\x01\x01\"\xad\x02\n\x05\x45vent\x12\x16\n\x08\x65vent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x07user_id\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x16\n\x08user_key\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\x08movie_id\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x17\n\tmovie_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12-\n\x04kind\x18\x06 \x01(\x0e\x32\x19.recommender.v1.EventKindB\x04\xe2\x41\x01\x02\x12\x19\n\x06rating\x18\x07 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x12\x34\n\nevent_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x42\n\n\x08_user_idB\x0b\n\t_movie_idB\t\n\x07_rating\"m\n\x14RecordEventsResponse\x12\x10\n\x08recorded\x18\x01 \x01(\x05\x12\x12\n\nduplicates\x18\x02 \x01(\x05\x12/\n\x08rejected\x18\x03 \x03(\x0b\x32\x1d.recommender.v1.RejectedEvent\"=\n\rRejectedEvent\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17GetServingStatusRequest\"\xc0\x03\n\x18GetServingStatusResponse\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12\x13\n\x0bwaiting_for\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x46\n\x07metrics\x18\x04 \x03(\x0b\x32\x35.recommender.v1.GetServingStatusResponse.MetricsEntry\x12/\n\x08releases\x18\x05 \x03(\x0b\x32\x1d.recommender.v1.ReleaseStatus\x12\x37\n\x0cmodel_server\x18\x06 \x01(\x0b\x32!.recommender.v1.ModelServerStatus\x12\x10\n\x08uptime_s\x18\x07 \x01(\x01\x12\x17\n\x0fusers_have_keys\x18\x08 \x01(\x08\x12\x18\n\x10movies_have_keys\x18\t \x01(\x08\x12,\n\x06\x65vents\x18\n \x01(\x0b\x32\x1c.recommender.v1.EventsStatus\x12\x18\n\x10previous_release\x18\x0b \x01(\x03\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"d\n\x0c\x45ventsStatus\x12\x12\n\nlast_event\x18\x01 \x01(\x03\x12\x1a\n\x12release_last_event\x18\x02 \x01(\x03\x12\x13\n\x0bheld_events\x18\x03 \x01(\x03\x12\x0f\n\x07problem\x18\x04 \x01(\t\"]\n\rReleaseStatus\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.recommender.v1.ReleaseState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"b\n\x11ModelServerStatus\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x1a\n\x12\x61vailable_versions\x18\x04 \x03(\x03*~\n\x10SimilaritySource\x12!\n\x1dSIMILARITY_SOURCE_UNSPECIFIED\x10\x00\x12 \n\x1cSIMILARITY_SOURCE_EMBEDDINGS\x10\x01\x12%\n!SIMILARITY_SOURCE_GENRES_AND_YEAR\x10\x02*c\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13SOURCE_PERSONALIZED\x10\x01\x12\x14\n\x10SOURCE_FOLDED_IN\x10\x02\x12\x12\n\x0eSOURCE_POPULAR\x10\x03*\x84\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_WATCHED\x10\x01\x12\x14\n\x10\x45VENT_KIND_RATED\x10\x02\x12\x15\n\x11\x45VENT_KIND_HIDDEN\x10\x03\x12\x16\n\x12\x45VENT_KIND_REMOVED\x10\x04*\x95\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n\x15RELEASE_STATE_REFUSED\x10\x04\x32\xba\x05\n\x12RecommenderService\x12U\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\"\x03\x90\x02\x01\x12\x64\n\x0e\x42\x61tchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\"\x03\x90\x02\x01\x12\x61\n\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\"\x03\x90\x02\x01\x12^\n\x0cSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\"\x03\x90\x02\x01\x12X\n\nListGenres\x12!.recommender.v1.ListGenresRequest\x1a\".recommender.v1.ListGenresResponse\"\x03\x90\x02\x01\x12^\n\x0cRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\"\x03\x90\x02\x02\x12j\n\x10GetServingStatus\x12\'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponse\"\x03\x90\x02\x01\x42,Z*movie-recommender/clients/go/recommenderv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x97\x03\n\x10RecommendRequest\x12\x1a\n\x07user_id\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x13\n\x05limit\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x1d\n\x0fliked_movie_ids\x18\x03 \x03(\x03\x42\x04\xe2\x41\x01\x01\x12\x1f\n\x11\x65xclude_movie_ids\x18\x04 \x03(\x03\x42\x04\xe2\x41\x01\x01\x12\x1d\n\x0finclude_watched\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x31\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x1b.recommender.v1.MovieFilterB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x65xplain\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x16\n\x08user_key\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1e\n\x10liked_movie_keys\x18\t \x03(\tB\x04\xe2\x41\x01\x01\x12 \n\x12\x65xclude_movie_keys\x18\n \x03(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07release\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x1d\n\npage_token\x18\x0c \x01(\tB\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x42\n\n\x08_user_idB\r\n\x0b_page_token\"\xe2\x01\n\x11RecommendResponse\x12+\n\x06movies\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12&\n\x06source\x18\x02 \x01(\x0e\x32\x16.recommender.v1.Source\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x19\n\x11ignored_movie_ids\x18\x04 \x03(\x03\x12\x17\n\x0f\x64\x65graded_reason\x18\x05 \x01(\t\x12\x1a\n\x12ignored_movie_keys\x18\x06 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x07 \x01(\t\"h\n\x15\x42\x61tchRecommendRequest\x12\x38\n\x08requests\x18\x01 \x03(\x0b\x32 .recommender.v1.RecommendRequestB\x04\xe2\x41\x01\x01\x12\x15\n\x07release\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\"\xc8\x01\n\x16\x42\x61tchRecommendResponse\x12>\n\x07results\x18\x01 \x03(\x0b\x32-.recommender.v1.BatchRecommendResponse.Result\x1an\n\x06Result\x12\x35\n\x08response\x18\x01 \x01(\x0b\x32!.recommender.v1.RecommendResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"q\n\x0bMovieFilter\x12\x14\n\x06genres\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0e\x65xclude_genres\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08min_year\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x16\n\x08max_year\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\"\xa9\x02\n\x14SimilarMoviesRequest\x12\x1b\n\x08movie_id\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x13\n\x05limit\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x1f\n\x11\x65xclude_movie_ids\x18\x03 \x03(\x03\x42\x04\xe2\x41\x01\x01\x12\x31\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.recommender.v1.MovieFilterB\x04\xe2\x41\x01\x01\x12\x17\n\tmovie_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12 \n\x12\x65xclude_movie_keys\x18\x06 \x03(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07release\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x1d\n\npage_token\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x42\x0b\n\t_movie_idB\r\n\x0b_page_token\"\xc6\x01\n\x15SimilarMoviesResponse\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12+\n\x06movies\x18\x02 \x03(\x0b\x32\x1b.recommender.v1.ScoredMovie\x12\x0f\n\x07release\x18\x03 \x01(\x03\x12\x30\n\x06source\x18\x04 \x01(\x0e\x32 .recommender.v1.SimilaritySource\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\"\x84\x01\n\x13SearchMoviesRequest\x12\x13\n\x05query\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05limit\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x15\n\x07release\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x1d\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x42\r\n\x0b_page_token\"g\n\x14SearchMoviesResponse\x12%\n\x06movies\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Movie\x12\x0f\n\x07release\x18\x02 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"*\n\x11ListGenresRequest\x12\x15\n\x07release\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x01\"L\n\x12ListGenresResponse\x12%\n\x06genres\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Genre\x12\x0f\n\x07release\x18\x02 \x01(\x03\")\n\x05Genre\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nnum_movies\x18\x02 \x01(\x05\"i\n\x05Movie\x12\x10\n\x08movie_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06genres\x18\x03 \x03(\t\x12\x0c\n\x04year\x18\x04 \x01(\x05\x12\x0b\n\x03key\x18\x05 \x01(\t\x12\x14\n\x0c\x66rom_content\x18\x06 \x01(\x08\"k\n\x0bScoredMovie\x12$\n\x05movie\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\r\n\x05score\x18\x02 \x01(\x02\x12\'\n\x07reasons\x18\x03 \x03(\x0b\x32\x16.recommender.v1.Reason\"D\n\x06Reason\x12&\n\x07\x62\x65\x63\x61use\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Movie\x12\x12\n\nsimilarity\x18\x02 \x01(\x02\"B\n\x13RecordEventsRequest\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.recommender.v1.EventB\x04\xe2\x41\x01\x01\"\xad\x02\n\x05\x45vent\x12\x16\n\x08\x65vent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x07user_id\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x16\n\x08user_key\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\x08movie_id\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x17\n\tmovie_key\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12-\n\x04kind\x18\x06 \x01(\x0e\x32\x19.recommender.v1.EventKindB\x04\xe2\x41\x01\x02\x12\x19\n\x06rating\x18\x07 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x12\x34\n\nevent_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x42\n\n\x08_user_idB\x0b\n\t_movie_idB\t\n\x07_rating\"m\n\x14RecordEventsResponse\x12\x10\n\x08recorded\x18\x01 \x01(\x05\x12\x12\n\nduplicates\x18\x02 \x01(\x05\x12/\n\x08rejected\x18\x03 \x03(\x0b\x32\x1d.recommender.v1.RejectedEvent\"=\n\rRejectedEvent\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17GetServingStatusRequest\"\xef\x03\n\x18GetServingStatusResponse\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12\x13\n\x0bwaiting_for\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x46\n\x07metrics\x18\x04 \x03(\x0b\x32\x35.recommender.v1.GetServingStatusResponse.MetricsEntry\x12/\n\x08releases\x18\x05 \x03(\x0b\x32\x1d.recommender.v1.ReleaseStatus\x12\x37\n\x0cmodel_server\x18\x06 \x01(\x0b\x32!.recommender.v1.ModelServerStatus\x12\x14\n\x08uptime_s\x18\x07 \x01(\x01\x42\x02\x18\x01\x12\x17\n\x0fusers_have_keys\x18\x08 \x01(\x08\x12\x18\n\x10movies_have_keys\x18\t \x01(\x08\x12,\n\x06\x65vents\x18\n \x01(\x0b\x32\x1c.recommender.v1.EventsStatus\x12\x18\n\x10previous_release\x18\x0b \x01(\x03\x12)\n\x06uptime\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"d\n\x0c\x45ventsStatus\x12\x12\n\nlast_event\x18\x01 \x01(\x03\x12\x1a\n\x12release_last_event\x18\x02 \x01(\x03\x12\x13\n\x0bheld_events\x18\x03 \x01(\x03\x12\x0f\n\x07problem\x18\x04 \x01(\t\"]\n\rReleaseStatus\x12\x0f\n\x07release\x18\x01 \x01(\x03\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.recommender.v1.ReleaseState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"b\n\x11ModelServerStatus\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x1a\n\x12\x61vailable_versions\x18\x04 \x03(\x03*~\n\x10SimilaritySource\x12!\n\x1dSIMILARITY_SOURCE_UNSPECIFIED\x10\x00\x12 \n\x1cSIMILARITY_SOURCE_EMBEDDINGS\x10\x01\x12%\n!SIMILARITY_SOURCE_GENRES_AND_YEAR\x10\x02*c\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13SOURCE_PERSONALIZED\x10\x01\x12\x14\n\x10SOURCE_FOLDED_IN\x10\x02\x12\x12\n\x0eSOURCE_POPULAR\x10\x03*\x84\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_WATCHED\x10\x01\x12\x14\n\x10\x45VENT_KIND_RATED\x10\x02\x12\x15\n\x11\x45VENT_KIND_HIDDEN\x10\x03\x12\x16\n\x12\x45VENT_KIND_REMOVED\x10\x04*\x95\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n\x15RELEASE_STATE_REFUSED\x10\x04\x32\xba\x05\n\x12RecommenderService\x12U\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\"\x03\x90\x02\x01\x12\x64\n\x0e\x42\x61tchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\"\x03\x90\x02\x01\x12\x61\n\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\"\x03\x90\x02\x01\x12^\n\x0cSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\"\x03\x90\x02\x01\x12X\n\nListGenres\x12!.recommender.v1.ListGenresRequest\x1a\".recommender.v1.ListGenresResponse\"\x03\x90\x02\x01\x12^\n\x0cRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\"\x03\x90\x02\x02\x12j\n\x10GetServingStatus\x12\'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponse\"\x03\x90\x02\x01\x42,Z*movie-recommender/clients/go/recommenderv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,6 +58,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOMMENDREQUEST'].fields_by_name['exclude_movie_keys']._serialized_options = b'\342A\001\001'
   _globals['_RECOMMENDREQUEST'].fields_by_name['release']._loaded_options = None
   _globals['_RECOMMENDREQUEST'].fields_by_name['release']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_RECOMMENDREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
   _globals['_BATCHRECOMMENDREQUEST'].fields_by_name['requests']._loaded_options = None
   _globals['_BATCHRECOMMENDREQUEST'].fields_by_name['requests']._serialized_options = b'\342A\001\001'
   _globals['_BATCHRECOMMENDREQUEST'].fields_by_name['release']._loaded_options = None
@@ -83,12 +86,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIMILARMOVIESREQUEST'].fields_by_name['exclude_movie_keys']._serialized_options = b'\342A\001\001'
   _globals['_SIMILARMOVIESREQUEST'].fields_by_name['release']._loaded_options = None
   _globals['_SIMILARMOVIESREQUEST'].fields_by_name['release']._serialized_options = b'\342A\001\001'
+  _globals['_SIMILARMOVIESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_SIMILARMOVIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
   _globals['_SEARCHMOVIESREQUEST'].fields_by_name['query']._loaded_options = None
   _globals['_SEARCHMOVIESREQUEST'].fields_by_name['query']._serialized_options = b'\342A\001\002'
   _globals['_SEARCHMOVIESREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_SEARCHMOVIESREQUEST'].fields_by_name['limit']._serialized_options = b'\342A\001\001'
   _globals['_SEARCHMOVIESREQUEST'].fields_by_name['release']._loaded_options = None
   _globals['_SEARCHMOVIESREQUEST'].fields_by_name['release']._serialized_options = b'\342A\001\001'
+  _globals['_SEARCHMOVIESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_SEARCHMOVIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
   _globals['_LISTGENRESREQUEST'].fields_by_name['release']._loaded_options = None
   _globals['_LISTGENRESREQUEST'].fields_by_name['release']._serialized_options = b'\342A\001\001'
   _globals['_RECORDEVENTSREQUEST'].fields_by_name['events']._loaded_options = None
@@ -111,6 +118,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENT'].fields_by_name['event_time']._serialized_options = b'\342A\001\001'
   _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._loaded_options = None
   _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_options = b'8\001'
+  _globals['_GETSERVINGSTATUSRESPONSE'].fields_by_name['uptime_s']._loaded_options = None
+  _globals['_GETSERVINGSTATUSRESPONSE'].fields_by_name['uptime_s']._serialized_options = b'\030\001'
   _globals['_RECOMMENDERSERVICE'].methods_by_name['Recommend']._loaded_options = None
   _globals['_RECOMMENDERSERVICE'].methods_by_name['Recommend']._serialized_options = b'\220\002\001'
   _globals['_RECOMMENDERSERVICE'].methods_by_name['BatchRecommend']._loaded_options = None
@@ -125,66 +134,66 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOMMENDERSERVICE'].methods_by_name['RecordEvents']._serialized_options = b'\220\002\002'
   _globals['_RECOMMENDERSERVICE'].methods_by_name['GetServingStatus']._loaded_options = None
   _globals['_RECOMMENDERSERVICE'].methods_by_name['GetServingStatus']._serialized_options = b'\220\002\001'
-  _globals['_SIMILARITYSOURCE']._serialized_start=3512
-  _globals['_SIMILARITYSOURCE']._serialized_end=3638
-  _globals['_SOURCE']._serialized_start=3640
-  _globals['_SOURCE']._serialized_end=3739
-  _globals['_EVENTKIND']._serialized_start=3742
-  _globals['_EVENTKIND']._serialized_end=3874
-  _globals['_RELEASESTATE']._serialized_start=3877
-  _globals['_RELEASESTATE']._serialized_end=4026
-  _globals['_RECOMMENDREQUEST']._serialized_start=151
-  _globals['_RECOMMENDREQUEST']._serialized_end=512
-  _globals['_RECOMMENDRESPONSE']._serialized_start=515
-  _globals['_RECOMMENDRESPONSE']._serialized_end=716
-  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=718
-  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=822
-  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=825
-  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=1025
-  _globals['_BATCHRECOMMENDRESPONSE_RESULT']._serialized_start=915
-  _globals['_BATCHRECOMMENDRESPONSE_RESULT']._serialized_end=1025
-  _globals['_MOVIEFILTER']._serialized_start=1027
-  _globals['_MOVIEFILTER']._serialized_end=1140
-  _globals['_SIMILARMOVIESREQUEST']._serialized_start=1143
-  _globals['_SIMILARMOVIESREQUEST']._serialized_end=1394
-  _globals['_SIMILARMOVIESRESPONSE']._serialized_start=1397
-  _globals['_SIMILARMOVIESRESPONSE']._serialized_end=1570
-  _globals['_SEARCHMOVIESREQUEST']._serialized_start=1572
-  _globals['_SEARCHMOVIESREQUEST']._serialized_end=1658
-  _globals['_SEARCHMOVIESRESPONSE']._serialized_start=1660
-  _globals['_SEARCHMOVIESRESPONSE']._serialized_end=1738
-  _globals['_LISTGENRESREQUEST']._serialized_start=1740
-  _globals['_LISTGENRESREQUEST']._serialized_end=1782
-  _globals['_LISTGENRESRESPONSE']._serialized_start=1784
-  _globals['_LISTGENRESRESPONSE']._serialized_end=1860
-  _globals['_GENRE']._serialized_start=1862
-  _globals['_GENRE']._serialized_end=1903
-  _globals['_MOVIE']._serialized_start=1905
-  _globals['_MOVIE']._serialized_end=2010
-  _globals['_SCOREDMOVIE']._serialized_start=2012
-  _globals['_SCOREDMOVIE']._serialized_end=2119
-  _globals['_REASON']._serialized_start=2121
-  _globals['_REASON']._serialized_end=2189
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=2191
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=2257
-  _globals['_EVENT']._serialized_start=2260
-  _globals['_EVENT']._serialized_end=2561
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=2563
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=2672
-  _globals['_REJECTEDEVENT']._serialized_start=2674
-  _globals['_REJECTEDEVENT']._serialized_end=2735
-  _globals['_GETSERVINGSTATUSREQUEST']._serialized_start=2737
-  _globals['_GETSERVINGSTATUSREQUEST']._serialized_end=2762
-  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_start=2765
-  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_end=3213
-  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_start=3167
-  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_end=3213
-  _globals['_EVENTSSTATUS']._serialized_start=3215
-  _globals['_EVENTSSTATUS']._serialized_end=3315
-  _globals['_RELEASESTATUS']._serialized_start=3317
-  _globals['_RELEASESTATUS']._serialized_end=3410
-  _globals['_MODELSERVERSTATUS']._serialized_start=3412
-  _globals['_MODELSERVERSTATUS']._serialized_end=3510
-  _globals['_RECOMMENDERSERVICE']._serialized_start=4029
-  _globals['_RECOMMENDERSERVICE']._serialized_end=4727
+  _globals['_SIMILARITYSOURCE']._serialized_start=3805
+  _globals['_SIMILARITYSOURCE']._serialized_end=3931
+  _globals['_SOURCE']._serialized_start=3933
+  _globals['_SOURCE']._serialized_end=4032
+  _globals['_EVENTKIND']._serialized_start=4035
+  _globals['_EVENTKIND']._serialized_end=4167
+  _globals['_RELEASESTATE']._serialized_start=4170
+  _globals['_RELEASESTATE']._serialized_end=4319
+  _globals['_RECOMMENDREQUEST']._serialized_start=183
+  _globals['_RECOMMENDREQUEST']._serialized_end=590
+  _globals['_RECOMMENDRESPONSE']._serialized_start=593
+  _globals['_RECOMMENDRESPONSE']._serialized_end=819
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=821
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=925
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=928
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=1128
+  _globals['_BATCHRECOMMENDRESPONSE_RESULT']._serialized_start=1018
+  _globals['_BATCHRECOMMENDRESPONSE_RESULT']._serialized_end=1128
+  _globals['_MOVIEFILTER']._serialized_start=1130
+  _globals['_MOVIEFILTER']._serialized_end=1243
+  _globals['_SIMILARMOVIESREQUEST']._serialized_start=1246
+  _globals['_SIMILARMOVIESREQUEST']._serialized_end=1543
+  _globals['_SIMILARMOVIESRESPONSE']._serialized_start=1546
+  _globals['_SIMILARMOVIESRESPONSE']._serialized_end=1744
+  _globals['_SEARCHMOVIESREQUEST']._serialized_start=1747
+  _globals['_SEARCHMOVIESREQUEST']._serialized_end=1879
+  _globals['_SEARCHMOVIESRESPONSE']._serialized_start=1881
+  _globals['_SEARCHMOVIESRESPONSE']._serialized_end=1984
+  _globals['_LISTGENRESREQUEST']._serialized_start=1986
+  _globals['_LISTGENRESREQUEST']._serialized_end=2028
+  _globals['_LISTGENRESRESPONSE']._serialized_start=2030
+  _globals['_LISTGENRESRESPONSE']._serialized_end=2106
+  _globals['_GENRE']._serialized_start=2108
+  _globals['_GENRE']._serialized_end=2149
+  _globals['_MOVIE']._serialized_start=2151
+  _globals['_MOVIE']._serialized_end=2256
+  _globals['_SCOREDMOVIE']._serialized_start=2258
+  _globals['_SCOREDMOVIE']._serialized_end=2365
+  _globals['_REASON']._serialized_start=2367
+  _globals['_REASON']._serialized_end=2435
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=2437
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=2503
+  _globals['_EVENT']._serialized_start=2506
+  _globals['_EVENT']._serialized_end=2807
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=2809
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=2918
+  _globals['_REJECTEDEVENT']._serialized_start=2920
+  _globals['_REJECTEDEVENT']._serialized_end=2981
+  _globals['_GETSERVINGSTATUSREQUEST']._serialized_start=2983
+  _globals['_GETSERVINGSTATUSREQUEST']._serialized_end=3008
+  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_start=3011
+  _globals['_GETSERVINGSTATUSRESPONSE']._serialized_end=3506
+  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_start=3460
+  _globals['_GETSERVINGSTATUSRESPONSE_METRICSENTRY']._serialized_end=3506
+  _globals['_EVENTSSTATUS']._serialized_start=3508
+  _globals['_EVENTSSTATUS']._serialized_end=3608
+  _globals['_RELEASESTATUS']._serialized_start=3610
+  _globals['_RELEASESTATUS']._serialized_end=3703
+  _globals['_MODELSERVERSTATUS']._serialized_start=3705
+  _globals['_MODELSERVERSTATUS']._serialized_end=3803
+  _globals['_RECOMMENDERSERVICE']._serialized_start=4322
+  _globals['_RECOMMENDERSERVICE']._serialized_end=5020
 # @@protoc_insertion_point(module_scope)

@@ -29,8 +29,8 @@ class RecommenderServiceStub:
     """Movie recommendations from learned embeddings.
 
     An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-    field.
+    ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+    for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 
     Any RPC may end with one of these statuses:
     UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
@@ -88,8 +88,8 @@ class RecommenderServiceServicer:
     """Movie recommendations from learned embeddings.
 
     An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-    field.
+    ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+    for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 
     Any RPC may end with one of these statuses:
     UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
@@ -139,8 +139,9 @@ class RecommenderServiceServicer:
 
     def SearchMovies(self, request, context):
         """Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
-        typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
-        queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
+        typos, missing accents, another order of words, and missing words. Plain letters stand for others, as `lodka` for
+        "Łódka", and where a script writes no spaces, a part of a title is enough. A year narrows the search down. Examples
+        of queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
 
         INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
         """
@@ -229,8 +230,8 @@ class RecommenderService:
     """Movie recommendations from learned embeddings.
 
     An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-    field.
+    ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+    for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 
     Any RPC may end with one of these statuses:
     UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does

@@ -1,0 +1,128 @@
+"""Lists page by page: no movie comes twice and none is missing, and a token fits its request only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from protos.recommender.v1 import recommender_pb2 as api
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.answers import movie_ids
+from tests.support.errors import failure_of
+from tests.support.events import HIDDEN, event, record
+from tests.support.faulty_model_server import faulty_model_server
+from tests.support.releases import EVEN_USER, UNKNOWN_USER, UNLIKED_MOVIE, UNRATED_MOVIE, publish_random
+from tools.servers import recommender, wait_until_serving
+
+
+def pages(method: Any, request: Any) -> Iterator[Any]:
+    """Ask for one page after the other, with tokens in requests that are otherwise the same."""
+    request.page_token = ""
+    while True:
+        page = method(request)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        api.RecommendRequest(user_id=EVEN_USER),
+        api.RecommendRequest(user_id=EVEN_USER, filter=api.MovieFilter(genres=["Comedy"]), include_watched=True),
+        api.RecommendRequest(user_id=UNKNOWN_USER, exclude_movie_ids=[2, 3]),
+        api.RecommendRequest(liked_movie_ids=[1, 3], explain=True),
+        api.SimilarMoviesRequest(movie_id=2),
+        api.SimilarMoviesRequest(movie_id=2, exclude_movie_ids=[4], filter=api.MovieFilter(min_year=1995)),
+        api.SimilarMoviesRequest(movie_id=UNRATED_MOVIE),
+        api.SimilarMoviesRequest(movie_id=UNLIKED_MOVIE),
+        api.SearchMoviesRequest(query="movie"),
+    ],
+    ids=str,
+)
+def test_pages_are_the_list_in_pieces(stub: RecommenderServiceStub, request_: Any) -> None:
+    """The pages together are the list that one answer holds, all but the last as long as `limit`."""
+    methods = {api.RecommendRequest: stub.Recommend, api.SimilarMoviesRequest: stub.SimilarMovies}
+    method: Any = methods.get(type(request_), stub.SearchMovies)
+    request_.limit = 500
+    whole = method(request_)
+    assert not whole.next_page_token
+    request_.limit = 2
+    answers = list(pages(method, request_))
+    assert [movie for page in answers for movie in page.movies] == list(whole.movies)
+    assert all(len(page.movies) == 2 for page in answers[:-1])
+    assert 1 <= len(answers[-1].movies) <= 2
+    assert len(answers) > 1
+    assert {page.release for page in answers} == {whole.release}
+
+
+@pytest.fixture(scope="module")
+def many_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecommenderServiceStub]:
+    """A recommender of 1,200 movies, of which user 1 has watched 100."""
+    artifacts = tmp_path_factory.mktemp("many")
+    release = publish_random(artifacts, num_movies=1200, heavy=100)
+    with (
+        faulty_model_server(artifacts / "releases" / str(release), artifacts / "models.log") as (_, models, _),
+        recommender(artifacts, models, artifacts / "log") as (_, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        wait_until_serving(address)
+        yield RecommenderServiceStub(channel)
+
+
+@pytest.mark.slow
+def test_pages_go_on_beyond_500_movies(many_movies: RecommenderServiceStub) -> None:
+    """Pages of 500 hold every movie once, best first, for a user and for a movie."""
+    answers = list(pages(many_movies.Recommend, api.RecommendRequest(user_id=1, limit=500)))
+    assert [len(page.movies) for page in answers] == [500, 500, 100]
+    found = [scored for page in answers for scored in page.movies]
+    assert len({scored.movie.movie_id for scored in found}) == 1100
+    assert (np.diff([scored.score for scored in found]) <= 0).all()
+    movie = found[0].movie.movie_id
+    similar = list(pages(many_movies.SimilarMovies, api.SimilarMoviesRequest(movie_id=movie, limit=500)))
+    assert len({movie_id for page in similar for movie_id in movie_ids(page)}) == 1199
+
+
+def test_what_is_hidden_meanwhile_is_left_out(events_address: str) -> None:
+    """A movie that is hidden between two pages is not on the next, and no other movie is lost or repeated."""
+    user = 7_000_000
+    with grpc.insecure_channel(events_address) as channel:
+        stub = RecommenderServiceStub(channel)
+        whole = movie_ids(stub.Recommend(api.RecommendRequest(user_id=user, limit=500)))
+        answers = pages(stub.Recommend, api.RecommendRequest(user_id=user, limit=3))
+        found = movie_ids(next(answers))
+        record(stub, event(user, whole[1], HIDDEN), event(user, whole[4], HIDDEN))
+        for page in answers:
+            found += movie_ids(page)
+    assert found == [movie for movie in whole if movie != whole[4]]
+
+
+def test_a_token_fits_its_request_only(stub: RecommenderServiceStub) -> None:
+    """A token goes with another limit, but with no other change, and not if it was cut or made up."""
+    request = api.RecommendRequest(user_id=EVEN_USER, limit=2, page_token="")
+    request.page_token = stub.Recommend(request).next_page_token
+    request.limit = 500
+    assert movie_ids(stub.Recommend(request)) == [10, 12, 11, 9, 7, 5, 1]
+    similar = api.SimilarMoviesRequest(movie_id=2, page_token=request.page_token)
+    changed = [api.RecommendRequest() for _ in range(7)]
+    for wrong in changed:
+        wrong.CopyFrom(request)
+    changed[0].user_id = UNKNOWN_USER
+    changed[1].explain = True
+    changed[2].filter.min_year = 1990
+    changed[3].page_token = request.page_token[:-4]
+    changed[4].page_token = "żółw"
+    changed[5].page_token = "A"
+    changed[6].release = 20200101000000
+    failures = [failure_of(partial(stub.Recommend, wrong)) for wrong in changed]
+    for failure in (failure_of(lambda: stub.SimilarMovies(similar)), *failures):
+        assert failure.code == "INVALID_ARGUMENT"
+        assert list(failure.violations) == ["page_token"]
+    batch = stub.BatchRecommend(api.BatchRecommendRequest(requests=[request]))
+    assert batch.results[0].error.message == "page_token: expected none in a batch, got one"
