@@ -22,7 +22,7 @@ PagedRequest: TypeAlias = api.RecommendRequest | api.SimilarMoviesRequest | api.
 
 FREE_FIELDS = ("page_token", "limit", "release")  # may differ from page to page
 NO_EMBEDDING = np.empty(0, np.float32)
-LAYOUT = struct.Struct("<qi?if")
+LAYOUT = struct.Struct("<qi?id")
 PURPOSE = b"page token 1"  # is to change with the layout
 DIGEST_BYTES = 8
 MAX_COMPONENT = 1.01  # of an embedding, whose length is 1

@@ -10,10 +10,11 @@ import asyncio
 
 import numpy as np
 
-from protos.release.v1.search import best
 from recommender_service.page_tokens import Cursor
 from recommender_service.release import Release
 
+MAX_ERROR = 2.0**-23  # of a float32 score, for each dimension: half of it for the sum (Higham 2002, 3.1)
+# of a float32 score, for each dimension: n * 2**-24 for the sum (Higham 2002, 3.1) and for rounding
 LONG_SCAN = 2_000_000  # numbers; multiplying so many takes half a millisecond
 
 Page = tuple[list[int], list[float], bool]
@@ -47,13 +48,34 @@ def _nearest_page(
     after: Cursor | None,
 ) -> Page:
     scores = vectors @ query  # float32[num_trained_movies]
-    left = np.ones(len(vectors), np.bool_) if qualifying is None else qualifying[: len(vectors)].copy()
-    left[excluded_rows[excluded_rows < len(vectors)]] = False
+    if qualifying is not None:
+        scores[~qualifying[: len(vectors)]] = -np.inf
+    scores[excluded_rows[excluded_rows < len(vectors)]] = -np.inf
+    error, wanted = vectors.shape[1] * MAX_ERROR, limit + 1
     if after is not None:
-        left &= (scores < after.score) | ((scores == after.score) & (np.arange(len(vectors)) > after.row))
-    rows = np.flatnonzero(left)
-    found, found_scores = best(rows, scores[rows], limit)
-    return found, found_scores, len(rows) > limit
+        scores[scores > after.score + error] = -np.inf  # they were on the pages before
+        wanted += int(np.count_nonzero(scores >= after.score - error))  # some of them were, too
+    rows = np.flatnonzero(scores > -np.inf)
+    if len(rows) > wanted:
+        least = np.partition(scores[rows], len(rows) - wanted)[len(rows) - wanted]
+        rows = rows[scores[rows] >= least - 2 * error]
+    exact = exact_scores(vectors[rows], query)
+    if after is not None:
+        follows = (exact < after.score) | ((exact == after.score) & (rows > after.row))
+        rows, exact = rows[follows], exact[follows]
+    order = np.lexsort((rows, -exact))[:limit]
+    return rows[order].tolist(), exact[order].tolist(), len(rows) > limit
+
+
+def exact_scores(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """float64[n], the products of vectors and a query of length 1, without an error that depends on the order of sums.
+
+    A sum of float32 differs in its last bits from call to call and from machine to machine, so that movies with nearly
+    the same score would change places between two pages. Here the components are rounded to multiples of 2**-24: their
+    products are multiples of 2**-48, and no sum of them has more bits than a float64 holds.
+    """
+    scores: np.ndarray = np.rint(vectors.astype(np.float64) * 2**24) @ np.rint(query.astype(np.float64) * 2**24)
+    return scores / 2**48
 
 
 def popular_page(

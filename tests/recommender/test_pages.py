@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from recommender_service.page_tokens import Cursor
+from recommender_service.pages import nearest_page
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.events import HIDDEN, event, record
@@ -40,26 +43,59 @@ def pages(method: Any, request: Any) -> Iterator[Any]:
         api.RecommendRequest(liked_movie_ids=[1, 3], explain=True),
         api.SimilarMoviesRequest(movie_id=2),
         api.SimilarMoviesRequest(movie_id=2, exclude_movie_ids=[4], filter=api.MovieFilter(min_year=1995)),
-        api.SimilarMoviesRequest(movie_id=UNRATED_MOVIE),
-        api.SimilarMoviesRequest(movie_id=UNLIKED_MOVIE),
-        api.SearchMoviesRequest(query="movie"),
     ],
     ids=str,
 )
 def test_pages_are_the_list_in_pieces(stub: RecommenderServiceStub, request_: Any) -> None:
     """The pages together are the list that one answer holds, all but the last as long as `limit`."""
-    methods = {api.RecommendRequest: stub.Recommend, api.SimilarMoviesRequest: stub.SimilarMovies}
-    method: Any = methods.get(type(request_), stub.SearchMovies)
+    method: Any = stub.Recommend if isinstance(request_, api.RecommendRequest) else stub.SimilarMovies
     request_.limit = 500
     whole = method(request_)
     assert not whole.next_page_token
     request_.limit = 2
     answers = list(pages(method, request_))
-    assert [movie for page in answers for movie in page.movies] == list(whole.movies)
+    assert [movie_id for page in answers for movie_id in movie_ids(page)] == movie_ids(whole)
     assert all(len(page.movies) == 2 for page in answers[:-1])
     assert 1 <= len(answers[-1].movies) <= 2
     assert len(answers) > 1
     assert {page.release for page in answers} == {whole.release}
+
+
+def test_a_search_is_answered_in_pages(stub: RecommenderServiceStub) -> None:
+    """The pages of a search hold the titles of one answer, in its order."""
+    whole = stub.SearchMovies(api.SearchMoviesRequest(query="movie", limit=500)).movies
+    answers = list(pages(stub.SearchMovies, api.SearchMoviesRequest(query="movie", limit=3)))
+    assert [movie for page in answers for movie in page.movies] == list(whole)
+    assert [len(page.movies) for page in answers] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("movie_id", [UNLIKED_MOVIE, UNRATED_MOVIE])
+def test_equal_scores_lose_no_movie(stub: RecommenderServiceStub, movie_id: int) -> None:
+    """Where scores are equal but for rounding, the pages still hold each movie once."""
+    answers = pages(stub.SimilarMovies, api.SimilarMoviesRequest(movie_id=movie_id, limit=1))
+    assert sorted(movie_ids(page)[0] for page in answers) == list(range(1, 13))
+
+
+def test_the_order_of_sums_does_not_matter() -> None:
+    """Of vectors with many near ties, whose components change places from page to page, each movie comes once."""
+    rng = np.random.default_rng(0)
+    vectors = _unit(rng.normal(size=(60, 64)))[rng.integers(0, 60, 300)] + rng.normal(scale=1e-8, size=(300, 64))
+    vectors, query = vectors.astype(np.float32), _unit(rng.normal(size=64)).astype(np.float32)
+    excluded, found = np.arange(0, 300, 7), list[int]()
+    after, more = None, True
+    while more:
+        order = rng.permutation(64)
+        arguments = (np.ascontiguousarray(vectors[:, order]), query[order], 9, excluded, None, after)
+        rows, scores, more = asyncio.run(nearest_page(*arguments))
+        found += rows
+        after = Cursor(0, 0, False, rows[-1], scores[-1])
+    assert sorted(found) == [row for row in range(300) if row % 7]
+    assert (np.diff(vectors[found] @ query) < 1e-6).all()
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return unit
 
 
 @pytest.fixture(scope="module")

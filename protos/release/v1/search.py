@@ -156,7 +156,7 @@ def _scan(
     if qualifying is not None or len(excluded_rows) + depth > num_movies:  # else at least `depth` movies are left
         rows = rows[scores[rows] > -np.inf]
     exact = scores[rows] if scan_dims == len(query) else movies.vectors.take(rows, axis=0) @ query
-    return best(rows, exact, limit)
+    return _best(rows, exact, limit)
 
 
 def _score_few(
@@ -165,10 +165,10 @@ def _score_few(
     """Score the movies that qualify by their whole vectors; exact."""
     rows = np.flatnonzero(qualifying)
     rows = rows[~np.isin(rows, excluded_rows)]
-    return best(rows, vectors[rows] @ query, limit)
+    return _best(rows, vectors[rows] @ query, limit)
 
 
-def best(rows: np.ndarray, scores: np.ndarray, limit: int) -> tuple[list[int], list[float]]:
+def _best(rows: np.ndarray, scores: np.ndarray, limit: int) -> tuple[list[int], list[float]]:
     """Return the `limit` rows with the highest scores and these scores, best first, equal scores in order of rows."""
     if limit < len(rows):
         best = scores.argpartition(len(scores) - limit)[len(scores) - limit :]
