@@ -23,7 +23,8 @@ class HeldEvents:
     def __init__(self, above: int, events: np.ndarray, forgotten: dict[int, int], most: int) -> None:
         """events: `event.COLUMNS` in any order; of more than `most`, the newest are held.
 
-        forgotten: the number under which a user was forgotten, by user. Older events of theirs are dropped.
+        forgotten: the number under which a user was forgotten, by user, although no events are held that are as old.
+            Older events of theirs are dropped.
         """
         events = without_forgotten(events, forgotten)
         self.num_left_out = max(0, len(events) - most)
