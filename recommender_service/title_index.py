@@ -51,10 +51,13 @@ class TitleIndex:
         # The words that a query may misspell, and their numbers.
         self._spelt = [word for word in self._words if not IS_UNSPACED.match(word)]
         self._spelt_numbers = np.array([self._word_numbers[word] for word in self._spelt], np.int32)
-        self._names_with = [np.array(names_with[word], np.int32) for word in self._words]
+        counts = np.array([len(names_with[word]) for word in self._words], np.int64)
+        # The names with word i are _names_with[_starts[i] : _starts[i + 1]].
+        self._starts = np.concatenate([[0], np.cumsum(counts)])
+        self._names_with = np.array([name for word in self._words for name in names_with[word]], np.int32)
         self._rows = np.array(rows, np.int32)
         self._years = np.array(years, np.int32)[self._rows]
-        self._weights = np.array([self._weight(len(names)) for names in self._names_with])
+        self._weights = np.log((1 + len(self._rows)) / counts)  # as `_weight`
         self._name_weights = np.array(
             [sum(self._weights[self._word_numbers[word]] for word in words) or 1.0 for words in words_in]
         )  # float64[num_names]
@@ -89,7 +92,8 @@ class TitleIndex:
             self._add_exact(similar, word, is_last=position == len(query_words) - 1)
             matched = np.zeros(len(self._rows))
             for number, similarity in sorted(similar.items(), key=lambda pair: pair[1]):
-                matched[self._names_with[number]] = similarity  # the most similar word comes last and stays
+                names = self._names_with[self._starts[number] : self._starts[number + 1]]
+                matched[names] = similarity  # the most similar word comes last and stays
             in_year = self._years == int(word) if re.fullmatch("[12][0-9]{3}", word) else np.zeros(0, np.bool_)
             weights = [self._weights[number] for number in similar] or [self._weight(int(np.count_nonzero(in_year)))]
             weight = float(max(weights))
