@@ -38,9 +38,9 @@ from recommender_service.recommendation import (
 )
 from recommender_service.release import Release
 from recommender_service.resolved_request import ResolvedRequest, resolve
-from recommender_service.search import search_movies
 from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.similarity import similar_movies, similar_page
+from recommender_service.title_search import search_movies
 from recommender_service.turns import Turns
 from recommender_service.watcher import ReleaseWatcher, ServedRelease
 

@@ -42,6 +42,7 @@ def test_each_method_answers(recommender_address: str) -> None:
     assert found[0].movie_id == 4
     assert genres[0] == api.Genre(name="Animation", num_movies=1)
     assert status.release == personal.release
+    assert status.uptime.ToTimedelta().total_seconds() == pytest.approx(status.uptime_s, abs=1e-6)
 
 
 def test_the_asynchronous_client_answers(recommender_address: str) -> None:

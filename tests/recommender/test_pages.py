@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -99,30 +100,53 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def many_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecommenderServiceStub]:
-    """A recommender of 1,200 movies, of which user 1 has watched 100."""
+def many_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RecommenderServiceStub, Path]]:
+    """(a recommender of 1,200 movies, of which user 1 has watched 100; its model server's fault file)."""
     artifacts = tmp_path_factory.mktemp("many")
     release = publish_random(artifacts, num_movies=1200, heavy=100)
     with (
-        faulty_model_server(artifacts / "releases" / str(release), artifacts / "models.log") as (_, models, _),
-        recommender(artifacts, models, artifacts / "log") as (_, address),
+        faulty_model_server(artifacts / "releases" / str(release), artifacts / "models.log") as (_, models, fault),
+        recommender(artifacts, models, artifacts / "log", USER_CACHE_SIZE="0") as (_, address),
         grpc.insecure_channel(address) as channel,
     ):
         wait_until_serving(address)
-        yield RecommenderServiceStub(channel)
+        yield RecommenderServiceStub(channel), fault
 
 
 @pytest.mark.slow
-def test_pages_go_on_beyond_500_movies(many_movies: RecommenderServiceStub) -> None:
+def test_pages_go_on_beyond_500_movies(many_movies: tuple[RecommenderServiceStub, Path]) -> None:
     """Pages of 500 hold every movie once, best first, for a user and for a movie."""
-    answers = list(pages(many_movies.Recommend, api.RecommendRequest(user_id=1, limit=500)))
+    stub, _ = many_movies
+    answers = list(pages(stub.Recommend, api.RecommendRequest(user_id=1, limit=500)))
     assert [len(page.movies) for page in answers] == [500, 500, 100]
     found = [scored for page in answers for scored in page.movies]
     assert len({scored.movie.movie_id for scored in found}) == 1100
     assert (np.diff([scored.score for scored in found]) <= 0).all()
     movie = found[0].movie.movie_id
-    similar = list(pages(many_movies.SimilarMovies, api.SimilarMoviesRequest(movie_id=movie, limit=500)))
+    similar = list(pages(stub.SimilarMovies, api.SimilarMoviesRequest(movie_id=movie, limit=500)))
     assert len({movie_id for page in similar for movie_id in movie_ids(page)}) == 1199
+
+
+@pytest.mark.slow
+def test_the_model_server_is_not_needed_between_pages(many_movies: tuple[RecommenderServiceStub, Path]) -> None:
+    """Pages go on as they began while the model server fails, and say so if they began while it did."""
+    stub, fault = many_movies
+    request = api.RecommendRequest(user_id=1, limit=500)
+    whole = [movie_id for page in pages(stub.Recommend, request) for movie_id in movie_ids(page)]
+    answers = pages(stub.Recommend, request)
+    found = movie_ids(next(answers))
+    fault.write_text("garbage")
+    try:
+        for page in answers:
+            assert (page.source, page.degraded_reason) == (api.SOURCE_PERSONALIZED, "")
+            found += movie_ids(page)
+        answers = pages(stub.Recommend, request)
+        first = next(answers)
+        assert (first.source, bool(first.degraded_reason)) == (api.SOURCE_FOLDED_IN, True)
+    finally:
+        fault.unlink()
+    assert found == whole
+    assert all("ask for it again" in page.degraded_reason for page in answers)
 
 
 def test_what_is_hidden_meanwhile_is_left_out(events_address: str) -> None:
