@@ -23,8 +23,10 @@ from benchmarks.support import SERVICE, cpu_seconds
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.checks import MAX_EXCLUDED, MAX_GENRES, MAX_LIKED, MAX_LIMIT
 from recommender_service.release import Release
-from recommender_service.servicer import MAX_BATCH, MAX_BATCH_MOVIES, MAX_QUERY
-from recommender_service.title_index import MAX_WORDS, words_of
+from recommender_service.servicer import MAX_BATCH, MAX_BATCH_MOVIES
+from recommender_service.title_index import MAX_WORDS
+from recommender_service.title_search import MAX_QUERY
+from recommender_service.title_words import words_of
 
 SECTION = "Worst wait of a health check while one heavy request is answered"
 GOAL_MS = 20

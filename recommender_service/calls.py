@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from recommender_service.access.tokens import Tokens
 from recommender_service.errors import (
+    MALFORMED_REQUEST,
     InternalError,
     InvalidArgument,
     NotAllowed,
@@ -141,7 +142,8 @@ class CallGuard:
         """Count the bytes of an answer until the client has them. Raises TooManyCalls if too many wait already."""
         if self._unread_bytes + num_bytes > MAX_UNREAD_BYTES:
             waiting = f"{self._unread_bytes:,} bytes of large answers wait for clients to read them"
-            raise TooManyCalls(f"{waiting}; the most allowed is {MAX_UNREAD_BYTES:,}; retry later")
+            message = f"{waiting}; the most allowed is {MAX_UNREAD_BYTES:,}; retry later"
+            raise TooManyCalls(message, "TOO_MANY_UNREAD_ANSWERS")
         self._unread_bytes += num_bytes
 
         def release(_: Any) -> None:
@@ -153,11 +155,12 @@ class CallGuard:
 def _parsed(parse: Callable[[bytes], Any], content: bytes | None) -> Any:
     """The request, or InvalidArgument is raised; gRPC would answer INTERNAL, as if the server were at fault."""
     if content is None:
-        raise InvalidArgument("request", "expected a message, got none")
+        raise InvalidArgument("request", "expected a message, got none", MALFORMED_REQUEST)
     try:
         return parse(content)
     except DecodeError:
-        raise InvalidArgument("request", "expected a message in protobuf encoding, got other bytes") from None
+        problem = "expected a message in protobuf encoding, got other bytes"
+        raise InvalidArgument("request", problem, MALFORMED_REQUEST) from None
 
 
 def _log_call(level: int, rpc: str, code: str, start: float, call_id: str, **fields: str) -> None:

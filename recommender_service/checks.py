@@ -8,7 +8,7 @@ import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1.layout import MAX_KEY_BYTES
-from recommender_service.errors import InvalidArgument
+from recommender_service.errors import ANSWER_TOO_LARGE, IDS_ARE_NUMBERS, UNKNOWN_GENRE, InvalidArgument
 from recommender_service.release import Release
 
 DEFAULT_LIMIT = 10
@@ -35,7 +35,7 @@ def check_key(field: str, key: str, has_keys: bool, id_field: str) -> None:
     """
     if not has_keys:
         problem = f"expected {id_field}, because the ids of the active release are numbers; got {key[:40]!r}"
-        raise InvalidArgument(field, problem)
+        raise InvalidArgument(field, problem, IDS_ARE_NUMBERS)
     if len(key.encode("utf-8")) > MAX_KEY_BYTES:
         raise InvalidArgument(field, f"expected at most {MAX_KEY_BYTES} bytes, got {len(key.encode('utf-8'))}")
 
@@ -57,9 +57,8 @@ def check_limit(limit: int) -> int:
 def check_answer_size(field: str, num_bytes: int) -> None:
     """Check that clients will take an answer of that size. Raises InvalidArgument.  field: what to lower."""
     if num_bytes > MAX_ANSWER_BYTES:
-        raise InvalidArgument(
-            field, f"expected an answer of at most {MAX_ANSWER_BYTES:,} bytes: ask for fewer movies, or without explain"
-        )
+        problem = f"expected an answer of at most {MAX_ANSWER_BYTES:,} bytes: ask for fewer movies, or without explain"
+        raise InvalidArgument(field, problem, ANSWER_TOO_LARGE)
 
 
 def rows_of_movies(
@@ -135,7 +134,8 @@ def _has_any_genre(release: Release, field: str, names: Sequence[str]) -> np.nda
     for name in names:
         mask = release.genres_by_casefold.get(name.casefold())
         if mask is None:
-            raise InvalidArgument(field, f"expected some of {_some_genres(release)}; got {name[:40]!r}")
+            problem = f"expected some of {_some_genres(release)}; got {name[:40]!r}"
+            raise InvalidArgument(field, problem, UNKNOWN_GENRE)
         masks.append(mask)
     has_any: np.ndarray = np.logical_or.reduce(masks) if len(masks) > 1 else masks[0]
     return has_any

@@ -16,6 +16,18 @@ MAX_MESSAGE_BYTES = 1000
 """A message comes back three times, encoded, and many clients take no more than 8 KiB of trailers."""
 
 RETRY_DELAY = duration_pb2.Duration(nanos=500_000_000)
+RETRYABLE = (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED)
+
+
+# Reasons of InvalidArgument.
+OUT_OF_BOUNDS = "OUT_OF_BOUNDS"  # a number, a length or a count
+FIELD_MISSING = "FIELD_MISSING"
+FIELDS_EXCLUDE_EACH_OTHER = "FIELDS_EXCLUDE_EACH_OTHER"
+IDS_ARE_NUMBERS = "IDS_ARE_NUMBERS"
+UNKNOWN_GENRE = "UNKNOWN_GENRE"
+WRONG_PAGE_TOKEN = "WRONG_PAGE_TOKEN"
+ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
+MALFORMED_REQUEST = "MALFORMED_REQUEST"
 
 
 class ServiceError(Exception):
@@ -34,7 +46,8 @@ class ServiceError(Exception):
 
     def details(self) -> list[Message]:
         """Messages for `google.rpc.Status.details`."""
-        return [error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata)]
+        info = error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata)
+        return [info, error_details_pb2.RetryInfo(retry_delay=RETRY_DELAY)] if self.code in RETRYABLE else [info]
 
     def status(self) -> status_pb2.Status:
         """The `google.rpc.Status` that goes into the `grpc-status-details-bin` trailer."""
@@ -50,11 +63,10 @@ class InvalidArgument(ServiceError):
     """A field of the request holds a value that is not allowed."""
 
     code = StatusCode.INVALID_ARGUMENT
-    reason = "INVALID_ARGUMENT"
 
-    def __init__(self, field: str, problem: str) -> None:
+    def __init__(self, field: str, problem: str, reason: str = OUT_OF_BOUNDS) -> None:
         super().__init__(f"{field}: {problem}", field=field)
-        self.field, self.problem = field, _cut(problem)
+        self.field, self.problem, self.reason = field, _cut(problem), reason
 
     def details(self) -> list[Message]:
         violation = error_details_pb2.BadRequest.FieldViolation(field=self.field, description=self.problem)
@@ -104,6 +116,19 @@ class NoActiveRelease(ServiceError):
     reason = "NO_ACTIVE_RELEASE"
 
 
+class ReleaseGone(ServiceError):
+    """A call names a release that this process does not hold, or not any more."""
+
+    code = StatusCode.UNAVAILABLE
+    reason = "RELEASE_GONE"
+
+    def __init__(self, version: int, active: int) -> None:
+        """active: the version of the active release."""
+        super().__init__(
+            f"release {version} is not held here; release {active} is active", release=version, active_release=active
+        )
+
+
 class ModelServerUnavailable(ServiceError):
     """The model server did not give the user's embedding. Recommend may answer from the liked movies instead."""
 
@@ -132,25 +157,28 @@ class EventStoreUnavailable(ServiceError):
     code = StatusCode.UNAVAILABLE
     reason = "EVENT_STORE_UNAVAILABLE"
 
-    def details(self) -> list[Message]:
-        return [*super().details(), error_details_pb2.RetryInfo(retry_delay=RETRY_DELAY)]
-
 
 class DeadlineExceeded(ServiceError):
     """The caller's deadline leaves no time for an answer."""
 
     code = StatusCode.DEADLINE_EXCEEDED
-    reason = "DEADLINE_EXCEEDED"
+    reason = "NO_TIME_LEFT"
+
+
+class NotConfirmedInTime(DeadlineExceeded):
+    """The caller's deadline passed before events were known to be durable. They may become so all the same."""
+
+    reason = "EVENTS_NOT_CONFIRMED"
 
 
 class TooManyCalls(ServiceError):
     """The service does as much as it allows itself, and refuses more."""
 
     code = StatusCode.RESOURCE_EXHAUSTED
-    reason = "TOO_MANY_CONCURRENT_CALLS"
 
-    def details(self) -> list[Message]:
-        return [*super().details(), error_details_pb2.RetryInfo(retry_delay=RETRY_DELAY)]
+    def __init__(self, message: str, reason: str = "TOO_MANY_CONCURRENT_CALLS") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class UnfinishedRequest(ServiceError):
@@ -177,7 +205,7 @@ class InternalError(ServiceError):
     """A bug stopped the call. The log holds the traceback under the error id."""
 
     code = StatusCode.INTERNAL
-    reason = "INTERNAL"
+    reason = "BUG"
 
     def __init__(self, error_id: str) -> None:
         super().__init__(f"internal error {error_id}; the server's log holds the details", error_id=error_id)

@@ -12,7 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2 as pb
 
-from recommender_service.errors import InvalidArgument, ServiceError, Stopping, TooManyCalls, abort
+from recommender_service.errors import MALFORMED_REQUEST, InvalidArgument, ServiceError, Stopping, TooManyCalls, abort
 from recommender_service.receiver import Receiver
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Health"].full_name
@@ -72,7 +72,8 @@ class Health:
     async def _watch(self, _: object, context: Context) -> None:
         is_known = await self._service(context) in self._services
         if self._num_watchers >= MAX_WATCHERS:
-            await abort(context, TooManyCalls(f"{self._num_watchers} clients watch, the most allowed"))
+            message = f"{self._num_watchers} clients watch, the most allowed"
+            await abort(context, TooManyCalls(message, "TOO_MANY_WATCHERS"))
         self._num_watchers += 1
         try:
             sent = None
@@ -95,4 +96,5 @@ class Health:
         try:
             return str(pb.HealthCheckRequest.FromString(content or b"").service)
         except DecodeError:
-            await abort(context, InvalidArgument("request", "expected a HealthCheckRequest, got other bytes"))
+            problem = "expected a HealthCheckRequest, got other bytes"
+            await abort(context, InvalidArgument("request", problem, MALFORMED_REQUEST))

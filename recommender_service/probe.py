@@ -48,6 +48,15 @@ class ModelServerProbe:
             wanted = f"{manifest.model_name} {manifest.version}"
             raise NotYet(f"the model server at {self._model_server.address} to load {wanted}")
 
+    async def has_lost(self, manifest: pb.Manifest) -> bool:
+        """Whether the model server told its versions in this look, and does not offer the release's any more."""
+        if self._available is None or manifest.version in self._available:
+            return False
+        try:
+            return not await self._model_server.is_available(manifest.model_name, manifest.version, STATUS_TIMEOUT_S)
+        except ModelServerError:
+            return False
+
     async def expect_probe_embeddings(self, folder: Path, manifest: pb.Manifest) -> None:
         """Raise ReleaseError if the model server's embeddings of the probe users are not those of the manifest.
 

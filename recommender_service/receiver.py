@@ -42,7 +42,8 @@ class Receiver:
         self.num_calls += is_first
         if len(self._since) >= MAX_UNFINISHED:
             oldest = next(iter(self._since))
-            self._end(oldest, TooManyCalls(f"{MAX_UNFINISHED} requests are unfinished, the most allowed"))
+            message = f"{MAX_UNFINISHED} requests are unfinished, the most allowed"
+            self._end(oldest, TooManyCalls(message, "TOO_MANY_UNFINISHED_REQUESTS"))
         self._since[context] = time.monotonic()
         try:
             message = await context.read()

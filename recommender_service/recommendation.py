@@ -1,35 +1,21 @@
-"""One recommendation in three steps: a request is resolved against a release, movies are ranked, the answer encoded."""
+"""Ranks movies for a resolved request, and encodes the answer."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1.search import leading_scores, nearest
-from recommender_service.checks import (
-    MAX_LIKED,
-    NO_ROWS,
-    check_count,
-    check_id,
-    check_key,
-    check_limit,
-    excluded_rows,
-    qualifying_mask,
-    rows_of_movies,
-)
-from recommender_service.errors import InvalidArgument, ModelServerUnavailable, ServiceError
-from recommender_service.hidden_movies import rows_to_leave_out
+from recommender_service.errors import ModelServerUnavailable, ServiceError
 from recommender_service.metrics import ANSWERS, FALLBACKS, NO_LIKES, UNKNOWN_USER
 from recommender_service.ranking import most_popular, reasons
 from recommender_service.release import Release
-from recommender_service.user_embeddings.source import fold_in_key
-
-if TYPE_CHECKING:  # neither is imported while events are off
-    from recommender_service.feedback.feedback import Feedback
-    from recommender_service.feedback.history import History
+from recommender_service.resolved_request import ResolvedRequest, liked_rows_of
+from recommender_service.user_embeddings.source import UserEmbeddings
 
 MOVIES = api.RecommendResponse.MOVIES_FIELD_NUMBER
 SCANNED_TOGETHER = 16  # with more, 60,000 movies would take longer than calls should hold each other up
@@ -38,33 +24,8 @@ HEAVY_REASONS = 20_000  # recommended movies × liked movies; comparing so many 
 Embedding: TypeAlias = np.ndarray | ServiceError | None
 """float32[embedding_dim]; the error that came in its place; or None where a request needs no embedding."""
 
-
-class ResolvedRequest(NamedTuple):
-    """A checked request, its ids and keys replaced by rows of a release.
-
-    excluded_rows: int32, movies that must not be in the answer.
-    qualifying: bool[num_movies], movies that pass the filter; None if there is no filter.
-    user: the position of the user in the release; −1 if it does not know them.
-    history: takes the place of what the release knows of the user, if events have changed it; else None.
-    named_rows: trained movies that the request says the user likes.
-    user_id: the user whose trained embedding is needed; None if a fold-in, or nothing, is needed.
-    fold_in_key: the key of the fold-in that is needed; empty if none is.
-    ignored_movie_ids, ignored_movie_keys: what has no effect, for the answer.
-    degraded_reason: why events may be missing; empty if none are.
-    """
-
-    limit: int
-    excluded_rows: np.ndarray
-    qualifying: np.ndarray | None
-    user: int
-    history: History | None
-    named_rows: list[int]
-    user_id: int | None
-    fold_in_key: bytes
-    explain: bool
-    ignored_movie_ids: list[int]
-    ignored_movie_keys: list[str]
-    degraded_reason: str
+Taste: TypeAlias = tuple[api.Source, str, np.ndarray | None]
+"""What a list is ranked by: (source, degraded_reason, float32[embedding_dim] or None for popularity)."""
 
 
 class Ranking(NamedTuple):
@@ -79,52 +40,6 @@ class Ranking(NamedTuple):
     scores: list[float]
 
 
-def resolve(release: Release, request: api.RecommendRequest, feedback: Feedback | None = None) -> ResolvedRequest:
-    """Check a request and look up its ids and keys in the release. Raises InvalidArgument.
-
-    feedback: what users did since; None if events are off.
-    """
-    limit = check_limit(request.limit)
-    user_id = _user_id(release, request)
-    user = release.watched.find(user_id) if user_id is not None else -1
-    qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
-    excluded = rows_to_leave_out(release, request, user)
-    needed_id = user_id if user >= 0 and release.watched.has_likes[user] else None
-    key, named_rows, ignored_ids, ignored_keys = b"", list[int](), list[int](), list[str]()
-    history, degraded_reason = None, ""
-    if feedback is not None and (user_id is not None or request.user_key):
-        history, degraded_reason = feedback.history(release, request, user), feedback.problem
-        if history is not None:
-            excluded, needed_id, key = _from_history(release, request, history, user_id)
-    if request.exclude_movie_ids or request.exclude_movie_keys:
-        rows, ignored_ids, ignored_keys = excluded_rows(release, request.exclude_movie_ids, request.exclude_movie_keys)
-        excluded = np.concatenate([excluded, rows])
-    if request.liked_movie_ids or request.liked_movie_keys:
-        check_count("liked_movie_ids", MAX_LIKED, request.liked_movie_ids, request.liked_movie_keys)
-        named_rows, without_embedding, keys_without_embedding = rows_of_movies(
-            release, request.liked_movie_ids, request.liked_movie_keys, release.num_trained_movies
-        )
-        ignored_ids = list(dict.fromkeys([*without_embedding, *ignored_ids]))
-        ignored_keys = list(dict.fromkeys([*keys_without_embedding, *ignored_keys]))
-        if named_rows:
-            excluded = np.concatenate([excluded, np.array(named_rows, np.int32)])
-            needed_id, key = None, fold_in_key(release.movie_ids[_liked_rows(release, user, history, named_rows)])
-    return ResolvedRequest(
-        limit,
-        excluded,
-        qualifying,
-        user,
-        history,
-        named_rows,
-        needed_id,
-        key,
-        request.explain,
-        ignored_ids,
-        ignored_keys,
-        degraded_reason,
-    )
-
-
 def rank(
     release: Release,
     request: ResolvedRequest,
@@ -134,29 +49,62 @@ def rank(
 ) -> Ranking:
     """Rank movies for a request.  scores: as for `nearest`.
 
-    Raises that error, unless it is ModelServerUnavailable and `degraded_answers` is true.
+    Raises what `taste_of` raises.
     """
-    source, degraded_reason = api.SOURCE_POPULAR, request.degraded_reason
-    if isinstance(embedding, ServiceError):
-        if not (degraded_answers and isinstance(embedding, ModelServerUnavailable)):
-            raise embedding
-        degraded_reason = "; ".join(filter(None, [str(embedding), request.degraded_reason]))
-        FALLBACKS[embedding.why] += 1
-        embedding = release.mean_embedding(_liked_rows_of(release, request))
-        source = api.SOURCE_FOLDED_IN
-    elif embedding is not None:
-        source = api.SOURCE_FOLDED_IN if request.fold_in_key else api.SOURCE_PERSONALIZED
-    if embedding is None:
-        FALLBACKS[NO_LIKES if request.user >= 0 else UNKNOWN_USER] += 1
+    source, degraded_reason, taste = taste_of(release, request, embedding, degraded_answers)
+    if taste is None:
         rows, found_scores = most_popular(release, request.limit, request.excluded_rows, request.qualifying)
     else:
         effort = release.effort if source == api.SOURCE_PERSONALIZED else release.newcomer_effort
         excluded_rows, qualifying = request.excluded_rows, request.qualifying
         rows, found_scores = nearest(
-            release.movie_embeddings, effort, embedding, request.limit, excluded_rows, qualifying, scores
+            release.movie_embeddings, effort, taste, request.limit, excluded_rows, qualifying, scores
         )
     ANSWERS[source, bool(degraded_reason)] += 1
     return Ranking(source, degraded_reason, rows, found_scores)
+
+
+def taste_of(release: Release, request: ResolvedRequest, embedding: Embedding, degraded_answers: bool) -> Taste:
+    """What a list is ranked by.
+
+    Raises the error in the embedding's place, unless it is ModelServerUnavailable and `degraded_answers` is true.
+    """
+    if embedding is None:
+        FALLBACKS[NO_LIKES if request.user >= 0 else UNKNOWN_USER] += 1
+        return api.SOURCE_POPULAR, request.degraded_reason, None
+    if isinstance(embedding, ServiceError):
+        if not (degraded_answers and isinstance(embedding, ModelServerUnavailable)):
+            raise embedding
+        FALLBACKS[embedding.why] += 1
+        degraded_reason = "; ".join(filter(None, [str(embedding), request.degraded_reason]))
+        return api.SOURCE_FOLDED_IN, degraded_reason, release.mean_embedding(liked_rows_of(release, request))
+    source = api.SOURCE_FOLDED_IN if request.fold_in_key else api.SOURCE_PERSONALIZED
+    return source, request.degraded_reason, embedding
+
+
+async def embeddings_of(
+    user_embeddings: UserEmbeddings, requests: Sequence[ResolvedRequest], time_remaining_s: float | None
+) -> list[Embedding]:
+    """For each request, in order: float32[embedding_dim], the error in its place, or None if it needs no embedding."""
+    user_ids = [request.user_id for request in requests if request.user_id is not None]
+    fold_in_keys = [request.fold_in_key for request in requests if request.fold_in_key]
+    if user_ids and fold_in_keys:
+        looked_up, folded_in = await asyncio.gather(
+            user_embeddings.by_user_id.get(user_ids, time_remaining_s),
+            user_embeddings.by_fold_in_key.get(fold_in_keys, time_remaining_s),
+        )
+    else:  # asyncio.gather would start a task for each, which costs as much as the search for neighbours
+        looked_up = await user_embeddings.by_user_id.get(user_ids, time_remaining_s) if user_ids else {}
+        folded_in = await user_embeddings.by_fold_in_key.get(fold_in_keys, time_remaining_s) if fold_in_keys else {}
+    embeddings: list[Embedding] = []
+    for request in requests:
+        if request.user_id is not None:
+            embeddings.append(looked_up[request.user_id])
+        elif request.fold_in_key:
+            embeddings.append(folded_in[request.fold_in_key])
+        else:
+            embeddings.append(None)
+    return embeddings
 
 
 def scores_of_many(
@@ -190,61 +138,13 @@ def encode(release: Release, request: ResolvedRequest, ranking: Ranking) -> byte
 
 def has_many_reasons(release: Release, request: ResolvedRequest) -> bool:
     """Whether `encode` takes so long that it would hold up other calls."""
-    return request.explain and request.limit * len(_liked_rows_of(release, request)) > HEAVY_REASONS
-
-
-def _user_id(release: Release, request: api.RecommendRequest) -> int | None:
-    """The id of the user that the request names; None for a key the release does not know, or for nobody.
-
-    Raises InvalidArgument.
-    """
-    if request.user_key:
-        if request.HasField("user_id"):
-            raise InvalidArgument("user_key", "expected user_id or user_key, got both")
-        check_key("user_key", request.user_key, release.user_keys is not None, "user_id")
-        return release.user_keys.id_of(request.user_key) if release.user_keys is not None else None
-    if request.HasField("user_id"):
-        check_id("user_id", request.user_id)
-        return request.user_id
-    if not (request.liked_movie_ids or request.liked_movie_keys):
-        raise InvalidArgument("user_id", "expected an id or user_key, or else movies that the user likes; got none")
-    return None
-
-
-def _from_history(
-    release: Release, request: api.RecommendRequest, history: History, user_id: int | None
-) -> tuple[np.ndarray, int | None, bytes]:
-    """Return (rows to leave out; the user whose trained embedding is needed or None; the key of the fold-in needed)."""
-    excluded = history.hidden_rows
-    if not request.include_watched:
-        excluded = np.concatenate([history.watched_rows, excluded])
-    if history.has_release_likes:
-        return excluded, user_id, b""
-    return excluded, None, fold_in_key(release.movie_ids[history.liked_rows]) if len(history.liked_rows) else b""
-
-
-def _liked_rows_of(release: Release, request: ResolvedRequest) -> np.ndarray:
-    return _liked_rows(release, request.user, request.history, request.named_rows)
-
-
-def _liked_rows(release: Release, user: int, history: History | None, named_rows: list[int]) -> np.ndarray:
-    """int rows of the trained movies that the user is known to like, ascending.
-
-    user: their position in the release, −1 if unknown.  history: takes the release's place if there is one.
-    named_rows: what the request says they like.
-    """
-    liked = NO_ROWS
-    if history is not None:
-        liked = history.liked_rows
-    elif user >= 0:
-        liked = release.watched.liked_rows_of(user)
-    return np.union1d(liked, named_rows).astype(np.int32) if named_rows else liked
+    return request.explain and request.limit * len(liked_rows_of(release, request)) > HEAVY_REASONS
 
 
 def _movies(release: Release, request: ResolvedRequest, rows: list[int], scores: list[float]) -> bytes:
     """The field `movies` of a RecommendResponse, encoded; with reasons if the request asks for them."""
     if request.explain and rows:
-        liked = _liked_rows_of(release, request)
+        liked = liked_rows_of(release, request)
         if len(liked):
             return release.movie_bytes.fields_with_reasons(MOVIES, rows, scores, reasons(release, rows, liked))
     return release.movie_bytes.fields(MOVIES, rows, scores)

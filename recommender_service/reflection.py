@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from recommender_service.access.token_file import REFLECTION
 from recommender_service.access.tokens import Tokens
-from recommender_service.errors import InvalidArgument, ServiceError, TooManyCalls, abort
+from recommender_service.errors import MALFORMED_REQUEST, InvalidArgument, ServiceError, TooManyCalls, abort
 from recommender_service.receiver import Receiver
 
 MAX_STREAMS = 100
@@ -43,7 +43,8 @@ class Reflection:
         except ServiceError as error:
             await abort(context, error)
         if self._num_streams >= MAX_STREAMS:
-            await abort(context, TooManyCalls(f"{self._num_streams} clients use reflection, the most allowed"))
+            message = f"{self._num_streams} clients use reflection, the most allowed"
+            await abort(context, TooManyCalls(message, "TOO_MANY_REFLECTION_STREAMS"))
         self._num_streams += 1
         try:
             responses: Any = self._servicer.ServerReflectionInfo(self._requests(context), context)
@@ -59,4 +60,5 @@ class Reflection:
             try:
                 yield reflection_pb2.ServerReflectionRequest.FromString(content)
             except DecodeError:
-                await abort(context, InvalidArgument("request", "expected a ServerReflectionRequest, got other bytes"))
+                problem = "expected a ServerReflectionRequest, got other bytes"
+                await abort(context, InvalidArgument("request", problem, MALFORMED_REQUEST))

@@ -104,6 +104,7 @@ class Release:
     years: int32[num_movies], 0 if unknown.
     genres: bool[num_movies] by name of the genre, names in alphabetical order.
     genres_by_casefold: the same masks by the name in case-folded form.
+    genre_list: the answer to ListGenres, encoded.
     files: the copies that the arrays are mapped from, kept open so that other workers find them.
     lock: the open manifest, locked for sharing while this object lives, so that the trainer does not delete a release
         that is in use; None if the file system has no locks.
@@ -128,6 +129,7 @@ class Release:
     years: np.ndarray
     genres: dict[str, np.ndarray]
     genres_by_casefold: dict[str, np.ndarray]
+    genre_list: bytes
     titles: TitleIndex
     watched: WatchedMovies
     hidden: HiddenMovies

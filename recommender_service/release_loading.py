@@ -16,6 +16,7 @@ from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
 from protos.release.v1.search import Effort, IndexedVectors, leading_components
 from recommender_service.annoy_file import check_annoy_file
+from recommender_service.genres import encoded_list, genre_masks
 from recommender_service.hidden_movies import NOTHING_HIDDEN, HiddenMovies, problem_of
 from recommender_service.movie_bytes import MovieBytes
 from recommender_service.release import Release, SimilarMovieLists, UserKeys, WatchedMovies
@@ -39,14 +40,12 @@ def load_release(folder: Path, verify_key_file: Path | None = None) -> Release:
     files = verified_files(folder, manifest)
     movies, num_likes = _movies(files, manifest)
     movie_ids = np.array([movie.movie_id for movie in movies], np.int64)
-    num_trained, calibrations = manifest.num_trained_movies, manifest.index
+    num_trained, index = manifest.num_trained_movies, manifest.index
     num_embedded = num_trained + manifest.num_content_movies
     movie_embeddings = _array(files[layout.EMBEDDINGS], np.float32, (num_embedded, manifest.embedding_dim))
     _expect_unit_rows(files[layout.EMBEDDINGS], movie_embeddings)
-    similarity_vectors = _similarity_vectors(files, manifest)
-    similarity = similarity_vectors[:num_trained]
-    genres = _genres(movies)
-    newcomers = calibrations.newcomers if calibrations.HasField("newcomers") else calibrations.recommend
+    vectors = _similarity_vectors(files, manifest)
+    genres = genre_masks(movies)
     return Release(
         manifest=manifest,
         movies=movies,
@@ -55,18 +54,19 @@ def load_release(folder: Path, verify_key_file: Path | None = None) -> Release:
         rows_by_key=_rows_by_key(files, manifest, movies),
         user_keys=_user_keys(files, manifest),
         movie_bytes=MovieBytes(movies),
-        movie_embeddings=_indexed(movie_embeddings, files[layout.EMBEDDINGS_INDEX], manifest, calibrations.recommend),
-        effort=_effort(calibrations.recommend),
-        newcomer_effort=_effort(newcomers),
-        similarity=_indexed(similarity, files[layout.SIMILAR_MOVIES_INDEX], manifest, calibrations.similar_movies),
-        similarity_effort=_effort(calibrations.similar_movies),
-        similarity_vectors=similarity_vectors,
+        movie_embeddings=_indexed(movie_embeddings, files[layout.EMBEDDINGS_INDEX], manifest, index.recommend),
+        effort=_effort(index.recommend),
+        newcomer_effort=_newcomer_effort(index),
+        similarity=_indexed(vectors[:num_trained], files[layout.SIMILAR_MOVIES_INDEX], manifest, index.similar_movies),
+        similarity_effort=_effort(index.similar_movies),
+        similarity_vectors=vectors,
         similar_lists=_similar_lists(files, manifest),
         popular_rows=np.lexsort((movie_ids[:num_trained], -num_likes[:num_trained])),
         liked_share=(num_likes / manifest.num_users).astype(np.float32),
         years=np.array([movie.year for movie in movies], np.int32),
         genres=genres,
         genres_by_casefold={name.casefold(): mask for name, mask in genres.items()},
+        genre_list=encoded_list(genres, manifest.version),
         titles=TitleIndex([movie.title for movie in movies], [movie.year for movie in movies], num_likes),
         watched=_watched(files, manifest),
         hidden=_hidden(files, manifest),
@@ -189,18 +189,12 @@ def _hidden(files: Files, manifest: pb.Manifest) -> HiddenMovies:
     return hidden
 
 
-def _genres(movies: Sequence[api.Movie]) -> dict[str, np.ndarray]:
-    """For each genre, in alphabetical order: bool[num_movies], whether the movie has it."""
-    names = sorted({genre for movie in movies for genre in movie.genres})
-    genres = {name: np.zeros(len(movies), np.bool_) for name in names}
-    for row, movie in enumerate(movies):
-        for genre in movie.genres:
-            genres[genre][row] = True
-    return genres
-
-
 def _effort(calibration: pb.Calibration) -> Effort:
     return Effort(uses_index=calibration.engine != "scan", search_k=calibration.search_k)
+
+
+def _newcomer_effort(calibrations: pb.Index) -> Effort:
+    return _effort(calibrations.newcomers if calibrations.HasField("newcomers") else calibrations.recommend)
 
 
 def _indexed(

@@ -15,25 +15,34 @@ import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.checks import check_answer_size, check_limit
-from recommender_service.errors import EventsAreOff, InvalidArgument, NoActiveRelease, ServiceError
+from recommender_service.errors import (
+    FIELDS_EXCLUDE_EACH_OTHER,
+    WRONG_PAGE_TOKEN,
+    EventsAreOff,
+    InvalidArgument,
+    ServiceError,
+)
 from recommender_service.movie_bytes import message_field
+from recommender_service.page_tokens import Cursor, PagedRequest, cursor_of, token_of
+from recommender_service.paged_recommendation import recommended_page, taste_of_page
+from recommender_service.pinned import without_watched_since
 from recommender_service.recommendation import (
     Embedding,
     Ranking,
-    ResolvedRequest,
+    embeddings_of,
     encode,
     has_many_reasons,
     rank,
-    resolve,
     scores_of_many,
+    taste_of,
 )
 from recommender_service.release import Release
+from recommender_service.resolved_request import ResolvedRequest, resolve
 from recommender_service.shadow_recall import ShadowRecall
-from recommender_service.similarity import similar_movies
-from recommender_service.title_index import words_of
+from recommender_service.similarity import similar_movies, similar_page
+from recommender_service.title_search import search_movies
 from recommender_service.turns import Turns
-from recommender_service.user_embeddings.source import UserEmbeddings
-from recommender_service.watcher import ActiveRelease, ReleaseWatcher
+from recommender_service.watcher import ReleaseWatcher, ServedRelease
 
 if TYPE_CHECKING:  # it is not imported while events are off
     from recommender_service.feedback.feedback import Feedback
@@ -41,7 +50,6 @@ if TYPE_CHECKING:  # it is not imported while events are off
 MAX_BATCH = 100
 MAX_BATCH_MOVIES = 10_000  # with reasons, so many nearly fill the largest answer that clients accept by default
 MAX_BATCHES_AT_ONCE = 8  # whose answers are being made; each may take 4 MB
-MAX_QUERY = 200  # characters
 MAX_EVENTS = 1_000
 
 RESULTS = api.BatchRecommendResponse.RESULTS_FIELD_NUMBER
@@ -71,37 +79,56 @@ class RecommenderServicer:
         self._batches = asyncio.Semaphore(MAX_BATCHES_AT_ONCE)
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
-        active = self._active()
-        resolved = resolve(active.release, request, self._feedback)
+        if request.HasField("page_token"):
+            return await self._recommend_page(request, context)
+        served = self._watcher.held(request.release)
+        resolved = self._resolve(served, request)
         embedding: Embedding = None
         if resolved.user_id is not None:
-            embedding = active.user_embeddings.by_user_id.cached(resolved.user_id)
+            embedding = served.user_embeddings.by_user_id.cached(resolved.user_id)
         if embedding is None:
-            (embedding,) = await _embeddings(active.user_embeddings, [resolved], context.time_remaining())
+            (embedding,) = await embeddings_of(served.user_embeddings, [resolved], context.time_remaining())
         await self._turns.step()
-        ranking = rank(active.release, resolved, embedding, self._degraded_answers)
+        ranking = rank(served.release, resolved, embedding, self._degraded_answers)
         if self._shadow_recall is not None and isinstance(embedding, np.ndarray) and self._shadow_recall.is_due():
-            self._shadow_recall.repeat(active.release, resolved, embedding, ranking.rows)
+            self._shadow_recall.repeat(served.release, resolved, embedding, ranking.rows)
         await self._turns.step()
-        response = await _encoded(active.release, resolved, ranking)
+        response = await _encoded(served.release, resolved, ranking)
+        check_answer_size("limit", len(response))
+        return response
+
+    async def _recommend_page(self, request: api.RecommendRequest, context: Context) -> bytes:
+        """An encoded RecommendResponse, which tells how to ask for the next page."""
+        served, after = self._page(request)
+        resolved = self._resolve(served, request)
+        if after is not None:
+            taste = taste_of_page(served.release, resolved, after)
+        else:
+            (embedding,) = await embeddings_of(served.user_embeddings, [resolved], context.time_remaining())
+            taste = taste_of(served.release, resolved, embedding, self._degraded_answers)
+        ranking, cursor = await recommended_page(served.release, resolved, taste, after)
+        response = await _encoded(served.release, resolved, ranking)
+        if cursor is not None:
+            response += api.RecommendResponse(next_page_token=token_of(request, cursor)).SerializeToString()
         check_answer_size("limit", len(response))
         return response
 
     async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> bytes:
         _check_batch(request.requests)
-        active = self._active()
+        served = self._watcher.held(request.release)
         entries: list[ResolvedRequest | ServiceError] = []
         for single in request.requests:
             try:
-                entries.append(resolve(active.release, single, self._feedback))
+                _check_member(single, served.release.version)
+                entries.append(self._resolve(served, single))
             except ServiceError as error:
                 entries.append(error)
             await self._turns.pause()
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
-        embeddings = await _embeddings(active.user_embeddings, valid, context.time_remaining())
+        embeddings = await embeddings_of(served.user_embeddings, valid, context.time_remaining())
         async with self._batches:
-            known = zip(embeddings, scores_of_many(active.release, valid, embeddings), strict=True)
-            return await self._answer_batch(active.release, entries, known)
+            known = zip(embeddings, scores_of_many(served.release, valid, embeddings), strict=True)
+            return await self._answer_batch(served.release, entries, known)
 
     async def _answer_batch(
         self,
@@ -136,35 +163,29 @@ class RecommenderServicer:
         return b"".join(results)
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> bytes:
-        response = similar_movies(self._active().release, request)
+        if request.HasField("page_token"):
+            served, after = self._page(request)
+            response = await similar_page(served.release, request, after)
+        else:
+            response = similar_movies(self._watcher.held(request.release).release, request)
         check_answer_size("limit", len(response))
         return response
 
     async def SearchMovies(self, request: api.SearchMoviesRequest, context: Context) -> bytes:
-        if len(request.query) > MAX_QUERY:
-            raise InvalidArgument("query", f"expected at most {MAX_QUERY} characters, got {len(request.query)}")
-        if not words_of(request.query):
-            raise InvalidArgument("query", f"expected words of a title, got {request.query[:40]!r}")
-        limit = check_limit(request.limit)
-        release = self._active().release
-        if release.titles.takes_long(request.query):
-            rows = await asyncio.to_thread(release.titles.search, request.query, limit)
-        else:
-            rows = release.titles.search(request.query, limit)
-        by_key = (release.rows_by_key or {}).get(request.query)
-        if by_key is not None:
-            rows = [by_key, *(row for row in rows if row != by_key)][:limit]
-        movies = [release.movies[row] for row in rows]
-        response = api.SearchMoviesResponse(movies=movies, release=release.version).SerializeToString()
+        served, after = self._page(request)
+        response = await search_movies(served.release, request, after)
         check_answer_size("limit", len(response))
         return response
+
+    async def ListGenres(self, request: api.ListGenresRequest, context: Context) -> bytes:
+        return self._watcher.held(request.release).release.genre_list
 
     async def RecordEvents(self, request: api.RecordEventsRequest, context: Context) -> bytes:
         if self._feedback is None:
             raise EventsAreOff()
         if len(request.events) > MAX_EVENTS:
             raise InvalidArgument("events", f"expected at most {MAX_EVENTS:,}, got {len(request.events):,}")
-        release = self._active().release
+        release = self._watcher.held(0).release
         response, events = api.RecordEventsResponse(), []
         for index, event in enumerate(request.events):
             try:
@@ -183,12 +204,17 @@ class RecommenderServicer:
             status.events.CopyFrom(self._feedback.status(active.release if active is not None else None))
         return status.SerializeToString()
 
-    def _active(self) -> ActiveRelease:
-        """The active release. Raises NoActiveRelease."""
-        active = self._watcher.active
-        if active is None:
-            raise NoActiveRelease(f"no release is active yet: waiting for {self._watcher.waiting_for}")
-        return active
+    def _page(self, request: PagedRequest) -> tuple[ServedRelease, Cursor | None]:
+        """Return (the release that answers; where the page before ended, None for the first page or without pages)."""
+        after = cursor_of(request)
+        return self._watcher.held(after.release if after is not None else request.release), after
+
+    def _resolve(self, served: ServedRelease, request: api.RecommendRequest) -> ResolvedRequest:
+        """Check a request and look up what it names in a release. Raises InvalidArgument."""
+        resolved, active = resolve(served.release, request, self._feedback), self._watcher.active
+        if served is active or active is None:
+            return resolved
+        return without_watched_since(request, resolved, served.release, active.release)
 
 
 async def _encoded(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
@@ -196,31 +222,6 @@ async def _encoded(release: Release, request: ResolvedRequest, ranking: Ranking)
     if has_many_reasons(release, request):
         return await asyncio.to_thread(encode, release, request, ranking)
     return encode(release, request, ranking)
-
-
-async def _embeddings(
-    user_embeddings: UserEmbeddings, requests: Sequence[ResolvedRequest], time_remaining_s: float | None
-) -> list[Embedding]:
-    """For each request, in order: float32[embedding_dim], the error in its place, or None if it needs no embedding."""
-    user_ids = [request.user_id for request in requests if request.user_id is not None]
-    fold_in_keys = [request.fold_in_key for request in requests if request.fold_in_key]
-    if user_ids and fold_in_keys:
-        looked_up, folded_in = await asyncio.gather(
-            user_embeddings.by_user_id.get(user_ids, time_remaining_s),
-            user_embeddings.by_fold_in_key.get(fold_in_keys, time_remaining_s),
-        )
-    else:  # asyncio.gather would start a task for each, which costs as much as the search for neighbours
-        looked_up = await user_embeddings.by_user_id.get(user_ids, time_remaining_s) if user_ids else {}
-        folded_in = await user_embeddings.by_fold_in_key.get(fold_in_keys, time_remaining_s) if fold_in_keys else {}
-    embeddings: list[Embedding] = []
-    for request in requests:
-        if request.user_id is not None:
-            embeddings.append(looked_up[request.user_id])
-        elif request.fold_in_key:
-            embeddings.append(folded_in[request.fold_in_key])
-        else:
-            embeddings.append(None)
-    return embeddings
 
 
 def _check_batch(requests: Sequence[api.RecommendRequest]) -> None:
@@ -233,3 +234,12 @@ def _check_batch(requests: Sequence[api.RecommendRequest]) -> None:
             movies += check_limit(request.limit)
     if movies > MAX_BATCH_MOVIES:
         raise InvalidArgument("requests", f"expected limits that sum to at most {MAX_BATCH_MOVIES}, got {movies}")
+
+
+def _check_member(request: api.RecommendRequest, version: int) -> None:
+    """Check what a request of a batch may not ask for. Raises InvalidArgument.  version: of the batch's release."""
+    if request.release not in (0, version):
+        problem = f"expected {version}, which answers the batch, or 0; got {request.release}"
+        raise InvalidArgument("release", problem, FIELDS_EXCLUDE_EACH_OTHER)
+    if request.HasField("page_token"):
+        raise InvalidArgument("page_token", "expected none in a batch, got one", WRONG_PAGE_TOKEN)

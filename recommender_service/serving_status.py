@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
@@ -29,6 +30,7 @@ def serving_status(
         ],
         model_server=model_server,
         uptime_s=uptime_s,
+        uptime=timedelta(seconds=uptime_s),
     )
     if active is None:
         response.waiting_for = waiting_for

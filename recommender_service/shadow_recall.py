@@ -14,8 +14,8 @@ import time
 import numpy as np
 
 from recommender_service.metrics import SHADOW_MOVIES, SHADOW_MOVIES_FOUND, SHADOW_QUERIES
-from recommender_service.recommendation import ResolvedRequest
 from recommender_service.release import Release
+from recommender_service.resolved_request import ResolvedRequest
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,9 @@ import numpy as np
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1.search import nearest
 from recommender_service.checks import check_id, check_key, check_limit, excluded_rows, qualifying_mask
-from recommender_service.errors import InvalidArgument, UnknownMovie
+from recommender_service.errors import FIELD_MISSING, FIELDS_EXCLUDE_EACH_OTHER, InvalidArgument, UnknownMovie
+from recommender_service.page_tokens import Cursor, token_of
+from recommender_service.pages import nearest_page, popular_page
 from recommender_service.ranking import most_popular
 from recommender_service.release import Release
 
@@ -22,11 +24,36 @@ def similar_movies(release: Release, request: api.SimilarMoviesRequest) -> bytes
     excluded, _, _ = excluded_rows(release, request.exclude_movie_ids, request.exclude_movie_keys)
     found = _from_list(release, row, limit, excluded, qualifying)
     rows, scores = found if found is not None else _by_search(release, row, limit, excluded, qualifying)
+    return _encoded(release, row, rows, scores, "")
+
+
+async def similar_page(release: Release, request: api.SimilarMoviesRequest, after: Cursor | None) -> bytes:
+    """Answer a request for a page: an encoded SimilarMoviesResponse. Raises InvalidArgument and UnknownMovie.
+
+    after: where the page before ended; None for the first page.
+    """
+    row = _row(release, request)
+    limit = check_limit(request.limit)
+    qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
+    excluded, _, _ = excluded_rows(release, request.exclude_movie_ids, request.exclude_movie_keys)
+    excluded, vector = np.append(excluded, np.int32(row)), release.similarity_vectors[row]
+    if vector.any():
+        vectors = release.similarity.vectors
+        rows, scores, more = await nearest_page(vectors, vector, limit, excluded, qualifying, after)
+    else:
+        rows, _, more = popular_page(release, limit, excluded, qualifying, after)
+        scores = [0.0] * len(rows)
+    token = token_of(request, Cursor(release.version, 0, False, rows[-1], scores[-1])) if more else ""
+    return _encoded(release, row, rows, scores, token)
+
+
+def _encoded(release: Release, row: int, rows: list[int], scores: list[float], next_page_token: str) -> bytes:
     is_trained = row < release.num_trained_movies
     rest = api.SimilarMoviesResponse(
         movie=release.movies[row],
         release=release.version,
         source=api.SIMILARITY_SOURCE_EMBEDDINGS if is_trained else api.SIMILARITY_SOURCE_GENRES_AND_YEAR,
+        next_page_token=next_page_token,
     )
     return release.movie_bytes.fields(MOVIES, rows, scores) + rest.SerializeToString()
 
@@ -35,14 +62,14 @@ def _row(release: Release, request: api.SimilarMoviesRequest) -> int:
     """The row of the movie that the request names. Raises InvalidArgument and UnknownMovie."""
     if request.movie_key:
         if request.HasField("movie_id"):
-            raise InvalidArgument("movie_key", "expected movie_id or movie_key, got both")
+            raise InvalidArgument("movie_key", "expected movie_id or movie_key, got both", FIELDS_EXCLUDE_EACH_OTHER)
         check_key("movie_key", request.movie_key, release.rows_by_key is not None, "movie_id")
         row = (release.rows_by_key or {}).get(request.movie_key)
     elif request.HasField("movie_id"):
         check_id("movie_id", request.movie_id)
         row = release.movie_rows.get(request.movie_id)
     else:
-        raise InvalidArgument("movie_id", "expected an id, or a movie_key; got none")
+        raise InvalidArgument("movie_id", "expected an id, or a movie_key; got none", FIELD_MISSING)
     if row is None:
         raise UnknownMovie(request.movie_key or request.movie_id, release.version)
     return row

@@ -1,16 +1,20 @@
-"""Finds movies by title, in spite of typos, missing accents, another order of words, and missing words."""
+"""Finds movies by title, in spite of typos, missing accents, another order of words, and missing words.
+
+title_words.py says what a word is.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from rapidfuzz import fuzz, process
+
+from recommender_service.title_words import IS_UNSPACED, other_words_of, words_of
 
 MIN_SIMILARITY = 75.0  # of two words, on a scale of 0 to 100; allows one wrong letter in five or two swapped in six
 PREFIX_SIMILARITY = 0.9  # of two words, one of which begins with the other; below 1 so that a whole word wins
@@ -19,8 +23,6 @@ MIN_MATCHED = 0.65  # share of the query's weight that a title must match
 MAX_SIMILAR = 20  # indexed words that count as a word of the query, misspelt
 MAX_WORDS = 16  # words of a query that count; the rest is ignored
 LONG_SEARCH = 50_000  # pairs of a query's word and an indexed word; comparing so many takes two milliseconds
-APOSTROPHES = re.compile("['\N{RIGHT SINGLE QUOTATION MARK}]")
-NUMERALS = dict(zip("ii iii iv vi vii viii ix xi xii xiii".split(), "2 3 4 6 7 8 9 11 12 13".split(), strict=True))
 
 
 class TitleIndex:
@@ -40,18 +42,22 @@ class TitleIndex:
         for row, (title, year) in enumerate(zip(titles, years, strict=True)):
             for name in _names(title, year):
                 words = list(dict.fromkeys(words_of(name)))
-                # "Spider-Man" is found by "spiderman" too
-                joined = ["".join(words_of(part)) for part in name.split() if len(words_of(part)) > 1]
-                for word in dict.fromkeys([*words, *joined]):
+                for word in dict.fromkeys([*words, *other_words_of(name)]):
                     names_with[word].append(len(rows))
                 rows.append(row)
                 words_in.append(words)
         self._words = sorted(names_with)
         self._word_numbers = {word: number for number, word in enumerate(self._words)}
-        self._names_with = [np.array(names_with[word], np.int32) for word in self._words]
+        # The words that a query may misspell, and their numbers.
+        self._spelt = [word for word in self._words if not IS_UNSPACED.match(word)]
+        self._spelt_numbers = np.array([self._word_numbers[word] for word in self._spelt], np.int32)
+        counts = np.array([len(names_with[word]) for word in self._words], np.int64)
+        # The names with word i are _names_with[_starts[i] : _starts[i + 1]].
+        self._starts = np.concatenate([[0], np.cumsum(counts)])
+        self._names_with = np.array([name for word in self._words for name in names_with[word]], np.int32)
         self._rows = np.array(rows, np.int32)
         self._years = np.array(years, np.int32)[self._rows]
-        self._weights = np.array([self._weight(len(names)) for names in self._names_with])
+        self._weights = np.log((1 + len(self._rows)) / counts)  # as `_weight`
         self._name_weights = np.array(
             [sum(self._weights[self._word_numbers[word]] for word in words) or 1.0 for words in words_in]
         )  # float64[num_names]
@@ -61,18 +67,15 @@ class TitleIndex:
 
     def takes_long(self, query: str) -> bool:
         """Whether a search takes so long that it would hold up other calls."""
-        return len(_different_words(query)) * len(self._words) > LONG_SEARCH
+        return sum(map(_may_be_misspelt, _different_words(query))) * len(self._spelt) > LONG_SEARCH
 
     def search(self, query: str, limit: int) -> list[int]:
         """Return the rows of at most `limit` movies whose titles match, best match first."""
         if not len(self._rows):
             return []
         scores = self._scores(_different_words(query))
-        found: dict[int, None] = {}
-        for name in np.argsort(-scores, kind="stable")[: 4 * limit]:  # a movie has up to about four names
-            if scores[name] > 0:
-                found[int(self._rows[name])] = None
-        return list(found)[:limit]
+        best = np.argsort(-scores, kind="stable")[: min(4 * limit, np.count_nonzero(scores))]
+        return list(dict.fromkeys(self._rows[best].tolist()))[:limit]  # a movie has up to about four names
 
     def _scores(self, query_words: Sequence[str]) -> np.ndarray:
         """How well each name matches, float64[num_names]; 0 for names that match too little of the query.
@@ -86,7 +89,8 @@ class TitleIndex:
             self._add_exact(similar, word, is_last=position == len(query_words) - 1)
             matched = np.zeros(len(self._rows))
             for number, similarity in sorted(similar.items(), key=lambda pair: pair[1]):
-                matched[self._names_with[number]] = similarity  # the most similar word comes last and stays
+                names = self._names_with[self._starts[number] : self._starts[number + 1]]
+                matched[names] = similarity  # the most similar word comes last and stays
             in_year = self._years == int(word) if re.fullmatch("[12][0-9]{3}", word) else np.zeros(0, np.bool_)
             weights = [self._weights[number] for number in similar] or [self._weight(int(np.count_nonzero(in_year)))]
             weight = float(max(weights))
@@ -109,13 +113,14 @@ class TitleIndex:
         Each similarity is by the number of the indexed word. Short words and numbers are not taken for misspelt.
         """
         long = [word for word in query_words if _may_be_misspelt(word)]
-        # float32[len(long), num_words], 0 below the cut; a call for each word would take several times as long
-        ratios = process.cdist(long, self._words, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY, dtype=np.float32)
+        # float32[len(long), len(_spelt)], 0 below the cut; a call for each word would take several times as long
+        ratios = process.cdist(long, self._spelt, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY, dtype=np.float32)
         similar: dict[str, dict[int, float]] = {}
         for word, of_word in zip(long, ratios, strict=True):
-            numbers = np.flatnonzero(of_word)
-            best = numbers[np.argsort(-of_word[numbers], kind="stable")[:MAX_SIMILAR]]
-            similar[word] = dict(zip(best.tolist(), ((of_word[best] / 100) ** 2).tolist(), strict=True))
+            near = np.flatnonzero(of_word)
+            best = near[np.argsort(-of_word[near], kind="stable")[:MAX_SIMILAR]]
+            numbers = self._spelt_numbers[best].tolist()
+            similar[word] = dict(zip(numbers, ((of_word[best] / 100) ** 2).tolist(), strict=True))
         return [similar.get(word, {}) for word in query_words]
 
     def _add_exact(self, similar: dict[int, float], word: str, is_last: bool) -> None:
@@ -139,13 +144,6 @@ def _different_words(query: str) -> list[str]:
 
 def _may_be_misspelt(word: str) -> bool:
     return len(word) > 2 and not word.isdecimal()
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, without accents and punctuation, Roman numerals as Arabic ones."""
-    decomposed = unicodedata.normalize("NFKD", APOSTROPHES.sub("", text.casefold()))
-    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return [NUMERALS.get(word, word) for word in re.findall(r"\w+", plain.replace("&", " and "))]
 
 
 def _names(title: str, year: int) -> Iterable[str]:

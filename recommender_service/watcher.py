@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
+from recommender_service.errors import InvalidArgument, NoActiveRelease, ReleaseGone
 from recommender_service.metrics import (
     ACTIVE_RELEASE,
     ACTIVE_RELEASE_PUBLISHED,
@@ -46,7 +47,7 @@ POLL_S = 1.0
 
 
 @dataclass(frozen=True)
-class ActiveRelease:
+class ServedRelease:
     """A release and its users' embeddings. A call keeps the one it started with, whatever becomes active meanwhile."""
 
     release: Release
@@ -54,7 +55,11 @@ class ActiveRelease:
 
 
 class ReleaseWatcher:
-    """Keeps `active` at the newest release that the folder and the model server both have."""
+    """Keeps `active` at the newest release that the folder and the model server both have.
+
+    The release that was active before stays in memory for calls that name it, until another one is to be loaded or the
+    model server drops its model. So no more than two are in memory.
+    """
 
     def __init__(
         self,
@@ -64,7 +69,8 @@ class ReleaseWatcher:
         feedback: Feedback | None = None,
     ) -> None:
         """on_active: called when the first release becomes active.  feedback: None if events are off."""
-        self.active: ActiveRelease | None = None
+        self.active: ServedRelease | None = None
+        self._previous: ServedRelease | None = None
         self.waiting_for = "the service is starting"  # the reason while no release is active
         self._settings = settings
         self._model_server = model_server
@@ -88,10 +94,28 @@ class ReleaseWatcher:
                 known = repr(error)
             await asyncio.sleep(POLL_S)
 
+    def held(self, version: int) -> ServedRelease:
+        """The release of that version; 0 stands for the active one.
+
+        Raises NoActiveRelease, ReleaseGone, or InvalidArgument for a negative number.
+        """
+        if self.active is None:
+            raise NoActiveRelease(f"no release is active yet: waiting for {self.waiting_for}")
+        if not version or version == self.active.release.version:
+            return self.active
+        if version < 0:
+            raise InvalidArgument("release", f"expected a version, or 0 for the active release; got {version}")
+        if self._previous is None or version != self._previous.release.version:
+            raise ReleaseGone(version, self.active.release.version)
+        return self._previous
+
     def status(self) -> api.GetServingStatusResponse:
         """The answer to GetServingStatus, as of the last look."""
         uptime_s = time.monotonic() - self._started
-        return serving_status(self._active_manifest(), self.waiting_for, self._states, self._probe.status, uptime_s)
+        status = serving_status(self._active_manifest(), self.waiting_for, self._states, self._probe.status, uptime_s)
+        if self._previous is not None:
+            status.previous_release = self._previous.release.version
+        return status
 
     def _active_manifest(self) -> pb.Manifest | None:
         return self.active.release.manifest if self.active is not None else None
@@ -113,6 +137,8 @@ class ReleaseWatcher:
             served = self.active.release.version
             states[served] = api.RELEASE_STATE_ACTIVE, states.get(served, (0, ""))[1]
         self._states = states
+        if self._previous is not None and await self._probe.has_lost(self._previous.release.manifest):
+            self._previous = None
         newer = [
             state
             for version, (state, _) in states.items()
@@ -166,19 +192,27 @@ class ReleaseWatcher:
             await self._probe.expect_available(active)  # parsing it every second would delay calls
             return
         key_file = self._settings.verify_key_file
-        await self._probe.expect_available(await asyncio.to_thread(read_manifest, folder, key_file))
-        release = await asyncio.to_thread(load_release, folder, key_file)
-        await self._probe.expect_probe_embeddings(folder, release.manifest)
+        manifest = await asyncio.to_thread(read_manifest, folder, key_file)
+        await self._probe.expect_available(manifest)
+        if self._previous is not None and self._previous.release.manifest == manifest:
+            served = self._previous
+        else:
+            self._previous = None  # before another one is loaded, for which there may be no room beside two
+            served = self._with_embeddings(await asyncio.to_thread(load_release, folder, key_file))
+        await self._probe.expect_probe_embeddings(folder, served.release.manifest)
         if self._feedback is not None:
-            await self._feedback.prepare(release)
-        self._activate(release)
+            await self._feedback.prepare(served.release)
+        self._activate(served)
 
-    def _activate(self, release: Release) -> None:
+    def _with_embeddings(self, release: Release) -> ServedRelease:
+        settings, timeout_s = self._settings, self._settings.predict_timeout_ms / 1000
+        embeddings = UserEmbeddings(self._model_server, release.manifest, settings.user_cache_size, timeout_s)
+        return ServedRelease(release, embeddings)
+
+    def _activate(self, served: ServedRelease) -> None:
         previous = self._active_manifest()
-        settings, dataset = self._settings, release.manifest.dataset
-        timeout_s = settings.predict_timeout_ms / 1000
-        user_embeddings = UserEmbeddings(self._model_server, release.manifest, settings.user_cache_size, timeout_s)
-        self.active = ActiveRelease(release, user_embeddings)
+        self._previous, self.active = self.active, served
+        release, dataset = served.release, served.release.manifest.dataset
         fields = {"release": release.version, "dataset": dataset.name, "movies": len(release.movies)}
         if previous is not None:
             fields["previous"] = previous.version

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from google.api.field_behavior_pb2 import REQUIRED, field_behavior
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
+    MethodOptions,
 )
 
 # Field numbers of descriptor.proto. The path of a comment is a sequence of these and of positions.
 MESSAGE, ENUM, SERVICE, FIELD, NESTED, VALUE, METHOD = 4, 5, 6, 2, 3, 2, 2
+
+REPEATABLE = {
+    MethodOptions.NO_SIDE_EFFECTS: "It only reads.",
+    MethodOptions.IDEMPOTENT: "Repeating it changes nothing more.",
+}
 
 Path = tuple[int, ...]
 
@@ -25,7 +32,8 @@ def api_reference(file: FileDescriptorProto) -> str:
         lines += [f"## {service.name}", "", comments[SERVICE, number], ""]
         for position, method in enumerate(service.method):
             request, response = _linked(method.input_type), _linked(method.output_type)
-            lines += [f"### {method.name}", "", f"{request} → {response}", ""]
+            repeatable = REPEATABLE[method.options.idempotency_level]
+            lines += [f"### {method.name}", "", f"{request} → {response}. {repeatable}", ""]
             lines += [comments[SERVICE, number, METHOD, position], ""]
     lines += ["## Messages", ""]
     for number, message in enumerate(file.message_type):
@@ -63,7 +71,10 @@ def _type(field: FieldDescriptorProto, nested: Iterable[DescriptorProto]) -> str
             return f"map<{', '.join(_type(part, ()) for part in entry.field)}>"
     scalar = FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower()
     name = _linked(field.type_name) if field.type_name else scalar
-    return f"repeated {name}" if field.label == FieldDescriptorProto.LABEL_REPEATED else name
+    name = f"repeated {name}" if field.label == FieldDescriptorProto.LABEL_REPEATED else name
+    if field.options.deprecated:
+        return f"{name}, deprecated"
+    return f"{name}, required" if REQUIRED in field.options.Extensions[field_behavior] else name
 
 
 def _linked(type_name: str) -> str:

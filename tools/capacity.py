@@ -80,7 +80,7 @@ def release_bytes(demand: Demand) -> float:
 
 
 def recommenders(demand: Demand) -> Servers:
-    """With one worker each, which uses one core. While a release takes another's place, both are in memory."""
+    """With one worker each, which uses one core. The release before stays in memory, for calls that name it."""
     cores = demand.calls_per_second * call_us(demand, misses(demand)) / 1e6
     return Servers(_replicas(cores), (PROCESS_BYTES + 2 * release_bytes(demand)) / 2**30)
 

@@ -1,4 +1,4 @@
-"""Run buf lint on protos/, and compare the public API with that of the main branch by buf breaking."""
+"""Run buf lint on protos/, and compare the public API with that of the last release by buf breaking."""
 
 from __future__ import annotations
 
@@ -37,24 +37,29 @@ def _lint(workspace: Path) -> int:
 def _breaking(workspace: Path) -> int:
     base = _base()
     if base is None:
-        print("buf breaking: skipped, there is no earlier commit of the main branch to compare with")
+        print("buf breaking: skipped, there is neither a tag of a release nor an earlier commit to compare with")
         return 0
     before = workspace / "before.binpb"
     before.write_bytes(_git("show", f"{base}:{DESCRIPTORS}").stdout)
     command = ["buf", "breaking", str(ROOT / DESCRIPTORS), "--against", str(before)]
     status = subprocess.run(command, cwd=workspace).returncode
     if status == 0:
-        print(f"buf breaking: compatible with {base[:7]}")
+        print(f"buf breaking: compatible with {base}")
     return status
 
 
 def _base() -> str | None:
-    """The commit to compare with, which must hold the API: the main branch, or else the commit before this one."""
-    for name in ("origin/main", "main", "HEAD~1"):
-        commit = _git("rev-parse", "--quiet", "--verify", name).stdout.decode().strip()
+    """The name of the commit to compare with, which must hold the API.
+
+    It is the tag of the last release before this commit. A clone without such a tag takes the main branch, or else the
+    commit before this one.
+    """
+    tags = _git("tag", "--list", "v[0-9]*", "--merged", "HEAD", "--sort=-version:refname").stdout.decode().split()
+    for name in (*tags, "origin/main", "main", "HEAD~1"):
+        commit = _git("rev-parse", "--quiet", "--verify", f"{name}^{{commit}}").stdout.decode().strip()
         same = commit == _git("rev-parse", "HEAD").stdout.decode().strip()
         if commit and not same and _git("cat-file", "-e", f"{commit}:{DESCRIPTORS}").returncode == 0:
-            return commit
+            return name
     return None
 
 

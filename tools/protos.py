@@ -21,7 +21,8 @@ GOOGLEAPIS = Path(google.rpc.status_pb2.__file__).parents[2]
 SERVICES = ("protos/recommender/v1/recommender.proto",)
 DESCRIPTORS = "protos/recommender/v1/recommender.binpb"  # for clients without reflection; comments included
 THIRD_PARTY = "protos/third_party"
-IMPORTED = "google/rpc/status.proto"  # comes along in THIRD_PARTY, for clients that start from the .proto files
+# They come along in THIRD_PARTY, for clients that start from the .proto files.
+IMPORTED = ("google/api/field_behavior.proto", "google/rpc/status.proto")
 CLIENT = "clients/python/movie_recommender_client/v1"  # has the API's Python code too: `protos` is a name of ours
 REFERENCE = "docs/api.md"
 
@@ -51,8 +52,9 @@ def main(argv: list[str]) -> int:
 
 def generate(into: Path) -> None:
     """Write everything that is generated below the folder `into`, in the layout of the repository."""
-    (into / THIRD_PARTY / IMPORTED).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(GOOGLEAPIS / IMPORTED, into / THIRD_PARTY / IMPORTED)
+    for name in IMPORTED:
+        (into / THIRD_PARTY / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(GOOGLEAPIS / name, into / THIRD_PARTY / name)
     all_protos = (p.relative_to(ROOT) for p in (ROOT / "protos").rglob("*.proto"))
     sources = sorted(str(p) for p in all_protos if not p.is_relative_to(THIRD_PARTY))
     includes = [f"-I{ROOT}", f"-I{GOOGLEAPIS}", f"-I{Path(protoc.__file__).parent / '_proto'}"]

@@ -125,7 +125,7 @@ def status(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     if answer.HasField("events"):
         events = answer.events
         print(f"events          {events.held_events:,} newer than the release; {events.problem or 'the store is read'}")
-    print(f"up for          {answer.uptime_s:.0f} s")
+    print(f"up for          {answer.uptime.ToTimedelta().total_seconds():.0f} s")
     if answer.releases:
         print(release_table(answer.releases))
     return OK

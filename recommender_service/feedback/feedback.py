@@ -41,7 +41,7 @@ class Feedback:
 
     async def prepare(self, release: Release) -> None:
         """Read the events that the release does not hold; called before it becomes active."""
-        kept = list(self._movie_rows.items())[-1:]  # the release before, for calls in progress
+        kept = list(self._movie_rows.items())[-2:]  # the releases before, for calls that name them or are in progress
         rows: Mapping[int, int] = release.movie_rows
         if release.rows_by_key is not None:
             rows = await asyncio.to_thread(_rows_by_number, release.rows_by_key)
@@ -66,14 +66,16 @@ class Feedback:
         if number is None:
             return None
         num_events = held.num_of(number)
-        if num_events < 0 and number not in held.forgotten:
+        forgotten_at = held.forgotten.get(number)
+        is_forgotten = forgotten_at is not None and forgotten_at > self._tail.release_last_event(release.manifest)
+        if num_events < 0 and not is_forgotten:
             return None
         version = (release.version, self._tail.generation, num_events)
         cached = self._histories.get(number)
         if cached is not None and cached[0] == version:
             return cached[1]
         known, hidden = user, release.hidden
-        if number in held.forgotten:
+        if is_forgotten:
             known, hidden = -1, NOTHING_HIDDEN
         rows = self._movie_rows[release.version]
         history = history_of(release, known, hidden.rows_of(number), held.of(number), rows)
@@ -92,7 +94,7 @@ class Feedback:
         """Make the events durable, and return how many of them were not before.
 
         time_remaining_s: the time until the caller's deadline; None if the caller set none.
-        Raises EventStoreUnavailable, DeadlineExceeded or TooManyCalls.
+        Raises EventStoreUnavailable, NotConfirmedInTime or TooManyCalls.
         """
         if not events:
             return 0

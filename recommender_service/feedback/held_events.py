@@ -23,7 +23,8 @@ class HeldEvents:
     def __init__(self, above: int, events: np.ndarray, forgotten: dict[int, int], most: int) -> None:
         """events: `event.COLUMNS` in any order; of more than `most`, the newest are held.
 
-        forgotten: the number under which a user was forgotten, by user. Older events of theirs are dropped.
+        forgotten: the number under which a user was forgotten, by user, although no events are held that are as old.
+            Older events of theirs are dropped.
         """
         events = without_forgotten(events, forgotten)
         self.num_left_out = max(0, len(events) - most)
@@ -89,8 +90,7 @@ class HeldEvents:
         """
         added = self._added[:num_added]
         events = np.concatenate([self._sorted, np.array(added, COLUMNS) if added else NO_EVENTS])
-        forgotten = {user: number for user, number in self.forgotten.copy().items() if number > above}
-        return HeldEvents(above, events[events["number"] > above], forgotten, self._most)
+        return HeldEvents(above, events[events["number"] > above], self.forgotten.copy(), self._most)
 
     def added_after(self, num_added: int) -> list[Row]:
         """The events that were added after the first `num_added`."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from events.errors import EventStoreError
 from events.event import Event
 from events.store import EventStore
-from recommender_service.errors import DeadlineExceeded, EventStoreUnavailable, TooManyCalls
+from recommender_service.errors import EventStoreUnavailable, NotConfirmedInTime, TooManyCalls
 from recommender_service.feedback.store_thread import StoreThread
 
 MAX_COMMIT = 2_000  # events; one transaction must not hold up others for long
@@ -44,12 +44,13 @@ class Recorder:
         """Return the number of each event once they are durable, or `store.DUPLICATE` for those that were before.
 
         time_remaining_s: the time until the caller's deadline; None if the caller set none.
-        Raises EventStoreUnavailable, DeadlineExceeded or TooManyCalls.
+        Raises EventStoreUnavailable, NotConfirmedInTime or TooManyCalls.
         """
         if time.monotonic() - self._writes_since > STALL_S:
             raise EventStoreUnavailable("the event store does not answer")
         if self._num_calls >= self._max_calls or self._num_waiting + len(events) > MAX_WAITING:
-            raise TooManyCalls(f"{self._num_calls:,} calls wait for the event store; retry later")
+            message = f"{self._num_calls:,} calls wait for the event store; retry later"
+            raise TooManyCalls(message, "TOO_MANY_WAIT_FOR_EVENT_STORE")
         self._num_calls += 1
         try:
             return await self._recorded(events, time_remaining_s)
@@ -67,7 +68,7 @@ class Recorder:
         if future.done():
             return future.result()
         if timeout_s < TIMEOUT_S:
-            raise DeadlineExceeded("the deadline passed before the events were durable; they may be recorded yet")
+            raise NotConfirmedInTime("the deadline passed before the events were durable; they may be recorded yet")
         raise EventStoreUnavailable(f"the event store did not answer within {TIMEOUT_S:g} s")
 
     async def _write_all(self) -> None:

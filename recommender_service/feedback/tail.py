@@ -116,8 +116,11 @@ class EventTail:
         read = await self._thread.run(lambda: self._read(self.position))
         if read.last < self.position or len(read.events) > MIN_ADDED:
             # The store was replaced by an older copy of itself; or so much is new that adding it would hold up calls.
+            forgotten = self.held.forgotten if read.last >= self.position else {}
             self._is_loaded = False
             await self._load_if_needed()
+            # Calls may name a release that is older than what was loaded.
+            self.held.forgotten.update({**forgotten, **self.held.forgotten})
             return
         rows: list[Row] = [row for row in read.events.tolist() if row[0] not in self._own]
         self.held.add(rows)

@@ -31,6 +31,7 @@ def test_each_method_answers(recommender_address: str) -> None:
         results = recommender.recommend_to_many([recommend_request(EVEN_USER, limit=1), recommend_request()]).results
         similar = recommender.similar_movies(2, limit=1, exclude=[4])
         found = recommender.search_movies("amelie").movies
+        genres = recommender.list_genres().genres
         status = recommender.serving_status()
     assert [scored.movie.title for scored in personal.movies] == [TITLES[4], TITLES[6]]
     assert personal.movies[0].reasons[0].because.movie_id == 2
@@ -39,7 +40,9 @@ def test_each_method_answers(recommender_address: str) -> None:
     assert similar.movie.movie_id == 2
     assert [scored.movie.movie_id for scored in similar.movies] == [8]
     assert found[0].movie_id == 4
+    assert genres[0] == api.Genre(name="Animation", num_movies=1)
     assert status.release == personal.release
+    assert status.uptime.ToTimedelta().total_seconds() == pytest.approx(status.uptime_s, abs=1e-6)
 
 
 def test_the_asynchronous_client_answers(recommender_address: str) -> None:
@@ -77,7 +80,7 @@ def test_an_error_names_the_field(recommender_address: str) -> None:
     with Recommender(recommender_address) as recommender, pytest.raises(RecommenderError) as raised:
         recommender.recommend(EVEN_USER, limit=501)
     assert raised.value.code == grpc.StatusCode.INVALID_ARGUMENT
-    assert raised.value.reason == "INVALID_ARGUMENT"
+    assert raised.value.reason == "OUT_OF_BOUNDS"
     assert list(raised.value.fields) == ["limit"]
 
 

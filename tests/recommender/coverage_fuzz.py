@@ -21,11 +21,12 @@ with atheris.instrument_imports(include=["recommender_service", "google.protobuf
     from protos.release.v1.layout import CURRENT, MANIFEST
     from recommender_service.errors import ModelServerUnavailable, ServiceError
     from recommender_service.metrics import MODEL_SERVER_AWAY
-    from recommender_service.recommendation import encode, rank, resolve
+    from recommender_service.recommendation import encode, rank
     from recommender_service.release import Release
     from recommender_service.release_files import ReleaseError, read_manifest, read_movies
     from recommender_service.release_loading import load_release
-    from recommender_service.title_index import words_of
+    from recommender_service.resolved_request import resolve
+    from recommender_service.title_words import words_of
 
 from protos.recommender.v1 import recommender_pb2 as api
 

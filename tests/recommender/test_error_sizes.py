@@ -92,7 +92,7 @@ def test_a_batch_too_large_for_clients_is_refused(long_titles: RecommenderServic
     """A batch whose answer would take 24 MB is refused in words; half of what fits is answered."""
     single = RecommendRequest(user_id=3, limit=100, explain=True)
     failure = failure_of(lambda: long_titles.BatchRecommend(BatchRecommendRequest(requests=[single] * 100), timeout=60))
-    assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+    assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "ANSWER_TOO_LARGE")
     assert failure.violations == {
         "requests": "expected an answer of at most 4,000,000 bytes: ask for fewer movies, or without explain"
     }

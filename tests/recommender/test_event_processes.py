@@ -28,7 +28,7 @@ from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
 from tests.support.event_releases import publish_with_events, withdraw
 from tests.support.events import HIDDEN, RATED, WATCHED, event, record
-from tests.support.releases import EVEN_USER, UNKNOWN_USER, publish_checkerboard
+from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
 from tests.support.workers import supervised
 from tools.processes import wait_for
 from tools.servers import model_server, recommender, wait_until_serving
@@ -50,8 +50,11 @@ def connected(address: str) -> Iterator[RecommenderServiceStub]:
         yield RecommenderServiceStub(channel)
 
 
-def recommend(stub: RecommenderServiceStub, user_id: int = EVEN_USER, limit: int = 500) -> RecommendResponse:
-    return stub.Recommend(RecommendRequest(user_id=user_id, limit=limit), timeout=10, wait_for_ready=True)
+def recommend(
+    stub: RecommenderServiceStub, user_id: int = EVEN_USER, limit: int = 500, release: int = 0
+) -> RecommendResponse:
+    request = RecommendRequest(user_id=user_id, limit=limit, release=release)
+    return stub.Recommend(request, timeout=10, wait_for_ready=True)
 
 
 def test_workers_see_each_others_events_within_a_second(
@@ -113,7 +116,7 @@ def _record_until_killed(address: str, answered: list[Event]) -> None:
 
 
 def test_a_release_takes_over_the_events_it_holds(tmp_path: Path, url: str) -> None:
-    """Events up to the manifest's number leave memory; after a rollback they count again."""
+    """Events up to the manifest's number leave memory, but not who was forgotten; after a rollback they count again."""
     artifacts = tmp_path / "artifacts"
     old = publish_checkerboard(artifacts)
     with (
@@ -125,6 +128,7 @@ def test_a_release_takes_over_the_events_it_holds(tmp_path: Path, url: str) -> N
         record(stub, event(EVEN_USER, 4, HIDDEN), event(EVEN_USER, 1, RATED, 5))
         assert recommend(stub).source == SOURCE_FOLDED_IN
         store = EventStore(url)
+        store.forget(ODD_USER)
         new = publish_with_events(artifacts, store.prepare(), store.last_number())
         wait_for(lambda: recommend(stub).release == new, "the new release is active")
         record(stub, event(EVEN_USER, 6, WATCHED))
@@ -134,6 +138,8 @@ def test_a_release_takes_over_the_events_it_holds(tmp_path: Path, url: str) -> N
             4
         }  # this release does not really hold it, which shows that it left
         assert response.source == SOURCE_PERSONALIZED
+        assert recommend(stub, ODD_USER, release=new).source == SOURCE_PERSONALIZED  # it says that it knows better
+        assert recommend(stub, ODD_USER, release=old).source == SOURCE_POPULAR
         withdraw(artifacts, new)
         wait_for(lambda: recommend(stub).release == old, "the old release is active")
         response = recommend(stub)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from protos.recommender.v1.recommender_pb2 import MovieFilter, RecommendRequest, SimilarMoviesRequest
+from protos.recommender.v1.recommender_pb2 import (
+    ListGenresRequest,
+    MovieFilter,
+    RecommendRequest,
+    SimilarMoviesRequest,
+)
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
@@ -39,6 +44,14 @@ def test_popular_movies_are_filtered_too(stub: RecommenderServiceStub) -> None:
     assert movie_ids(stub.Recommend(request)) == [5, 7]
 
 
+def test_the_genres_are_listed_with_their_movies(stub: RecommenderServiceStub) -> None:
+    """ListGenres names each genre of the release once, in alphabetical order, and the number of its movies."""
+    answer = stub.ListGenres(ListGenresRequest())
+    counts = {genre.name: genre.num_movies for genre in answer.genres}
+    assert list(counts.items()) == [("Animation", 1), ("Comedy", 7), ("Drama", 6), ("Romance", 2), ("Western", 2)]
+    assert answer.release == stub.Recommend(RecommendRequest(user_id=EVEN_USER)).release
+
+
 @pytest.mark.parametrize(
     ("movie_filter", "field", "problem"),
     [
@@ -69,4 +82,5 @@ def test_a_wrong_filter_names_the_field(
         failure_of(lambda: stub.SimilarMovies(SimilarMoviesRequest(movie_id=2, filter=movie_filter))),
     ):
         assert failure.code == "INVALID_ARGUMENT"
+        assert failure.reason == ("UNKNOWN_GENRE" if "genres" in field else "OUT_OF_BOUNDS")
         assert failure.violations == {field: problem}

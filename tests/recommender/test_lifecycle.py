@@ -44,7 +44,7 @@ def test_waits_for_a_release_and_the_model_server(tmp_path: Path) -> None:
     with recommender(tmp_path, f"127.0.0.1:{port}", tmp_path / "recommender.log") as (server, address):
         assert health_status(address) == health_status(address, SERVICE) == "NOT_SERVING"
         failure = failure_of(lambda: recommend(address))
-        assert (failure.code, failure.reason) == ("UNAVAILABLE", "NO_ACTIVE_RELEASE")
+        assert (failure.code, failure.reason, failure.retry_s) == ("UNAVAILABLE", "NO_ACTIVE_RELEASE", 0.5)
         assert f"a complete release in {tmp_path / 'releases'}" in failure.message
 
         publish_checkerboard(tmp_path)

@@ -46,6 +46,7 @@ def test_too_many_concurrent_calls_are_refused_at_once(tmp_path: Path) -> None:
         wait_for_calls_in_progress(server, 2)
         failure = failure_of(lambda: recommend(stub))
         assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CONCURRENT_CALLS")
+        assert failure.retry_s == 0.5
         started = time.monotonic()
         for _ in range(20):
             failure_of(lambda: recommend(stub))

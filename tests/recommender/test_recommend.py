@@ -97,5 +97,6 @@ def test_a_bad_request_names_the_field_and_the_bound(
     """A value out of bounds is INVALID_ARGUMENT with the field and the bound."""
     failure = failure_of(lambda: stub.Recommend(request_))
     assert failure.code == "INVALID_ARGUMENT"
-    assert (failure.reason, failure.domain) == ("INVALID_ARGUMENT", "recommender.v1")
+    reason = "FIELD_MISSING" if request_ == RecommendRequest() else "OUT_OF_BOUNDS"
+    assert (failure.reason, failure.domain, failure.retry_s) == (reason, "recommender.v1", None)
     assert failure.violations == {field: problem}

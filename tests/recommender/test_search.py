@@ -33,6 +33,13 @@ TITLES = {  # title → number of likes
     "千と千尋の神隠し (2001)": 87,
     "Life Is Beautiful (La Vita è bella) (1997)": 88,
     "Heat (1995)": 102,
+    "Łódka i Æther (1961)": 1,
+    "Straße (1958)": 1,
+    "Børning (2014)": 2,
+    "Đorđe ışık Þór (2010)": 2,
+    "霸王别姬 (1993)": 30,
+    "ฉลาดเกมส์โกง (Bad Genius) (2017)": 7,
+    "दंगल (Dangal) (2016)": 9,
 }
 
 
@@ -68,6 +75,18 @@ def index() -> TitleIndex:
         ("it", "It (2017)"),
         ("千と千尋の神隠し", "千と千尋の神隠し (2001)"),
         ("la vita e bella", "Life Is Beautiful (La Vita è bella) (1997)"),
+        ("lodka", "Łódka i Æther (1961)"),
+        ("ŁÓDKA", "Łódka i Æther (1961)"),
+        ("aether", "Łódka i Æther (1961)"),
+        ("strasse", "Straße (1958)"),
+        ("borning", "Børning (2014)"),
+        ("dorde isik thor", "Đorđe ışık Þór (2010)"),
+        ("千尋", "千と千尋の神隠し (2001)"),
+        ("千尋の神隠し", "千と千尋の神隠し (2001)"),
+        ("神", "千と千尋の神隠し (2001)"),
+        ("别姬", "霸王别姬 (1993)"),
+        ("เกมส์", "ฉลาดเกมส์โกง (Bad Genius) (2017)"),
+        ("दंगल", "दंगल (Dangal) (2016)"),
     ],
 )
 def test_the_best_match_comes_first(index: TitleIndex, query: str, expected: str) -> None:
@@ -96,6 +115,12 @@ def test_search_finds_movies_that_nobody_rated(stub: RecommenderServiceStub) -> 
     assert response.release > 2 * 10**13
     assert len(stub.SearchMovies(SearchMoviesRequest(query="movie", limit=4)).movies) == 4
     assert not stub.SearchMovies(SearchMoviesRequest(query="zzyzx")).movies
+
+
+@pytest.mark.parametrize(("query", "movie_id"), [("lodka", 9), ("aether", 9), ("神隠し", 6)])
+def test_search_needs_no_foreign_keyboard(stub: RecommenderServiceStub, query: str, movie_id: int) -> None:
+    """Plain letters find others, and a part of a title without spaces finds it."""
+    assert [movie.movie_id for movie in stub.SearchMovies(SearchMoviesRequest(query=query)).movies] == [movie_id]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_filter_does_not_shorten_the_list(stub: RecommenderServiceStub) -> Non
     [
         (UNKNOWN_MOVIE, "NOT_FOUND", "UNKNOWN_MOVIE"),
         (0, "NOT_FOUND", "UNKNOWN_MOVIE"),
-        (-1, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+        (-1, "INVALID_ARGUMENT", "OUT_OF_BOUNDS"),
     ],
 )
 def test_a_wrong_movie_id_is_refused_with_a_reason(

@@ -28,6 +28,7 @@ REQUESTS: dict[str, Message] = {
     "BatchRecommend": api.BatchRecommendRequest(requests=[api.RecommendRequest(user_id=EVEN_USER)]),
     "SimilarMovies": api.SimilarMoviesRequest(movie_id=2),
     "SearchMovies": api.SearchMoviesRequest(query="amelie"),
+    "ListGenres": api.ListGenresRequest(),
     "GetServingStatus": api.GetServingStatusRequest(),
 }
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.api.field_behavior_pb2 import REQUIRED, field_behavior
 from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.support.releases import EVEN_USER, TITLES
@@ -108,6 +110,18 @@ def test_reflection_lists_the_services(recommender_address: str) -> None:
     with grpc.insecure_channel(recommender_address) as channel:
         services = ProtoReflectionDescriptorDatabase(channel).get_services()
     assert {SERVICE, "grpc.health.v1.Health"} <= set(services)
+
+
+def test_reflection_tells_what_may_be_repeated(recommender_address: str) -> None:
+    """Clients learn by reflection that every RPC only reads, but RecordEvents, and which fields a request needs."""
+    with grpc.insecure_channel(recommender_address) as channel:
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+        methods = pool.FindServiceByName(SERVICE).methods
+        event_id = pool.FindFieldByName("recommender.v1.Event.event_id").GetOptions()
+    levels = {method.name: method.GetOptions().idempotency_level for method in methods}
+    assert levels.pop("RecordEvents") == descriptor_pb2.MethodOptions.IDEMPOTENT
+    assert set(levels.values()) == {descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS}
+    assert list(event_id.Extensions[field_behavior]) == [REQUIRED]
 
 
 def test_the_descriptor_set_holds_the_service_and_all_it_needs() -> None:

@@ -48,7 +48,7 @@ def test_envoy_passes_on_answers_and_errors(recommender_address: str, tmp_path: 
         stub = RecommenderServiceStub(channel)
         assert recommend(stub) == [4, 6, 10]
         failure = failure_of(lambda: stub.SearchMovies(SearchMoviesRequest(query="a", limit=501), timeout=10))
-        assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+        assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "OUT_OF_BOUNDS")
         assert health_status(address) == "SERVING"
 
 

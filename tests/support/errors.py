@@ -16,6 +16,7 @@ class Failure:
     """A failed call: its status and the details of its `google.rpc.Status`, empty if there are none.
 
     code: the name of the status code.  violations: the problem with each field of the request, by field.
+    retry_s: the pause that the error asks for; None if it names none.
     trailers_bytes: the size of the message and of all other trailers as they are sent.
     """
 
@@ -25,6 +26,7 @@ class Failure:
     domain: str
     metadata: dict[str, str]
     violations: dict[str, str]
+    retry_s: float | None
     trailers_bytes: int
 
 
@@ -37,9 +39,12 @@ def failure_of(call: Callable[[], object]) -> Failure:
             raise
         status = rpc_status.from_call(error)
         info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        retry, retry_s = error_details_pb2.RetryInfo(), None
         for detail in status.details if status is not None else ():
             detail.Unpack(info)
             detail.Unpack(bad_request)
+            if detail.Unpack(retry):
+                retry_s = retry.retry_delay.ToTimedelta().total_seconds()
         violations = {v.field: v.description for v in bad_request.field_violations}
         return Failure(
             error.code().name,
@@ -48,6 +53,7 @@ def failure_of(call: Callable[[], object]) -> Failure:
             info.domain,
             dict(info.metadata),
             violations,
+            retry_s,
             _trailers_bytes(error),
         )
     raise AssertionError(f"the call succeeded: {answer}")

@@ -28,6 +28,7 @@ TITLES = {
     2: 'Good, the Bad and the "Ugly", The (1966)',
     4: "Amélie, le fabuleux destin (2001)",
     6: "千と千尋の神隠し (2001)",
+    9: "Łódka i Æther (1999)",
     UNRATED_MOVIE: "Nobody Came (2020)",
 }
 GENRES = {2: "Western", 4: "Romance|Comedy", 6: "Animation", UNRATED_MOVIE: "Western|Romance", UNLIKED_MOVIE: ""}
@@ -39,6 +40,7 @@ def publish_checkerboard(
     stretch: float = 1.0,
     signing_key: bytes | None = None,
     text_ids: bool = False,
+    also_rated: Sequence[tuple[int, int, float]] = (),
 ) -> int:
     """Publish the checkerboard: even users like even movies. Returns the version.
 
@@ -46,12 +48,13 @@ def publish_checkerboard(
     stretch: factor of the degrees between users and movies, which changes the scores only.
     signing_key: signs the manifest, if there is one.
     text_ids: whether ids are the numbers of keys, `user_key` and `movie_key` of them.
+    also_rated: further ratings, (user, movie, rating).
     """
     rated = [(EVEN_USER, 2, LIKED), (EVEN_USER, 8, LIKED), (EVEN_USER, 3, DISLIKED), (ODD_USER, 1, LIKED)]
     rated += [(20, movie, LIKED) for movie in (2, 4, 6, 8, 10, 12)] + [
         (21, movie, LIKED) for movie in (1, 3, 5, 7, 9, 11)
     ]
-    rated += [(USER_WITHOUT_LIKES, 2, DISLIKED), (USER_WITHOUT_LIKES, UNLIKED_MOVIE, DISLIKED)]
+    rated += [(USER_WITHOUT_LIKES, 2, DISLIKED), (USER_WITHOUT_LIKES, UNLIKED_MOVIE, DISLIKED), *also_rated]
     ratings = pd.DataFrame(rated, columns=["user_id", "movie_id", "rating"]).assign(timestamp=0)
     movie_ids = [*range(1, 13), UNLIKED_MOVIE, UNRATED_MOVIE]
     movies = pd.DataFrame(

@@ -7,9 +7,11 @@
 package recommenderv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -284,8 +286,20 @@ type RecommendRequest struct {
 	LikedMovieKeys []string `protobuf:"bytes,9,rep,name=liked_movie_keys,json=likedMovieKeys,proto3" json:"liked_movie_keys,omitempty"`
 	// Movies that must not be in the answer, by key. They count like `exclude_movie_ids`.
 	ExcludeMovieKeys []string `protobuf:"bytes,10,rep,name=exclude_movie_keys,json=excludeMovieKeys,proto3" json:"exclude_movie_keys,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Version of the release that must answer, as a response has named it; 0 stands for the active one. A process holds the
+	// active release, and the one that was active before until a third is loaded or the model server has dropped its
+	// model. Any other is UNAVAILABLE (reason RELEASE_GONE). What the active release knows the user to have watched or
+	// hidden is left out here too. Negative numbers are INVALID_ARGUMENT.
+	Release int64 `protobuf:"varint,11,opt,name=release,proto3" json:"release,omitempty"`
+	// Asks for the list page by page, `limit` movies each: empty asks for the first page, `next_page_token` of a response
+	// for the one after it. All pages are of one release and in one order, whatever happens meanwhile, so no movie comes
+	// twice and none is missing; what the user has watched or hidden since is left out. They go on until no movie is left.
+	// Only `limit` may differ from the request before; anything else is INVALID_ARGUMENT, and a release that is gone is
+	// UNAVAILABLE (reason RELEASE_GONE). Pages are ranked exactly, which takes a scan of all movies for each. If the field
+	// is absent, there is one list and no `next_page_token`. In a batch it is INVALID_ARGUMENT.
+	PageToken     *string `protobuf:"bytes,12,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecommendRequest) Reset() {
@@ -388,6 +402,20 @@ func (x *RecommendRequest) GetExcludeMovieKeys() []string {
 	return nil
 }
 
+func (x *RecommendRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+func (x *RecommendRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
 // Recommended movies, and how they were chosen.
 type RecommendResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -404,8 +432,11 @@ type RecommendResponse struct {
 	DegradedReason string `protobuf:"bytes,5,opt,name=degraded_reason,json=degradedReason,proto3" json:"degraded_reason,omitempty"`
 	// Keys from the request's lists that had no effect, like `ignored_movie_ids`.
 	IgnoredMovieKeys []string `protobuf:"bytes,6,rep,name=ignored_movie_keys,json=ignoredMovieKeys,proto3" json:"ignored_movie_keys,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Asks for the next page, if the request has set `page_token`. Empty if no movie is left. It holds what the list is
+	// ranked by, about six bytes for each dimension of the embeddings; clients must not look into it.
+	NextPageToken string `protobuf:"bytes,7,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecommendResponse) Reset() {
@@ -480,11 +511,20 @@ func (x *RecommendResponse) GetIgnoredMovieKeys() []string {
 	return nil
 }
 
+func (x *RecommendResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // Several requests for recommendations.
 type BatchRecommendRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The requests, at most 100.
-	Requests      []*RecommendRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	Requests []*RecommendRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	// Version of the release that must answer, like that of a RecommendRequest. The requests must name this one or 0.
+	Release       int64 `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -524,6 +564,13 @@ func (x *BatchRecommendRequest) GetRequests() []*RecommendRequest {
 		return x.Requests
 	}
 	return nil
+}
+
+func (x *BatchRecommendRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
 }
 
 // The results of several requests for recommendations.
@@ -662,8 +709,12 @@ type SimilarMoviesRequest struct {
 	MovieKey string `protobuf:"bytes,5,opt,name=movie_key,json=movieKey,proto3" json:"movie_key,omitempty"`
 	// Movies that must not be in the answer, by key. They count like `exclude_movie_ids`.
 	ExcludeMovieKeys []string `protobuf:"bytes,6,rep,name=exclude_movie_keys,json=excludeMovieKeys,proto3" json:"exclude_movie_keys,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Version of the release that must answer, like that of a RecommendRequest.
+	Release int64 `protobuf:"varint,7,opt,name=release,proto3" json:"release,omitempty"`
+	// Asks for the list page by page, like that of a RecommendRequest.
+	PageToken     *string `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SimilarMoviesRequest) Reset() {
@@ -738,6 +789,20 @@ func (x *SimilarMoviesRequest) GetExcludeMovieKeys() []string {
 	return nil
 }
 
+func (x *SimilarMoviesRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+func (x *SimilarMoviesRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
 // A movie and those most similar to it.
 type SimilarMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -749,7 +814,9 @@ type SimilarMoviesResponse struct {
 	// Version of the release that answered: the UTC time YYYYMMDDHHMMSS.
 	Release int64 `protobuf:"varint,3,opt,name=release,proto3" json:"release,omitempty"`
 	// What the similarity was computed from.
-	Source        SimilaritySource `protobuf:"varint,4,opt,name=source,proto3,enum=recommender.v1.SimilaritySource" json:"source,omitempty"`
+	Source SimilaritySource `protobuf:"varint,4,opt,name=source,proto3,enum=recommender.v1.SimilaritySource" json:"source,omitempty"`
+	// Asks for the next page, if the request has set `page_token`. Empty if no movie is left.
+	NextPageToken string `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -812,13 +879,24 @@ func (x *SimilarMoviesResponse) GetSource() SimilaritySource {
 	return SimilaritySource_SIMILARITY_SOURCE_UNSPECIFIED
 }
 
+func (x *SimilarMoviesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // Which titles to look for.
 type SearchMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Words of a title, and a year if it is known, in 1 to 200 characters.
 	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
 	// How many movies to return at most, 1 to 500. 0 means 10.
-	Limit         int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Version of the release that must answer, like that of a RecommendRequest.
+	Release int64 `protobuf:"varint,3,opt,name=release,proto3" json:"release,omitempty"`
+	// Asks for the list page by page, like that of a RecommendRequest.
+	PageToken     *string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -867,13 +945,29 @@ func (x *SearchMoviesRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *SearchMoviesRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+func (x *SearchMoviesRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
 // Movies whose titles match the query.
 type SearchMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The movies, best match first. Empty if no title is near the query.
 	Movies []*Movie `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
 	// Version of the release that answered: the UTC time YYYYMMDDHHMMSS.
-	Release       int64 `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"`
+	Release int64 `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"`
+	// Asks for the next page, if the request has set `page_token`. Empty if no movie is left.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -922,6 +1016,169 @@ func (x *SearchMoviesResponse) GetRelease() int64 {
 	return 0
 }
 
+func (x *SearchMoviesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Which release's genres to list.
+type ListGenresRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version of the release that must answer, like that of a RecommendRequest.
+	Release       int64 `protobuf:"varint,1,opt,name=release,proto3" json:"release,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListGenresRequest) Reset() {
+	*x = ListGenresRequest{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListGenresRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListGenresRequest) ProtoMessage() {}
+
+func (x *ListGenresRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListGenresRequest.ProtoReflect.Descriptor instead.
+func (*ListGenresRequest) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListGenresRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+// The genres of a release.
+type ListGenresResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The genres in alphabetical order, each once. Empty if the release's movies have none.
+	Genres []*Genre `protobuf:"bytes,1,rep,name=genres,proto3" json:"genres,omitempty"`
+	// Version of the release that answered: the UTC time YYYYMMDDHHMMSS.
+	Release       int64 `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListGenresResponse) Reset() {
+	*x = ListGenresResponse{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListGenresResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListGenresResponse) ProtoMessage() {}
+
+func (x *ListGenresResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListGenresResponse.ProtoReflect.Descriptor instead.
+func (*ListGenresResponse) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListGenresResponse) GetGenres() []*Genre {
+	if x != nil {
+		return x.Genres
+	}
+	return nil
+}
+
+func (x *ListGenresResponse) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+// A genre of the release.
+type Genre struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name as in the source.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many movies of the release have it, 1 or more.
+	NumMovies     int32 `protobuf:"varint,2,opt,name=num_movies,json=numMovies,proto3" json:"num_movies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Genre) Reset() {
+	*x = Genre{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Genre) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Genre) ProtoMessage() {}
+
+func (x *Genre) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Genre.ProtoReflect.Descriptor instead.
+func (*Genre) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Genre) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Genre) GetNumMovies() int32 {
+	if x != nil {
+		return x.NumMovies
+	}
+	return 0
+}
+
 // A movie of the release.
 type Movie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -947,7 +1204,7 @@ type Movie struct {
 
 func (x *Movie) Reset() {
 	*x = Movie{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[9]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -959,7 +1216,7 @@ func (x *Movie) String() string {
 func (*Movie) ProtoMessage() {}
 
 func (x *Movie) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[9]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -972,7 +1229,7 @@ func (x *Movie) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movie.ProtoReflect.Descriptor instead.
 func (*Movie) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{9}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Movie) GetMovieId() int64 {
@@ -1034,7 +1291,7 @@ type ScoredMovie struct {
 
 func (x *ScoredMovie) Reset() {
 	*x = ScoredMovie{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[10]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1303,7 @@ func (x *ScoredMovie) String() string {
 func (*ScoredMovie) ProtoMessage() {}
 
 func (x *ScoredMovie) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[10]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1316,7 @@ func (x *ScoredMovie) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoredMovie.ProtoReflect.Descriptor instead.
 func (*ScoredMovie) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{10}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ScoredMovie) GetMovie() *Movie {
@@ -1096,7 +1353,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[11]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1365,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[11]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1378,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{11}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Reason) GetBecause() *Movie {
@@ -1149,7 +1406,7 @@ type RecordEventsRequest struct {
 
 func (x *RecordEventsRequest) Reset() {
 	*x = RecordEventsRequest{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1418,7 @@ func (x *RecordEventsRequest) String() string {
 func (*RecordEventsRequest) ProtoMessage() {}
 
 func (x *RecordEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1431,7 @@ func (x *RecordEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordEventsRequest.ProtoReflect.Descriptor instead.
 func (*RecordEventsRequest) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{12}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RecordEventsRequest) GetEvents() []*Event {
@@ -1214,7 +1471,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1483,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1496,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{13}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Event) GetEventId() string {
@@ -1313,7 +1570,7 @@ type RecordEventsResponse struct {
 
 func (x *RecordEventsResponse) Reset() {
 	*x = RecordEventsResponse{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1582,7 @@ func (x *RecordEventsResponse) String() string {
 func (*RecordEventsResponse) ProtoMessage() {}
 
 func (x *RecordEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1595,7 @@ func (x *RecordEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordEventsResponse.ProtoReflect.Descriptor instead.
 func (*RecordEventsResponse) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{14}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RecordEventsResponse) GetRecorded() int32 {
@@ -1377,7 +1634,7 @@ type RejectedEvent struct {
 
 func (x *RejectedEvent) Reset() {
 	*x = RejectedEvent{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1646,7 @@ func (x *RejectedEvent) String() string {
 func (*RejectedEvent) ProtoMessage() {}
 
 func (x *RejectedEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1659,7 @@ func (x *RejectedEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedEvent.ProtoReflect.Descriptor instead.
 func (*RejectedEvent) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{15}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RejectedEvent) GetIndex() int32 {
@@ -1435,7 +1692,7 @@ type GetServingStatusRequest struct {
 
 func (x *GetServingStatusRequest) Reset() {
 	*x = GetServingStatusRequest{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1704,7 @@ func (x *GetServingStatusRequest) String() string {
 func (*GetServingStatusRequest) ProtoMessage() {}
 
 func (x *GetServingStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1717,7 @@ func (x *GetServingStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServingStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetServingStatusRequest) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{16}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{19}
 }
 
 // What is served and why.
@@ -1480,21 +1737,27 @@ type GetServingStatusResponse struct {
 	Releases []*ReleaseStatus `protobuf:"bytes,5,rep,name=releases,proto3" json:"releases,omitempty"`
 	// The model server, as it was when last asked.
 	ModelServer *ModelServerStatus `protobuf:"bytes,6,opt,name=model_server,json=modelServer,proto3" json:"model_server,omitempty"`
-	// Seconds since the service started.
+	// Seconds since the service started. `uptime` says the same.
+	//
+	// Deprecated: Marked as deprecated in protos/recommender/v1/recommender.proto.
 	UptimeS float64 `protobuf:"fixed64,7,opt,name=uptime_s,json=uptimeS,proto3" json:"uptime_s,omitempty"`
 	// Whether the active release knows users by keys, so that `user_key` may be set.
 	UsersHaveKeys bool `protobuf:"varint,8,opt,name=users_have_keys,json=usersHaveKeys,proto3" json:"users_have_keys,omitempty"`
 	// Whether the active release knows movies by keys, so that `movie_key` and the lists of keys may be set.
 	MoviesHaveKeys bool `protobuf:"varint,9,opt,name=movies_have_keys,json=moviesHaveKeys,proto3" json:"movies_have_keys,omitempty"`
 	// The event store, as the process that answers sees it. Absent if the operator has set none.
-	Events        *EventsStatus `protobuf:"bytes,10,opt,name=events,proto3" json:"events,omitempty"`
+	Events *EventsStatus `protobuf:"bytes,10,opt,name=events,proto3" json:"events,omitempty"`
+	// Version of the release that was active before, if the process still holds it for calls that name it; else 0.
+	PreviousRelease int64 `protobuf:"varint,11,opt,name=previous_release,json=previousRelease,proto3" json:"previous_release,omitempty"`
+	// The time since the service started.
+	Uptime        *durationpb.Duration `protobuf:"bytes,12,opt,name=uptime,proto3" json:"uptime,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetServingStatusResponse) Reset() {
 	*x = GetServingStatusResponse{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1769,7 @@ func (x *GetServingStatusResponse) String() string {
 func (*GetServingStatusResponse) ProtoMessage() {}
 
 func (x *GetServingStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1782,7 @@ func (x *GetServingStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServingStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetServingStatusResponse) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{17}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetServingStatusResponse) GetRelease() int64 {
@@ -1564,6 +1827,7 @@ func (x *GetServingStatusResponse) GetModelServer() *ModelServerStatus {
 	return nil
 }
 
+// Deprecated: Marked as deprecated in protos/recommender/v1/recommender.proto.
 func (x *GetServingStatusResponse) GetUptimeS() float64 {
 	if x != nil {
 		return x.UptimeS
@@ -1592,6 +1856,20 @@ func (x *GetServingStatusResponse) GetEvents() *EventsStatus {
 	return nil
 }
 
+func (x *GetServingStatusResponse) GetPreviousRelease() int64 {
+	if x != nil {
+		return x.PreviousRelease
+	}
+	return 0
+}
+
+func (x *GetServingStatusResponse) GetUptime() *durationpb.Duration {
+	if x != nil {
+		return x.Uptime
+	}
+	return nil
+}
+
 // What a process knows of the event store.
 type EventsStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1610,7 +1888,7 @@ type EventsStatus struct {
 
 func (x *EventsStatus) Reset() {
 	*x = EventsStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1900,7 @@ func (x *EventsStatus) String() string {
 func (*EventsStatus) ProtoMessage() {}
 
 func (x *EventsStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1913,7 @@ func (x *EventsStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsStatus.ProtoReflect.Descriptor instead.
 func (*EventsStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{18}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EventsStatus) GetLastEvent() int64 {
@@ -1681,7 +1959,7 @@ type ReleaseStatus struct {
 
 func (x *ReleaseStatus) Reset() {
 	*x = ReleaseStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1971,7 @@ func (x *ReleaseStatus) String() string {
 func (*ReleaseStatus) ProtoMessage() {}
 
 func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1984,7 @@ func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStatus.ProtoReflect.Descriptor instead.
 func (*ReleaseStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{19}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReleaseStatus) GetRelease() int64 {
@@ -1747,7 +2025,7 @@ type ModelServerStatus struct {
 
 func (x *ModelServerStatus) Reset() {
 	*x = ModelServerStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1759,7 +2037,7 @@ func (x *ModelServerStatus) String() string {
 func (*ModelServerStatus) ProtoMessage() {}
 
 func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1772,7 +2050,7 @@ func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelServerStatus.ProtoReflect.Descriptor instead.
 func (*ModelServerStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{20}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ModelServerStatus) GetAddress() string {
@@ -1819,7 +2097,7 @@ type BatchRecommendResponse_Result struct {
 
 func (x *BatchRecommendResponse_Result) Reset() {
 	*x = BatchRecommendResponse_Result{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +2109,7 @@ func (x *BatchRecommendResponse_Result) String() string {
 func (*BatchRecommendResponse_Result) ProtoMessage() {}
 
 func (x *BatchRecommendResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,60 +2172,85 @@ var File_protos_recommender_v1_recommender_proto protoreflect.FileDescriptor
 
 const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
-	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x91\x03\n" +
-	"\x10RecommendRequest\x12\x1c\n" +
-	"\auser_id\x18\x01 \x01(\x03H\x00R\x06userId\x88\x01\x01\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12&\n" +
-	"\x0fliked_movie_ids\x18\x03 \x03(\x03R\rlikedMovieIds\x12*\n" +
-	"\x11exclude_movie_ids\x18\x04 \x03(\x03R\x0fexcludeMovieIds\x12'\n" +
-	"\x0finclude_watched\x18\x05 \x01(\bR\x0eincludeWatched\x123\n" +
-	"\x06filter\x18\x06 \x01(\v2\x1b.recommender.v1.MovieFilterR\x06filter\x12\x18\n" +
-	"\aexplain\x18\a \x01(\bR\aexplain\x12\x19\n" +
-	"\buser_key\x18\b \x01(\tR\auserKey\x12(\n" +
-	"\x10liked_movie_keys\x18\t \x03(\tR\x0elikedMovieKeys\x12,\n" +
+	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xa6\x04\n" +
+	"\x10RecommendRequest\x12\"\n" +
+	"\auser_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x01H\x00R\x06userId\x88\x01\x01\x12\x1a\n" +
+	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x12,\n" +
+	"\x0fliked_movie_ids\x18\x03 \x03(\x03B\x04\xe2A\x01\x01R\rlikedMovieIds\x120\n" +
+	"\x11exclude_movie_ids\x18\x04 \x03(\x03B\x04\xe2A\x01\x01R\x0fexcludeMovieIds\x12-\n" +
+	"\x0finclude_watched\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\x0eincludeWatched\x129\n" +
+	"\x06filter\x18\x06 \x01(\v2\x1b.recommender.v1.MovieFilterB\x04\xe2A\x01\x01R\x06filter\x12\x1e\n" +
+	"\aexplain\x18\a \x01(\bB\x04\xe2A\x01\x01R\aexplain\x12\x1f\n" +
+	"\buser_key\x18\b \x01(\tB\x04\xe2A\x01\x01R\auserKey\x12.\n" +
+	"\x10liked_movie_keys\x18\t \x03(\tB\x04\xe2A\x01\x01R\x0elikedMovieKeys\x122\n" +
 	"\x12exclude_movie_keys\x18\n" +
-	" \x03(\tR\x10excludeMovieKeysB\n" +
+	" \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeys\x12\x1e\n" +
+	"\arelease\x18\v \x01(\x03B\x04\xe2A\x01\x01R\arelease\x12(\n" +
 	"\n" +
-	"\b_user_id\"\x95\x02\n" +
+	"page_token\x18\f \x01(\tB\x04\xe2A\x01\x01H\x01R\tpageToken\x88\x01\x01B\n" +
+	"\n" +
+	"\b_user_idB\r\n" +
+	"\v_page_token\"\xbd\x02\n" +
 	"\x11RecommendResponse\x123\n" +
 	"\x06movies\x18\x01 \x03(\v2\x1b.recommender.v1.ScoredMovieR\x06movies\x12.\n" +
 	"\x06source\x18\x02 \x01(\x0e2\x16.recommender.v1.SourceR\x06source\x12\x18\n" +
 	"\arelease\x18\x03 \x01(\x03R\arelease\x12*\n" +
 	"\x11ignored_movie_ids\x18\x04 \x03(\x03R\x0fignoredMovieIds\x12'\n" +
 	"\x0fdegraded_reason\x18\x05 \x01(\tR\x0edegradedReason\x12,\n" +
-	"\x12ignored_movie_keys\x18\x06 \x03(\tR\x10ignoredMovieKeys\"U\n" +
-	"\x15BatchRecommendRequest\x12<\n" +
-	"\brequests\x18\x01 \x03(\v2 .recommender.v1.RecommendRequestR\brequests\"\xe2\x01\n" +
+	"\x12ignored_movie_keys\x18\x06 \x03(\tR\x10ignoredMovieKeys\x12&\n" +
+	"\x0fnext_page_token\x18\a \x01(\tR\rnextPageToken\"{\n" +
+	"\x15BatchRecommendRequest\x12B\n" +
+	"\brequests\x18\x01 \x03(\v2 .recommender.v1.RecommendRequestB\x04\xe2A\x01\x01R\brequests\x12\x1e\n" +
+	"\arelease\x18\x02 \x01(\x03B\x04\xe2A\x01\x01R\arelease\"\xe2\x01\n" +
 	"\x16BatchRecommendResponse\x12G\n" +
 	"\aresults\x18\x01 \x03(\v2-.recommender.v1.BatchRecommendResponse.ResultR\aresults\x1a\x7f\n" +
 	"\x06Result\x12?\n" +
 	"\bresponse\x18\x01 \x01(\v2!.recommender.v1.RecommendResponseH\x00R\bresponse\x12*\n" +
 	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
-	"\x06result\"\x82\x01\n" +
-	"\vMovieFilter\x12\x16\n" +
-	"\x06genres\x18\x01 \x03(\tR\x06genres\x12%\n" +
-	"\x0eexclude_genres\x18\x02 \x03(\tR\rexcludeGenres\x12\x19\n" +
-	"\bmin_year\x18\x03 \x01(\x05R\aminYear\x12\x19\n" +
-	"\bmax_year\x18\x04 \x01(\x05R\amaxYear\"\x85\x02\n" +
-	"\x14SimilarMoviesRequest\x12\x1e\n" +
-	"\bmovie_id\x18\x01 \x01(\x03H\x00R\amovieId\x88\x01\x01\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12*\n" +
-	"\x11exclude_movie_ids\x18\x03 \x03(\x03R\x0fexcludeMovieIds\x123\n" +
-	"\x06filter\x18\x04 \x01(\v2\x1b.recommender.v1.MovieFilterR\x06filter\x12\x1b\n" +
-	"\tmovie_key\x18\x05 \x01(\tR\bmovieKey\x12,\n" +
-	"\x12exclude_movie_keys\x18\x06 \x03(\tR\x10excludeMovieKeysB\v\n" +
-	"\t_movie_id\"\xcd\x01\n" +
+	"\x06result\"\x9a\x01\n" +
+	"\vMovieFilter\x12\x1c\n" +
+	"\x06genres\x18\x01 \x03(\tB\x04\xe2A\x01\x01R\x06genres\x12+\n" +
+	"\x0eexclude_genres\x18\x02 \x03(\tB\x04\xe2A\x01\x01R\rexcludeGenres\x12\x1f\n" +
+	"\bmin_year\x18\x03 \x01(\x05B\x04\xe2A\x01\x01R\aminYear\x12\x1f\n" +
+	"\bmax_year\x18\x04 \x01(\x05B\x04\xe2A\x01\x01R\amaxYear\"\x82\x03\n" +
+	"\x14SimilarMoviesRequest\x12$\n" +
+	"\bmovie_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x01H\x00R\amovieId\x88\x01\x01\x12\x1a\n" +
+	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x120\n" +
+	"\x11exclude_movie_ids\x18\x03 \x03(\x03B\x04\xe2A\x01\x01R\x0fexcludeMovieIds\x129\n" +
+	"\x06filter\x18\x04 \x01(\v2\x1b.recommender.v1.MovieFilterB\x04\xe2A\x01\x01R\x06filter\x12!\n" +
+	"\tmovie_key\x18\x05 \x01(\tB\x04\xe2A\x01\x01R\bmovieKey\x122\n" +
+	"\x12exclude_movie_keys\x18\x06 \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeys\x12\x1e\n" +
+	"\arelease\x18\a \x01(\x03B\x04\xe2A\x01\x01R\arelease\x12(\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tB\x04\xe2A\x01\x01H\x01R\tpageToken\x88\x01\x01B\v\n" +
+	"\t_movie_idB\r\n" +
+	"\v_page_token\"\xf5\x01\n" +
 	"\x15SimilarMoviesResponse\x12+\n" +
 	"\x05movie\x18\x01 \x01(\v2\x15.recommender.v1.MovieR\x05movie\x123\n" +
 	"\x06movies\x18\x02 \x03(\v2\x1b.recommender.v1.ScoredMovieR\x06movies\x12\x18\n" +
 	"\arelease\x18\x03 \x01(\x03R\arelease\x128\n" +
-	"\x06source\x18\x04 \x01(\x0e2 .recommender.v1.SimilaritySourceR\x06source\"A\n" +
-	"\x13SearchMoviesRequest\x12\x14\n" +
-	"\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\"_\n" +
+	"\x06source\x18\x04 \x01(\x0e2 .recommender.v1.SimilaritySourceR\x06source\x12&\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\xa6\x01\n" +
+	"\x13SearchMoviesRequest\x12\x1a\n" +
+	"\x05query\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05query\x12\x1a\n" +
+	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x12\x1e\n" +
+	"\arelease\x18\x03 \x01(\x03B\x04\xe2A\x01\x01R\arelease\x12(\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\x04\xe2A\x01\x01H\x00R\tpageToken\x88\x01\x01B\r\n" +
+	"\v_page_token\"\x87\x01\n" +
 	"\x14SearchMoviesResponse\x12-\n" +
 	"\x06movies\x18\x01 \x03(\v2\x15.recommender.v1.MovieR\x06movies\x12\x18\n" +
-	"\arelease\x18\x02 \x01(\x03R\arelease\"\x99\x01\n" +
+	"\arelease\x18\x02 \x01(\x03R\arelease\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"3\n" +
+	"\x11ListGenresRequest\x12\x1e\n" +
+	"\arelease\x18\x01 \x01(\x03B\x04\xe2A\x01\x01R\arelease\"]\n" +
+	"\x12ListGenresResponse\x12-\n" +
+	"\x06genres\x18\x01 \x03(\v2\x15.recommender.v1.GenreR\x06genres\x12\x18\n" +
+	"\arelease\x18\x02 \x01(\x03R\arelease\":\n" +
+	"\x05Genre\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"num_movies\x18\x02 \x01(\x05R\tnumMovies\"\x99\x01\n" +
 	"\x05Movie\x12\x19\n" +
 	"\bmovie_id\x18\x01 \x01(\x03R\amovieId\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
@@ -1963,19 +2266,19 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\abecause\x18\x01 \x01(\v2\x15.recommender.v1.MovieR\abecause\x12\x1e\n" +
 	"\n" +
 	"similarity\x18\x02 \x01(\x02R\n" +
-	"similarity\"D\n" +
-	"\x13RecordEventsRequest\x12-\n" +
-	"\x06events\x18\x01 \x03(\v2\x15.recommender.v1.EventR\x06events\"\xc3\x02\n" +
-	"\x05Event\x12\x19\n" +
-	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1c\n" +
-	"\auser_id\x18\x02 \x01(\x03H\x00R\x06userId\x88\x01\x01\x12\x19\n" +
-	"\buser_key\x18\x03 \x01(\tR\auserKey\x12\x1e\n" +
-	"\bmovie_id\x18\x04 \x01(\x03H\x01R\amovieId\x88\x01\x01\x12\x1b\n" +
-	"\tmovie_key\x18\x05 \x01(\tR\bmovieKey\x12-\n" +
-	"\x04kind\x18\x06 \x01(\x0e2\x19.recommender.v1.EventKindR\x04kind\x12\x1b\n" +
-	"\x06rating\x18\a \x01(\x01H\x02R\x06rating\x88\x01\x01\x129\n" +
+	"similarity\"J\n" +
+	"\x13RecordEventsRequest\x123\n" +
+	"\x06events\x18\x01 \x03(\v2\x15.recommender.v1.EventB\x04\xe2A\x01\x01R\x06events\"\xf3\x02\n" +
+	"\x05Event\x12\x1f\n" +
+	"\bevent_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\aeventId\x12\"\n" +
+	"\auser_id\x18\x02 \x01(\x03B\x04\xe2A\x01\x01H\x00R\x06userId\x88\x01\x01\x12\x1f\n" +
+	"\buser_key\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\auserKey\x12$\n" +
+	"\bmovie_id\x18\x04 \x01(\x03B\x04\xe2A\x01\x01H\x01R\amovieId\x88\x01\x01\x12!\n" +
+	"\tmovie_key\x18\x05 \x01(\tB\x04\xe2A\x01\x01R\bmovieKey\x123\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\x19.recommender.v1.EventKindB\x04\xe2A\x01\x02R\x04kind\x12!\n" +
+	"\x06rating\x18\a \x01(\x01B\x04\xe2A\x01\x01H\x02R\x06rating\x88\x01\x01\x12?\n" +
 	"\n" +
-	"event_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\teventTimeB\n" +
+	"event_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\teventTimeB\n" +
 	"\n" +
 	"\b_user_idB\v\n" +
 	"\t_movie_idB\t\n" +
@@ -1990,7 +2293,7 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x19\n" +
-	"\x17GetServingStatusRequest\"\xa0\x04\n" +
+	"\x17GetServingStatusRequest\"\x82\x05\n" +
 	"\x18GetServingStatusResponse\x12\x18\n" +
 	"\arelease\x18\x01 \x01(\x03R\arelease\x12\x1f\n" +
 	"\vwaiting_for\x18\x02 \x01(\tR\n" +
@@ -1998,12 +2301,14 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\adataset\x18\x03 \x01(\tR\adataset\x12O\n" +
 	"\ametrics\x18\x04 \x03(\v25.recommender.v1.GetServingStatusResponse.MetricsEntryR\ametrics\x129\n" +
 	"\breleases\x18\x05 \x03(\v2\x1d.recommender.v1.ReleaseStatusR\breleases\x12D\n" +
-	"\fmodel_server\x18\x06 \x01(\v2!.recommender.v1.ModelServerStatusR\vmodelServer\x12\x19\n" +
-	"\buptime_s\x18\a \x01(\x01R\auptimeS\x12&\n" +
+	"\fmodel_server\x18\x06 \x01(\v2!.recommender.v1.ModelServerStatusR\vmodelServer\x12\x1d\n" +
+	"\buptime_s\x18\a \x01(\x01B\x02\x18\x01R\auptimeS\x12&\n" +
 	"\x0fusers_have_keys\x18\b \x01(\bR\rusersHaveKeys\x12(\n" +
 	"\x10movies_have_keys\x18\t \x01(\bR\x0emoviesHaveKeys\x124\n" +
 	"\x06events\x18\n" +
-	" \x01(\v2\x1c.recommender.v1.EventsStatusR\x06events\x1a:\n" +
+	" \x01(\v2\x1c.recommender.v1.EventsStatusR\x06events\x12)\n" +
+	"\x10previous_release\x18\v \x01(\x03R\x0fpreviousRelease\x121\n" +
+	"\x06uptime\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x96\x01\n" +
@@ -2043,14 +2348,16 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n" +
 	"\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n" +
 	"\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n" +
-	"\x15RELEASE_STATE_REFUSED\x10\x042\xc2\x04\n" +
-	"\x12RecommenderService\x12P\n" +
-	"\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12_\n" +
-	"\x0eBatchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\x12\\\n" +
-	"\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\x12Y\n" +
-	"\fSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\x12Y\n" +
-	"\fRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\x12e\n" +
-	"\x10GetServingStatus\x12'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponseB,Z*movie-recommender/clients/go/recommenderv1b\x06proto3"
+	"\x15RELEASE_STATE_REFUSED\x10\x042\xba\x05\n" +
+	"\x12RecommenderService\x12U\n" +
+	"\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\"\x03\x90\x02\x01\x12d\n" +
+	"\x0eBatchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\"\x03\x90\x02\x01\x12a\n" +
+	"\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\"\x03\x90\x02\x01\x12^\n" +
+	"\fSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\"\x03\x90\x02\x01\x12X\n" +
+	"\n" +
+	"ListGenres\x12!.recommender.v1.ListGenresRequest\x1a\".recommender.v1.ListGenresResponse\"\x03\x90\x02\x01\x12^\n" +
+	"\fRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\"\x03\x90\x02\x02\x12j\n" +
+	"\x10GetServingStatus\x12'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponse\"\x03\x90\x02\x01B,Z*movie-recommender/clients/go/recommenderv1b\x06proto3"
 
 var (
 	file_protos_recommender_v1_recommender_proto_rawDescOnce sync.Once
@@ -2065,7 +2372,7 @@ func file_protos_recommender_v1_recommender_proto_rawDescGZIP() []byte {
 }
 
 var file_protos_recommender_v1_recommender_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(SimilaritySource)(0),                 // 0: recommender.v1.SimilaritySource
 	(Source)(0),                           // 1: recommender.v1.Source
@@ -2080,65 +2387,73 @@ var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(*SimilarMoviesResponse)(nil),         // 10: recommender.v1.SimilarMoviesResponse
 	(*SearchMoviesRequest)(nil),           // 11: recommender.v1.SearchMoviesRequest
 	(*SearchMoviesResponse)(nil),          // 12: recommender.v1.SearchMoviesResponse
-	(*Movie)(nil),                         // 13: recommender.v1.Movie
-	(*ScoredMovie)(nil),                   // 14: recommender.v1.ScoredMovie
-	(*Reason)(nil),                        // 15: recommender.v1.Reason
-	(*RecordEventsRequest)(nil),           // 16: recommender.v1.RecordEventsRequest
-	(*Event)(nil),                         // 17: recommender.v1.Event
-	(*RecordEventsResponse)(nil),          // 18: recommender.v1.RecordEventsResponse
-	(*RejectedEvent)(nil),                 // 19: recommender.v1.RejectedEvent
-	(*GetServingStatusRequest)(nil),       // 20: recommender.v1.GetServingStatusRequest
-	(*GetServingStatusResponse)(nil),      // 21: recommender.v1.GetServingStatusResponse
-	(*EventsStatus)(nil),                  // 22: recommender.v1.EventsStatus
-	(*ReleaseStatus)(nil),                 // 23: recommender.v1.ReleaseStatus
-	(*ModelServerStatus)(nil),             // 24: recommender.v1.ModelServerStatus
-	(*BatchRecommendResponse_Result)(nil), // 25: recommender.v1.BatchRecommendResponse.Result
-	nil,                                   // 26: recommender.v1.GetServingStatusResponse.MetricsEntry
-	(*timestamppb.Timestamp)(nil),         // 27: google.protobuf.Timestamp
-	(*status.Status)(nil),                 // 28: google.rpc.Status
+	(*ListGenresRequest)(nil),             // 13: recommender.v1.ListGenresRequest
+	(*ListGenresResponse)(nil),            // 14: recommender.v1.ListGenresResponse
+	(*Genre)(nil),                         // 15: recommender.v1.Genre
+	(*Movie)(nil),                         // 16: recommender.v1.Movie
+	(*ScoredMovie)(nil),                   // 17: recommender.v1.ScoredMovie
+	(*Reason)(nil),                        // 18: recommender.v1.Reason
+	(*RecordEventsRequest)(nil),           // 19: recommender.v1.RecordEventsRequest
+	(*Event)(nil),                         // 20: recommender.v1.Event
+	(*RecordEventsResponse)(nil),          // 21: recommender.v1.RecordEventsResponse
+	(*RejectedEvent)(nil),                 // 22: recommender.v1.RejectedEvent
+	(*GetServingStatusRequest)(nil),       // 23: recommender.v1.GetServingStatusRequest
+	(*GetServingStatusResponse)(nil),      // 24: recommender.v1.GetServingStatusResponse
+	(*EventsStatus)(nil),                  // 25: recommender.v1.EventsStatus
+	(*ReleaseStatus)(nil),                 // 26: recommender.v1.ReleaseStatus
+	(*ModelServerStatus)(nil),             // 27: recommender.v1.ModelServerStatus
+	(*BatchRecommendResponse_Result)(nil), // 28: recommender.v1.BatchRecommendResponse.Result
+	nil,                                   // 29: recommender.v1.GetServingStatusResponse.MetricsEntry
+	(*timestamppb.Timestamp)(nil),         // 30: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 31: google.protobuf.Duration
+	(*status.Status)(nil),                 // 32: google.rpc.Status
 }
 var file_protos_recommender_v1_recommender_proto_depIdxs = []int32{
 	8,  // 0: recommender.v1.RecommendRequest.filter:type_name -> recommender.v1.MovieFilter
-	14, // 1: recommender.v1.RecommendResponse.movies:type_name -> recommender.v1.ScoredMovie
+	17, // 1: recommender.v1.RecommendResponse.movies:type_name -> recommender.v1.ScoredMovie
 	1,  // 2: recommender.v1.RecommendResponse.source:type_name -> recommender.v1.Source
 	4,  // 3: recommender.v1.BatchRecommendRequest.requests:type_name -> recommender.v1.RecommendRequest
-	25, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
+	28, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
 	8,  // 5: recommender.v1.SimilarMoviesRequest.filter:type_name -> recommender.v1.MovieFilter
-	13, // 6: recommender.v1.SimilarMoviesResponse.movie:type_name -> recommender.v1.Movie
-	14, // 7: recommender.v1.SimilarMoviesResponse.movies:type_name -> recommender.v1.ScoredMovie
+	16, // 6: recommender.v1.SimilarMoviesResponse.movie:type_name -> recommender.v1.Movie
+	17, // 7: recommender.v1.SimilarMoviesResponse.movies:type_name -> recommender.v1.ScoredMovie
 	0,  // 8: recommender.v1.SimilarMoviesResponse.source:type_name -> recommender.v1.SimilaritySource
-	13, // 9: recommender.v1.SearchMoviesResponse.movies:type_name -> recommender.v1.Movie
-	13, // 10: recommender.v1.ScoredMovie.movie:type_name -> recommender.v1.Movie
-	15, // 11: recommender.v1.ScoredMovie.reasons:type_name -> recommender.v1.Reason
-	13, // 12: recommender.v1.Reason.because:type_name -> recommender.v1.Movie
-	17, // 13: recommender.v1.RecordEventsRequest.events:type_name -> recommender.v1.Event
-	2,  // 14: recommender.v1.Event.kind:type_name -> recommender.v1.EventKind
-	27, // 15: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	19, // 16: recommender.v1.RecordEventsResponse.rejected:type_name -> recommender.v1.RejectedEvent
-	26, // 17: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
-	23, // 18: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
-	24, // 19: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
-	22, // 20: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
-	3,  // 21: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
-	5,  // 22: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
-	28, // 23: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
-	4,  // 24: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
-	6,  // 25: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
-	9,  // 26: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
-	11, // 27: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
-	16, // 28: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
-	20, // 29: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
-	5,  // 30: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
-	7,  // 31: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
-	10, // 32: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
-	12, // 33: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
-	18, // 34: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
-	21, // 35: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
-	30, // [30:36] is the sub-list for method output_type
-	24, // [24:30] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	16, // 9: recommender.v1.SearchMoviesResponse.movies:type_name -> recommender.v1.Movie
+	15, // 10: recommender.v1.ListGenresResponse.genres:type_name -> recommender.v1.Genre
+	16, // 11: recommender.v1.ScoredMovie.movie:type_name -> recommender.v1.Movie
+	18, // 12: recommender.v1.ScoredMovie.reasons:type_name -> recommender.v1.Reason
+	16, // 13: recommender.v1.Reason.because:type_name -> recommender.v1.Movie
+	20, // 14: recommender.v1.RecordEventsRequest.events:type_name -> recommender.v1.Event
+	2,  // 15: recommender.v1.Event.kind:type_name -> recommender.v1.EventKind
+	30, // 16: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	22, // 17: recommender.v1.RecordEventsResponse.rejected:type_name -> recommender.v1.RejectedEvent
+	29, // 18: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
+	26, // 19: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
+	27, // 20: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
+	25, // 21: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
+	31, // 22: recommender.v1.GetServingStatusResponse.uptime:type_name -> google.protobuf.Duration
+	3,  // 23: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
+	5,  // 24: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
+	32, // 25: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
+	4,  // 26: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
+	6,  // 27: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
+	9,  // 28: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
+	11, // 29: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
+	13, // 30: recommender.v1.RecommenderService.ListGenres:input_type -> recommender.v1.ListGenresRequest
+	19, // 31: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
+	23, // 32: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
+	5,  // 33: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
+	7,  // 34: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
+	10, // 35: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
+	12, // 36: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
+	14, // 37: recommender.v1.RecommenderService.ListGenres:output_type -> recommender.v1.ListGenresResponse
+	21, // 38: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
+	24, // 39: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
+	33, // [33:40] is the sub-list for method output_type
+	26, // [26:33] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_protos_recommender_v1_recommender_proto_init() }
@@ -2148,8 +2463,9 @@ func file_protos_recommender_v1_recommender_proto_init() {
 	}
 	file_protos_recommender_v1_recommender_proto_msgTypes[0].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[5].OneofWrappers = []any{}
-	file_protos_recommender_v1_recommender_proto_msgTypes[13].OneofWrappers = []any{}
-	file_protos_recommender_v1_recommender_proto_msgTypes[21].OneofWrappers = []any{
+	file_protos_recommender_v1_recommender_proto_msgTypes[7].OneofWrappers = []any{}
+	file_protos_recommender_v1_recommender_proto_msgTypes[16].OneofWrappers = []any{}
+	file_protos_recommender_v1_recommender_proto_msgTypes[24].OneofWrappers = []any{
 		(*BatchRecommendResponse_Result_Response)(nil),
 		(*BatchRecommendResponse_Result_Error)(nil),
 	}
@@ -2159,7 +2475,7 @@ func file_protos_recommender_v1_recommender_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protos_recommender_v1_recommender_proto_rawDesc), len(file_protos_recommender_v1_recommender_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   23,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

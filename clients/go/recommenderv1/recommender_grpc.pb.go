@@ -23,6 +23,7 @@ const (
 	RecommenderService_BatchRecommend_FullMethodName   = "/recommender.v1.RecommenderService/BatchRecommend"
 	RecommenderService_SimilarMovies_FullMethodName    = "/recommender.v1.RecommenderService/SimilarMovies"
 	RecommenderService_SearchMovies_FullMethodName     = "/recommender.v1.RecommenderService/SearchMovies"
+	RecommenderService_ListGenres_FullMethodName       = "/recommender.v1.RecommenderService/ListGenres"
 	RecommenderService_RecordEvents_FullMethodName     = "/recommender.v1.RecommenderService/RecordEvents"
 	RecommenderService_GetServingStatus_FullMethodName = "/recommender.v1.RecommenderService/GetServingStatus"
 )
@@ -34,11 +35,12 @@ const (
 // Movie recommendations from learned embeddings.
 //
 // An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-// ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-// field.
+// ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+// for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 //
 // Any RPC may end with one of these statuses:
-// UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+// UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
+// not hold (reason RELEASE_GONE, and the active one is in the metadata under `active_release`).
 // INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
 // RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
 // CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
@@ -67,11 +69,14 @@ type RecommenderServiceClient interface {
 	// NOT_FOUND: the active release does not know the movie (reason UNKNOWN_MOVIE).
 	SimilarMovies(ctx context.Context, in *SimilarMoviesRequest, opts ...grpc.CallOption) (*SimilarMoviesResponse, error)
 	// Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
-	// typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
-	// queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
+	// typos, missing accents, another order of words, and missing words. Plain letters stand for others, as `lodka` for
+	// "Łódka", and where a script writes no spaces, a part of a title is enough. A year narrows the search down. Examples
+	// of queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
 	//
 	// INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
 	SearchMovies(ctx context.Context, in *SearchMoviesRequest, opts ...grpc.CallOption) (*SearchMoviesResponse, error)
+	// Lists the genres of the release, which `MovieFilter` may name.
+	ListGenres(ctx context.Context, in *ListGenresRequest, opts ...grpc.CallOption) (*ListGenresResponse, error)
 	// Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
 	// process that answers this call, and within a second in every other that shares the event store; no retraining is
 	// needed. Once a release is trained on the events, they are part of the model.
@@ -136,6 +141,16 @@ func (c *recommenderServiceClient) SearchMovies(ctx context.Context, in *SearchM
 	return out, nil
 }
 
+func (c *recommenderServiceClient) ListGenres(ctx context.Context, in *ListGenresRequest, opts ...grpc.CallOption) (*ListGenresResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListGenresResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_ListGenres_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *recommenderServiceClient) RecordEvents(ctx context.Context, in *RecordEventsRequest, opts ...grpc.CallOption) (*RecordEventsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordEventsResponse)
@@ -163,11 +178,12 @@ func (c *recommenderServiceClient) GetServingStatus(ctx context.Context, in *Get
 // Movie recommendations from learned embeddings.
 //
 // An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-// ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-// field.
+// ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+// for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 //
 // Any RPC may end with one of these statuses:
-// UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+// UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
+// not hold (reason RELEASE_GONE, and the active one is in the metadata under `active_release`).
 // INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
 // RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
 // CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
@@ -196,11 +212,14 @@ type RecommenderServiceServer interface {
 	// NOT_FOUND: the active release does not know the movie (reason UNKNOWN_MOVIE).
 	SimilarMovies(context.Context, *SimilarMoviesRequest) (*SimilarMoviesResponse, error)
 	// Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
-	// typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
-	// queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
+	// typos, missing accents, another order of words, and missing words. Plain letters stand for others, as `lodka` for
+	// "Łódka", and where a script writes no spaces, a part of a title is enough. A year narrows the search down. Examples
+	// of queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
 	//
 	// INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
 	SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error)
+	// Lists the genres of the release, which `MovieFilter` may name.
+	ListGenres(context.Context, *ListGenresRequest) (*ListGenresResponse, error)
 	// Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
 	// process that answers this call, and within a second in every other that shares the event store; no retraining is
 	// needed. Once a release is trained on the events, they are part of the model.
@@ -236,6 +255,9 @@ func (UnimplementedRecommenderServiceServer) SimilarMovies(context.Context, *Sim
 }
 func (UnimplementedRecommenderServiceServer) SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SearchMovies not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ListGenres(context.Context, *ListGenresRequest) (*ListGenresResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListGenres not implemented")
 }
 func (UnimplementedRecommenderServiceServer) RecordEvents(context.Context, *RecordEventsRequest) (*RecordEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordEvents not implemented")
@@ -336,6 +358,24 @@ func _RecommenderService_SearchMovies_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecommenderService_ListGenres_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListGenresRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ListGenres(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ListGenres_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ListGenres(ctx, req.(*ListGenresRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecommenderService_RecordEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordEventsRequest)
 	if err := dec(in); err != nil {
@@ -394,6 +434,10 @@ var RecommenderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SearchMovies",
 			Handler:    _RecommenderService_SearchMovies_Handler,
+		},
+		{
+			MethodName: "ListGenres",
+			Handler:    _RecommenderService_ListGenres_Handler,
 		},
 		{
 			MethodName: "RecordEvents",

@@ -58,9 +58,15 @@ class AsyncRecommender(Connection):
         """Return the movies that are most like a movie."""
         return await self._call(self.stub.SimilarMovies, similar_movies_request(movie, **options))
 
-    async def search_movies(self, query: str, limit: int = 0) -> api.SearchMoviesResponse:
+    async def search_movies(self, query: str, limit: int = 0, release: int = 0) -> api.SearchMoviesResponse:
         """Return the movies whose titles are nearest to the query."""
-        return await self._call(self.stub.SearchMovies, api.SearchMoviesRequest(query=query, limit=limit))
+        return await self._call(
+            self.stub.SearchMovies, api.SearchMoviesRequest(query=query, limit=limit, release=release)
+        )
+
+    async def list_genres(self, release: int = 0) -> api.ListGenresResponse:
+        """Return the genres of the release, which a filter may name."""
+        return await self._call(self.stub.ListGenres, api.ListGenresRequest(release=release))
 
     async def record_events(self, events: Iterable[api.Event]) -> api.RecordEventsResponse:
         """Record what users did, up to 1,000 events, which `event` makes. A repeated event is recorded once."""

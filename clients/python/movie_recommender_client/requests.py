@@ -16,11 +16,15 @@ class SimilarMoviesOptions(TypedDict, total=False):
 
     limit: how many, 1 to 500; 10 if it is left out.  exclude: movies to leave out.
     filter: genres and years, as `MovieFilter(genres=["Drama"], min_year=1990)`.
+    release: which must answer, as an answer before has named it; the active one if it is left out.
+    page_token: "" for the first of several pages, then `next_page_token` of the page before.
     """
 
     limit: int
     exclude: Iterable[Id]
     filter: api.MovieFilter
+    release: int
+    page_token: str
 
 
 class RecommendOptions(SimilarMoviesOptions, total=False):
@@ -51,6 +55,8 @@ def recommend_request(user: Id | None = None, **options: Unpack[RecommendOptions
         include_watched=options.get("include_watched", False),
         filter=options.get("filter"),
         explain=options.get("explain", False),
+        release=options.get("release", 0),
+        page_token=options.get("page_token"),
     )
 
 
@@ -64,6 +70,8 @@ def similar_movies_request(movie: Id, **options: Unpack[SimilarMoviesOptions]) -
         exclude_movie_ids=exclude_ids,
         exclude_movie_keys=exclude_keys,
         filter=options.get("filter"),
+        release=options.get("release", 0),
+        page_token=options.get("page_token"),
     )
 
 

@@ -58,9 +58,13 @@ class Recommender(Connection):
         """Return the movies that are most like a movie."""
         return self._call(self.stub.SimilarMovies, similar_movies_request(movie, **options))
 
-    def search_movies(self, query: str, limit: int = 0) -> api.SearchMoviesResponse:
+    def search_movies(self, query: str, limit: int = 0, release: int = 0) -> api.SearchMoviesResponse:
         """Return the movies whose titles are nearest to the query."""
-        return self._call(self.stub.SearchMovies, api.SearchMoviesRequest(query=query, limit=limit))
+        return self._call(self.stub.SearchMovies, api.SearchMoviesRequest(query=query, limit=limit, release=release))
+
+    def list_genres(self, release: int = 0) -> api.ListGenresResponse:
+        """Return the genres of the release, which a filter may name."""
+        return self._call(self.stub.ListGenres, api.ListGenresRequest(release=release))
 
     def record_events(self, events: Iterable[api.Event]) -> api.RecordEventsResponse:
         """Record what users did, up to 1,000 events, which `event` makes. A repeated event is recorded once."""

@@ -1,5 +1,7 @@
 import datetime
 
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
 from google.protobuf.internal import containers as _containers
@@ -58,7 +60,7 @@ RELEASE_STATE_WAITING: ReleaseState
 RELEASE_STATE_REFUSED: ReleaseState
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain", "user_key", "liked_movie_keys", "exclude_movie_keys")
+    __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain", "user_key", "liked_movie_keys", "exclude_movie_keys", "release", "page_token")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     LIKED_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +71,8 @@ class RecommendRequest(_message.Message):
     USER_KEY_FIELD_NUMBER: _ClassVar[int]
     LIKED_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     user_id: int
     limit: int
     liked_movie_ids: _containers.RepeatedScalarFieldContainer[int]
@@ -79,29 +83,35 @@ class RecommendRequest(_message.Message):
     user_key: str
     liked_movie_keys: _containers.RepeatedScalarFieldContainer[str]
     exclude_movie_keys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., liked_movie_ids: _Optional[_Iterable[int]] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., explain: _Optional[bool] = ..., user_key: _Optional[str] = ..., liked_movie_keys: _Optional[_Iterable[str]] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+    release: int
+    page_token: str
+    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., liked_movie_ids: _Optional[_Iterable[int]] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., explain: _Optional[bool] = ..., user_key: _Optional[str] = ..., liked_movie_keys: _Optional[_Iterable[str]] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ..., release: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("movies", "source", "release", "ignored_movie_ids", "degraded_reason", "ignored_movie_keys")
+    __slots__ = ("movies", "source", "release", "ignored_movie_ids", "degraded_reason", "ignored_movie_keys", "next_page_token")
     MOVIES_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     IGNORED_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_REASON_FIELD_NUMBER: _ClassVar[int]
     IGNORED_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     movies: _containers.RepeatedCompositeFieldContainer[ScoredMovie]
     source: Source
     release: int
     ignored_movie_ids: _containers.RepeatedScalarFieldContainer[int]
     degraded_reason: str
     ignored_movie_keys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., source: _Optional[_Union[Source, str]] = ..., release: _Optional[int] = ..., ignored_movie_ids: _Optional[_Iterable[int]] = ..., degraded_reason: _Optional[str] = ..., ignored_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., source: _Optional[_Union[Source, str]] = ..., release: _Optional[int] = ..., ignored_movie_ids: _Optional[_Iterable[int]] = ..., degraded_reason: _Optional[str] = ..., ignored_movie_keys: _Optional[_Iterable[str]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class BatchRecommendRequest(_message.Message):
-    __slots__ = ("requests",)
+    __slots__ = ("requests", "release")
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
     requests: _containers.RepeatedCompositeFieldContainer[RecommendRequest]
-    def __init__(self, requests: _Optional[_Iterable[_Union[RecommendRequest, _Mapping]]] = ...) -> None: ...
+    release: int
+    def __init__(self, requests: _Optional[_Iterable[_Union[RecommendRequest, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
 
 class BatchRecommendResponse(_message.Message):
     __slots__ = ("results",)
@@ -129,48 +139,82 @@ class MovieFilter(_message.Message):
     def __init__(self, genres: _Optional[_Iterable[str]] = ..., exclude_genres: _Optional[_Iterable[str]] = ..., min_year: _Optional[int] = ..., max_year: _Optional[int] = ...) -> None: ...
 
 class SimilarMoviesRequest(_message.Message):
-    __slots__ = ("movie_id", "limit", "exclude_movie_ids", "filter", "movie_key", "exclude_movie_keys")
+    __slots__ = ("movie_id", "limit", "exclude_movie_ids", "filter", "movie_key", "exclude_movie_keys", "release", "page_token")
     MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     MOVIE_KEY_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     movie_id: int
     limit: int
     exclude_movie_ids: _containers.RepeatedScalarFieldContainer[int]
     filter: MovieFilter
     movie_key: str
     exclude_movie_keys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, movie_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., movie_key: _Optional[str] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+    release: int
+    page_token: str
+    def __init__(self, movie_id: _Optional[int] = ..., limit: _Optional[int] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., movie_key: _Optional[str] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ..., release: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class SimilarMoviesResponse(_message.Message):
-    __slots__ = ("movie", "movies", "release", "source")
+    __slots__ = ("movie", "movies", "release", "source", "next_page_token")
     MOVIE_FIELD_NUMBER: _ClassVar[int]
     MOVIES_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     movie: Movie
     movies: _containers.RepeatedCompositeFieldContainer[ScoredMovie]
     release: int
     source: SimilaritySource
-    def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., release: _Optional[int] = ..., source: _Optional[_Union[SimilaritySource, str]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., movies: _Optional[_Iterable[_Union[ScoredMovie, _Mapping]]] = ..., release: _Optional[int] = ..., source: _Optional[_Union[SimilaritySource, str]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class SearchMoviesRequest(_message.Message):
-    __slots__ = ("query", "limit")
+    __slots__ = ("query", "limit", "release", "page_token")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     query: str
     limit: int
-    def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+    release: int
+    page_token: str
+    def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ..., release: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class SearchMoviesResponse(_message.Message):
-    __slots__ = ("movies", "release")
+    __slots__ = ("movies", "release", "next_page_token")
     MOVIES_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     movies: _containers.RepeatedCompositeFieldContainer[Movie]
     release: int
-    def __init__(self, movies: _Optional[_Iterable[_Union[Movie, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, movies: _Optional[_Iterable[_Union[Movie, _Mapping]]] = ..., release: _Optional[int] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListGenresRequest(_message.Message):
+    __slots__ = ("release",)
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    release: int
+    def __init__(self, release: _Optional[int] = ...) -> None: ...
+
+class ListGenresResponse(_message.Message):
+    __slots__ = ("genres", "release")
+    GENRES_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    genres: _containers.RepeatedCompositeFieldContainer[Genre]
+    release: int
+    def __init__(self, genres: _Optional[_Iterable[_Union[Genre, _Mapping]]] = ..., release: _Optional[int] = ...) -> None: ...
+
+class Genre(_message.Message):
+    __slots__ = ("name", "num_movies")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NUM_MOVIES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    num_movies: int
+    def __init__(self, name: _Optional[str] = ..., num_movies: _Optional[int] = ...) -> None: ...
 
 class Movie(_message.Message):
     __slots__ = ("movie_id", "title", "genres", "year", "key", "from_content")
@@ -257,7 +301,7 @@ class GetServingStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServingStatusResponse(_message.Message):
-    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s", "users_have_keys", "movies_have_keys", "events")
+    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s", "users_have_keys", "movies_have_keys", "events", "previous_release", "uptime")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -275,6 +319,8 @@ class GetServingStatusResponse(_message.Message):
     USERS_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
     MOVIES_HAVE_KEYS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_RELEASE_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_FIELD_NUMBER: _ClassVar[int]
     release: int
     waiting_for: str
     dataset: str
@@ -285,7 +331,9 @@ class GetServingStatusResponse(_message.Message):
     users_have_keys: bool
     movies_have_keys: bool
     events: EventsStatus
-    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ..., events: _Optional[_Union[EventsStatus, _Mapping]] = ...) -> None: ...
+    previous_release: int
+    uptime: _duration_pb2.Duration
+    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ..., events: _Optional[_Union[EventsStatus, _Mapping]] = ..., previous_release: _Optional[int] = ..., uptime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class EventsStatus(_message.Message):
     __slots__ = ("last_event", "release_last_event", "held_events", "problem")

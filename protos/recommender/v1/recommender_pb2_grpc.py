@@ -29,11 +29,12 @@ class RecommenderServiceStub:
     """Movie recommendations from learned embeddings.
 
     An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-    field.
+    ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+    for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 
     Any RPC may end with one of these statuses:
-    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
+    not hold (reason RELEASE_GONE, and the active one is in the metadata under `active_release`).
     INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
     RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
@@ -66,6 +67,11 @@ class RecommenderServiceStub:
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.FromString,
                 _registered_method=True)
+        self.ListGenres = channel.unary_unary(
+                '/recommender.v1.RecommenderService/ListGenres',
+                request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresResponse.FromString,
+                _registered_method=True)
         self.RecordEvents = channel.unary_unary(
                 '/recommender.v1.RecommenderService/RecordEvents',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
@@ -82,11 +88,12 @@ class RecommenderServiceServicer:
     """Movie recommendations from learned embeddings.
 
     An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-    field.
+    ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+    for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 
     Any RPC may end with one of these statuses:
-    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
+    not hold (reason RELEASE_GONE, and the active one is in the metadata under `active_release`).
     INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
     RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
@@ -132,10 +139,18 @@ class RecommenderServiceServicer:
 
     def SearchMovies(self, request, context):
         """Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
-        typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
-        queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
+        typos, missing accents, another order of words, and missing words. Plain letters stand for others, as `lodka` for
+        "Łódka", and where a script writes no spaces, a part of a title is enough. A year narrows the search down. Examples
+        of queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
 
         INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGenres(self, request, context):
+        """Lists the genres of the release, which `MovieFilter` may name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +203,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.FromString,
                     response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.SerializeToString,
             ),
+            'ListGenres': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGenres,
+                    request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresRequest.FromString,
+                    response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresResponse.SerializeToString,
+            ),
             'RecordEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEvents,
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.FromString,
@@ -210,11 +230,12 @@ class RecommenderService:
     """Movie recommendations from learned embeddings.
 
     An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-    field.
+    ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+    for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 
     Any RPC may end with one of these statuses:
-    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
+    not hold (reason RELEASE_GONE, and the active one is in the metadata under `active_release`).
     INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
     RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
@@ -319,6 +340,33 @@ class RecommenderService:
             '/recommender.v1.RecommenderService/SearchMovies',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SearchMoviesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGenres(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recommender.v1.RecommenderService/ListGenres',
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresRequest.SerializeToString,
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresResponse.FromString,
             options,
             channel_credentials,
             insecure,

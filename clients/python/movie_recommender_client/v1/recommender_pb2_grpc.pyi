@@ -30,11 +30,12 @@ class RecommenderServiceStub:
     """Movie recommendations from learned embeddings.
 
     An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-    field.
+    ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+    for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 
     Any RPC may end with one of these statuses:
-    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
+    not hold (reason RELEASE_GONE, and the active one is in the metadata under `active_release`).
     INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
     RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
@@ -72,11 +73,14 @@ class RecommenderServiceStub:
     """
     SearchMovies: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SearchMoviesRequest, _recommender_pb2.SearchMoviesResponse]
     """Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
-    typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
-    queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
+    typos, missing accents, another order of words, and missing words. Plain letters stand for others, as `lodka` for
+    "Łódka", and where a script writes no spaces, a part of a title is enough. A year narrows the search down. Examples
+    of queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
 
     INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
     """
+    ListGenres: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListGenresRequest, _recommender_pb2.ListGenresResponse]
+    """Lists the genres of the release, which `MovieFilter` may name."""
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]
     """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
     process that answers this call, and within a second in every other that shares the event store; no retraining is
@@ -99,11 +103,12 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Movie recommendations from learned embeddings.
 
     An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-    field.
+    ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+    for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 
     Any RPC may end with one of these statuses:
-    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
+    not hold (reason RELEASE_GONE, and the active one is in the metadata under `active_release`).
     INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
     RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
@@ -138,11 +143,14 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """
     SearchMovies: _aio.UnaryUnaryMultiCallable[_recommender_pb2.SearchMoviesRequest, _recommender_pb2.SearchMoviesResponse]  # type: ignore[assignment]
     """Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
-    typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
-    queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
+    typos, missing accents, another order of words, and missing words. Plain letters stand for others, as `lodka` for
+    "Łódka", and where a script writes no spaces, a part of a title is enough. A year narrows the search down. Examples
+    of queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
 
     INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
     """
+    ListGenres: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListGenresRequest, _recommender_pb2.ListGenresResponse]  # type: ignore[assignment]
+    """Lists the genres of the release, which `MovieFilter` may name."""
     RecordEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
     process that answers this call, and within a second in every other that shares the event store; no retraining is
@@ -164,11 +172,12 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Movie recommendations from learned embeddings.
 
     An error that this service raises carries a google.rpc.Status in the `grpc-status-details-bin` trailer. It holds an
-    ErrorInfo with a stable `reason` in domain "recommender.v1", and for INVALID_ARGUMENT a BadRequest that names the
-    field.
+    ErrorInfo with a stable `reason` in domain "recommender.v1", for INVALID_ARGUMENT a BadRequest that names the field, and
+    for UNAVAILABLE and RESOURCE_EXHAUSTED a RetryInfo.
 
     Any RPC may end with one of these statuses:
-    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE).
+    UNAVAILABLE: no release is active yet (reason NO_ACTIVE_RELEASE); or the request names a release that this process does
+    not hold (reason RELEASE_GONE, and the active one is in the metadata under `active_release`).
     INVALID_ARGUMENT: the answer would take more than 4,000,000 bytes. Ask for fewer movies, or without `explain`.
     RESOURCE_EXHAUSTED: too many calls wait for the model server, or too many bytes wait for clients. Back off and retry.
     CANCELLED: too many calls wait for the processor. Back off and retry. gRPC refuses these calls, without details.
@@ -225,11 +234,20 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.SearchMoviesResponse, _abc.Awaitable[_recommender_pb2.SearchMoviesResponse]]:
         """Finds movies by title, best match first; of titles that match alike, the most liked comes first. It tolerates
-        typos, missing accents, another order of words, and missing words. A year narrows the search down. Examples of
-        queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
+        typos, missing accents, another order of words, and missing words. Plain letters stand for others, as `lodka` for
+        "Łódka", and where a script writes no spaces, a part of a title is enough. A year narrows the search down. Examples
+        of queries: "matrix the", "amelie", "star wars 1977". The key of a movie finds that movie first.
 
         INVALID_ARGUMENT: `query` holds no letter or digit, or has more than 200 characters, or `limit` is out of bounds.
         """
+
+    @_abc_1.abstractmethod
+    def ListGenres(
+        self,
+        request: _recommender_pb2.ListGenresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.ListGenresResponse, _abc.Awaitable[_recommender_pb2.ListGenresResponse]]:
+        """Lists the genres of the release, which `MovieFilter` may name."""
 
     @_abc_1.abstractmethod
     def RecordEvents(
