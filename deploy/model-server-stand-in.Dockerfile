@@ -19,3 +19,8 @@ USER recommender
 WORKDIR /
 ENV PYTHONUNBUFFERED=1
 ENTRYPOINT ["tensorflow_model_server"]
+# Last, so that another version or revision changes no layer.
+ARG VERSION="" REVISION="" SOURCE=""
+LABEL org.opencontainers.image.title="movie-recommender-model-server-stand-in" org.opencontainers.image.description="A stand-in for TensorFlow Serving, for movie-recommender" \
+    org.opencontainers.image.licenses="Apache-2.0" org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION" org.opencontainers.image.source="$SOURCE"

@@ -19,7 +19,8 @@ def main(argv: list[str]) -> int:
     """Serve until a signal comes, and return the exit status: 255 if a setting, a model or a port cannot be used."""
     flags, complaints = parse_flags(argv)
     if flags.version:
-        print(f"stand-in for TensorFlow ModelServer\nTensorFlow Library: {version('tensorflow')}")
+        print(f"stand-in for TensorFlow ModelServer: movie-recommender {version('movie-recommender')}")
+        print(f"TensorFlow Library: {version('tensorflow')}")
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # otherwise it warns of the version-1 API at every load
