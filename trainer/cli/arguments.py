@@ -96,12 +96,7 @@ def _add_publishing(parser: argparse.ArgumentParser) -> None:
     """Add the flags of every command that trains and publishes."""
     add_data(parser)
     add_artifacts(parser)
-    parser.add_argument(
-        "--events",
-        default=os.environ.get("EVENTS_URL", ""),
-        metavar="URL",
-        help="merge the events of this store with the ratings (default: $EVENTS_URL; none if that is empty)",
-    )
+    _add_events(parser)
     parser.add_argument(
         "--index",
         choices=(ANNOY, CHEAPEST),
@@ -117,6 +112,15 @@ def _add_publishing(parser: argparse.ArgumentParser) -> None:
     )
     add_reading(parser)
     add_model(parser)
+
+
+def _add_events(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--events",
+        default=os.environ.get("EVENTS_URL", ""),
+        metavar="URL",
+        help="merge the events of this store with the ratings (default: $EVENTS_URL; none if that is empty)",
+    )
 
 
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
@@ -163,6 +167,7 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
 def _add_report(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_artifacts(parser)
+    _add_events(parser)
     parser.add_argument("--release", type=release, help="the release's version (default: the newest)")
     add_reading(parser)
 

@@ -31,7 +31,13 @@ COMMANDS = {
     "releases": releases,
 }
 NO_SPACE = os.strerror(errno.ENOSPC)
-REPORT_PACKAGES = ("optuna", "plotly", "sklearn")  # in the extra `report`, which an image that only trains lacks
+REPORT_PACKAGES = (
+    "jinja2",
+    "markupsafe",
+    "matplotlib",
+    "optuna",
+    "sklearn",
+)  # in the extra `report`, which an image that only trains lacks
 
 
 def main(argv: list[str]) -> int:
