@@ -5,6 +5,7 @@
 FROM python:3.11-slim
 WORKDIR /src
 COPY pyproject.toml deploy/build.lock deploy/model-server-stand-in.lock LICENSE README.md ./
+COPY console console
 COPY protos protos
 COPY serving serving
 RUN python -m venv /opt/serving \

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 
@@ -12,10 +15,12 @@ from recommender_service.client.table import display_width, format_table, shorte
 from tests.support.releases import EVEN_USER, TITLES, UNKNOWN_MOVIE, UNKNOWN_USER, UNRATED_MOVIE
 
 
-def client(address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the client to its end."""
+def client(
+    address: str, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
+    """Run the client to its end.  environment: is added to this process's."""
     command = [sys.executable, "-m", "recommender_service.client", "--address", address, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, **environment})
 
 
 def test_recommend_prints_a_table_of_titles(recommender_address: str) -> None:
@@ -32,7 +37,7 @@ def test_recommend_prints_a_table_of_titles(recommender_address: str) -> None:
 
 def test_recommend_says_that_movies_are_popular_ones(recommender_address: str) -> None:
     """For an unknown user the client says that the movies are popular ones and which ids are unknown."""
-    run = client(recommender_address, "recommend", str(UNKNOWN_USER), "--exclude", "1", "777")
+    run = client(recommender_address, "recommend", str(UNKNOWN_USER), "--exclude", "1", "--exclude", "777")
     assert "popular movies" in run.stdout
     assert "unknown to the release: 777" in run.stdout
 
@@ -46,7 +51,7 @@ def test_similar_names_the_movie_it_was_asked_about(recommender_address: str) ->
 
 def test_movies_may_be_given_by_title(recommender_address: str) -> None:
     """A misspelt title stands for the movie it is found to be, which standard error names."""
-    run = client(recommender_address, "similar", "amelei", "-n", "1", "--exclude", "movie 12", "2")
+    run = client(recommender_address, "similar", "amelei", "-n", "1", "--exclude", "movie 12", "--exclude", "2")
     assert run.stdout.startswith(f"like {TITLES[4]}, release ")
     assert f"'amelei': movie 4, {TITLES[4]}\n" in run.stderr
     assert "'movie 12': movie 12, Movie 12 (2002)\n" in run.stderr
@@ -54,11 +59,26 @@ def test_movies_may_be_given_by_title(recommender_address: str) -> None:
 
 def test_recommend_for_liked_movies_shows_reasons(recommender_address: str) -> None:
     """Without a user id, `--like` leads to recommendations, and `--explain` adds a column of reasons."""
-    run = client(recommender_address, "recommend", "--like", "2", "4", "-n", "2", "--explain", "--to-year", "2000")
+    run = client(
+        recommender_address, "recommend", "--like", "2", "--like", "4", "-n", "2", "--explain", "--to-year", "2000"
+    )
     heading, header, first, _ = run.stdout.splitlines()
     assert heading.startswith("somebody new: recommendations from the movies this user likes, release ")
     assert header.endswith("because of")
     assert TITLES[4] in first
+
+
+def test_a_flag_leaves_the_user_alone(recommender_address: str) -> None:
+    """Flags that may be given several times take one value each; the user may come after them."""
+    run = client(recommender_address, "recommend", "--genre", "Drama", "--like", "2", str(EVEN_USER), "-n", "1")
+    assert run.stdout.startswith(f"user {EVEN_USER}: ")
+
+
+def test_a_title_may_be_a_number(recommender_address: str) -> None:
+    """After `title:`, a number is what a title or a year has; without it, it is an id."""
+    run = client(recommender_address, "similar", "title:1991", "-n", "1")
+    assert run.stdout.startswith("like Movie 1 (1991), release ")
+    assert "movie 1991 is not in release" in client(recommender_address, "similar", "1991").stderr
 
 
 def test_events_are_recorded_from_the_command_line(events_address: str) -> None:
@@ -144,6 +164,58 @@ def test_errors_are_one_sentence_and_status_1(recommender_address: str, argument
     assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "complaint"),
+    [
+        (["recommend", "9" * 30], 1, "error: user: expected an id from 0 to 9,223,372,036,854,775,807, got 999"),
+        (["hide", "10", "9" * 5000], 1, "error: movie: expected an id from 0 to 9,223,372,036,854,775,807, got 999"),
+        (["recommend", "10", "--limit", "-1"], 1, "error: INVALID_ARGUMENT: limit: "),
+        (["recommend", "10", "--limit", "9" * 5000], 2, "argument -n/--limit: expected a whole number from "),
+        (["search", "\udcff"], 2, "argument query: expected UTF-8, got '\\udcff'"),
+        (["similar", "\x1b[31m zzyzx"], 1, "error: no title is near '\\x1b[31m zzyzx'"),
+        (["recommend", "\x1b[31m"], 1, "error: INVALID_ARGUMENT: user_key: "),
+    ],
+    ids=["user", "movie", "limit below 0", "limit of many digits", "no UTF-8", "escape in a title", "escape in a key"],
+)
+def test_odd_arguments_end_in_one_line(
+    recommender_address: str, arguments: list[str], status: int, complaint: str
+) -> None:
+    """What is out of range, or not even text, ends with one short line, and a terminal obeys none of it."""
+    run = client(recommender_address, *arguments)
+    assert run.returncode == status, run.stderr
+    last = run.stderr.splitlines()[-1]
+    assert complaint in last
+    assert "\x1b" not in run.stderr
+    assert len(last) < 400
+
+
+def test_a_reader_may_close_the_pipe(recommender_address: str) -> None:
+    """If nobody reads the answer, as after `head`, the client ends with status 1 and no word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "recommender_service.client", "--address", recommender_address, "status"]
+    with os.fdopen(writing, "w") as closed:
+        run = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert (run.returncode, run.stderr) == (1, "")
+
+
+def test_a_full_disk_is_one_sentence(recommender_address: str) -> None:
+    """If the answer cannot be written, the client says so."""
+    command = [sys.executable, "-m", "recommender_service.client", "--address", recommender_address, "status"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123, a device
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert (run.returncode, run.stderr) == (1, "error: writing: No space left on device\n")
+
+
+def test_a_terminal_without_utf_8_shows_escapes(recommender_address: str) -> None:
+    """Letters that it lacks are shown as escapes, and `--json` stays JSON."""
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    run = client(recommender_address, "search", "fabuleux", environment=ascii_only)
+    assert "Am\\xe9lie" in run.stdout
+    run = client(recommender_address, "search", "fabuleux", "--json", environment=ascii_only)
+    assert json.loads(run.stdout)["movies"][0]["title"] == TITLES[4]
+
+
 def test_no_server_is_one_sentence_and_status_3() -> None:
     """If no recommender answers, the client says so in one line and exits with 3."""
     run = client("127.0.0.1:1", "recommend", "1")
@@ -162,3 +234,9 @@ def test_columns_line_up_for_wide_and_combining_characters() -> None:
     assert {display_width(line) for line in lines[1:]} == {display_width("千と千尋") + 3}
     assert shorten("千と千尋の神隠し", 7) == "千と千…"
     assert shorten("Heat", 4) == "Heat"
+
+
+def test_a_cell_keeps_to_its_place() -> None:
+    """What would move the cursor, end the line, colour it or turn it round is written as an escape."""
+    _, line = format_table(["title", "n"], [["\x1b[2J\x9bH\u202e\n\x7f", "1"]]).splitlines()
+    assert line == r"\x1b[2J\x9bH\u202e\n\x7f  1"

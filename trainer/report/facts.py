@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ from trainer.release.catalogue import PublishedRelease
 from trainer.report.release import LoadedRelease
 
 OURS = {"exact": "this model, exact search", "index": "this model, as served"}
+METRICS = ("recall@", "ndcg@", "hit_rate@", "coverage@")
 LEFT_TO_DATA = ("positive_threshold",)  # is said of the data
 
 
@@ -48,11 +49,16 @@ def rankings(manifest: pb.Manifest) -> dict[str, dict[str, tuple[float, float]]]
     """(mean, standard error) by the metric's name, by the name of the ranking; 0 where there is no standard error."""
     return {
         OURS.get(evaluation.ranking, evaluation.ranking): {
-            name: (value, evaluation.standard_errors.get(name, 0.0))
-            for name, value in sorted(evaluation.metrics.items())
+            name: (value, evaluation.standard_errors.get(name, 0.0)) for name, value in _in_order(evaluation.metrics)
         }
         for evaluation in manifest.evaluations
     }
+
+
+def _in_order(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The metrics, the most telling one first; a manifest has them in any order."""
+    known = [name for start in METRICS for name in sorted(metrics) if name.startswith(start)]
+    return [(name, metrics[name]) for name in dict.fromkeys([*known, *sorted(metrics)])]
 
 
 def figures(manifest: pb.Manifest) -> list[Figure]:
