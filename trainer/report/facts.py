@@ -14,6 +14,13 @@ from trainer.report.release import LoadedRelease
 
 OURS = {"exact": "this model, exact search", "index": "this model, as served"}
 METRICS = ("recall@", "ndcg@", "hit_rate@", "coverage@")
+COUNTS = {
+    "ratings": "num_ratings",
+    "users": "num_users",
+    "movies": "num_movies",
+    "movies that somebody liked": "num_trained_movies",
+    "movies recommended though nobody liked them": "num_content_movies",
+}
 LEFT_TO_DATA = ("positive_threshold",)  # is said of the data
 
 
@@ -98,7 +105,7 @@ def settings(manifest: pb.Manifest) -> dict[str, str]:
     )
     index = manifest.index
     return {
-        "embedding_dim": f"{manifest.embedding_dim}",
+        "embedding_dim": f"{manifest.embedding_dim - (manifest.num_content_movies > 0)}",
         **{name: f"{value:.4g}" for name, value in fitted.items() if name not in LEFT_TO_DATA},
         "index": f"{index.num_trees} trees, {index.metric or 'angular'}",
         **{
@@ -116,14 +123,13 @@ def changes(release: LoadedRelease) -> list[Change]:
     before, now = release.previous.manifest, release.manifest
     old, served = ({figure.name: figure for figure in figures(manifest)} for manifest in (before, now))
     found = [
-        Change(name, f"{old[name].value:.4f}", f"{figure.value:.4f}", f"{figure.value - old[name].value:+.4f}")
+        Change(name, f"{old[name].value:.4f}", f"{figure.value:.4f}", _signed(figure.value - old[name].value, ".4f"))
         for name, figure in served.items()
         if name in old
     ]
-    for name in ("num_ratings", "num_users", "num_movies", "num_trained_movies", "num_content_movies"):
+    for words, name in COUNTS.items():
         counts = getattr(before, name), getattr(now, name)
-        words = name.removeprefix("num_").replace("_", " ")
-        found.append(Change(words, f"{counts[0]:,}", f"{counts[1]:,}", f"{counts[1] - counts[0]:+,}"))
+        found.append(Change(words, f"{counts[0]:,}", f"{counts[1]:,}", _signed(counts[1] - counts[0], ",")))
     found.append(_size(release.previous, release.found))
     if before.dataset.fingerprint != now.dataset.fingerprint:
         found.append(Change("files of ratings", before.dataset.name, now.dataset.name, "others"))
@@ -134,7 +140,13 @@ def changes(release: LoadedRelease) -> list[Change]:
 
 def _size(before: PublishedRelease, now: PublishedRelease) -> Change:
     sizes: Sequence[float] = [release.num_bytes / 1e6 for release in (before, now)]
-    return Change("MB on disk, with the model", f"{sizes[0]:.1f}", f"{sizes[1]:.1f}", f"{sizes[1] - sizes[0]:+.1f}")
+    return Change(
+        "MB on disk, with the model", f"{sizes[0]:.1f}", f"{sizes[1]:.1f}", _signed(round(sizes[1] - sizes[0], 1), "")
+    )
+
+
+def _signed(difference: float, form: str) -> str:
+    return f"{difference:+{form}}" if difference else "the same"
 
 
 def _effort(calibration: pb.Calibration) -> str:

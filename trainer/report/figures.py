@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.colors import hsv_to_rgb
 from sklearn.manifold import TSNE
 
 from protos.release.v1 import manifest_pb2 as pb
@@ -16,6 +15,11 @@ from trainer.report.drawing import as_svg, drawing
 MAP_MOVIES = 1500  # more would be slow to lay out and to draw
 BLUE, ORANGE, GREEN, GREY = "#3f7fc8", "#d9752a", "#3d9a6b", "#8d8d8d"  # they show on white and on black
 MARKS = [*"os^DvPX*<>phd+x", (4, 1, 0), (3, 1, 0), (6, 1, 0), (4, 1, 45), (3, 1, 180)]  # the last are stars
+# As many as marks. They show on white and on black, and neighbours in the list differ much.
+COLOURS = """
+    #d1495b #3f7fc8 #4f9d4f #c77d1a #8f6fd1 #2a9d9d #c45ab3 #8a8a2b #e0703a #5c8fa8
+    #b0766b #6fae2e #d04f8e #4a78e0 #a67c2e #35a679 #9c62b8 #e05050 #7d8d9c #b59a00
+""".split()
 OTHERS = "other genres"
 PERCENT = "{x:.0%}"
 
@@ -25,7 +29,10 @@ def rating_values(ratings: pd.Series) -> Markup:
     values = ratings.value_counts().sort_index()
     with drawing(2.2) as figure:
         axes = figure.add_subplot()
-        axes.bar([f"{value:g}" for value in values.index], values, color=BLUE)
+        places = np.arange(len(values))
+        axes.bar(places, values, color=BLUE)
+        shown = places[:: max(1, len(places) // 10)]
+        axes.set_xticks(shown, [f"{values.index[place]:g}" for place in shown])
         axes.set(xlabel="rating", ylabel="ratings")
         axes.yaxis.set_major_formatter("{x:,.0f}")
         return as_svg(figure, f"Ratings by value: {', '.join(f'{value:g}: {n:,}' for value, n in values.items())}")
@@ -61,7 +68,7 @@ def recall_by_epochs(recalls: Mapping[int, float], k: int) -> Markup:
         axes = figure.add_subplot()
         axes.plot(epochs, [recalls[number] for number in epochs], color=BLUE, marker="o", markersize=4)
         axes.set(xlabel="epochs of the fit", ylabel=f"recall@{k}")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(recalls.values()) or 1)
         says = f"recall@{k} by the epochs of a fit: " + ", ".join(f"{n}: {recalls[n]:.3f}" for n in epochs)
         return as_svg(figure, says)
 
@@ -141,11 +148,11 @@ def movie_map(vectors: np.ndarray, movies: pd.DataFrame) -> Markup:
         axes = figure.add_subplot()
         for number, (genre, group) in enumerate(sorted(table.groupby("genre"), key=lambda pair: -len(pair[1]))):
             gid = f"genre-{number}"
-            look = {"marker": MARKS[number], "color": _colour(number), "linewidths": 0.6}
+            look = {"marker": MARKS[number], "color": COLOURS[number], "linewidths": 0.6}
             axes.scatter(group["x"], group["y"], s=9, gid=gid, label=genre, **look)
             texts.append((gid, [f"{title} ({genre})" for title in group["title"]]))
         axes.axis("off")
-        figure.legend(loc="outside lower center", ncols=3, markerscale=1.8, fontsize=8, handletextpad=0.2)
+        figure.legend(loc="outside lower center", ncols=3, markerscale=1.8, handletextpad=0.2)
         return as_svg(figure, f"A map of the {len(table):,} most liked movies, with a mark for each first genre", texts)
 
 
@@ -158,10 +165,3 @@ def _placed(vectors: np.ndarray, movies: pd.DataFrame) -> pd.DataFrame:
     places = TSNE(perplexity=perplexity, random_state=0, init="pca").fit_transform(vectors[shown])
     table = movies.iloc[shown].assign(x=places[:, 0], y=places[:, 1])
     return table.assign(genre=table["genres"].str.split("|").str[0].replace("", "no genre"))
-
-
-def _colour(number: int) -> np.ndarray:
-    """A colour that differs much from those of the numbers before it, and shows on white and on black."""
-    golden = (number * 0.618) % 1
-    colour: np.ndarray = hsv_to_rgb((golden, 0.75, 0.8 if number % 2 else 0.62))
-    return colour
