@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable
 
-LOWEST_INT32, HIGHEST_INT32 = -(2**31), 2**31 - 1
+HIGHEST_INT32 = 2**31 - 1
 
 
 def whole_number(lowest: int, highest: int = HIGHEST_INT32) -> Callable[[str], int]:

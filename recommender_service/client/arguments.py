@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from console.flags import add_completion, add_path, add_version
-from console.values import LOWEST_INT32, text, whole_number
+from console.values import text, whole_number
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.client import commands
 from recommender_service.client.channel import TOKEN_VARIABLE
@@ -58,7 +58,7 @@ def _add_lists(
 
     similar.add_argument("movie", type=text, help=MOVIE)
     similar.set_defaults(run=commands.similar)
-    year = whole_number(LOWEST_INT32)  # the service says which of them it takes
+    year = whole_number(0)  # the service says which of them it takes
     for command in (recommend, similar):
         _add_repeated(command, "--exclude", "MOVIE", "leave this movie out")
         _add_repeated(command, "--genre", "GENRE", "only movies of this genre, or of another that is named so")
@@ -69,7 +69,7 @@ def _add_lists(
     search.add_argument("query", nargs="+", type=text, help="words of the title, and the year if known")
     search.set_defaults(run=commands.search)
     for command in (recommend, similar, search):
-        limit: dict[str, Any] = {"type": whole_number(LOWEST_INT32), "default": 10}
+        limit: dict[str, Any] = {"type": whole_number(0), "default": 10}
         command.add_argument("-n", "--limit", **limit, help="how many (default: %(default)s)")
 
 

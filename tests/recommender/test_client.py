@@ -169,13 +169,23 @@ def test_errors_are_one_sentence_and_status_1(recommender_address: str, argument
     [
         (["recommend", "9" * 30], 1, "error: user: expected an id from 0 to 9,223,372,036,854,775,807, got 999"),
         (["hide", "10", "9" * 5000], 1, "error: movie: expected an id from 0 to 9,223,372,036,854,775,807, got 999"),
-        (["recommend", "10", "--limit", "-1"], 1, "error: INVALID_ARGUMENT: limit: "),
-        (["recommend", "10", "--limit", "9" * 5000], 2, "argument -n/--limit: expected a whole number from "),
+        (["recommend", "10", "--limit", "-1"], 2, "argument -n/--limit: expected a whole number from 0 to "),
+        (["recommend", "10", "--limit", "501"], 1, "error: INVALID_ARGUMENT: limit: expected "),
+        (["recommend", "10", "--limit", "9" * 5000], 2, "argument -n/--limit: expected a whole number from 0 to "),
         (["search", "\udcff"], 2, "argument query: expected UTF-8, got '\\udcff'"),
         (["similar", "\x1b[31m zzyzx"], 1, "error: no title is near '\\x1b[31m zzyzx'"),
         (["recommend", "\x1b[31m"], 1, "error: INVALID_ARGUMENT: user_key: "),
     ],
-    ids=["user", "movie", "limit below 0", "limit of many digits", "no UTF-8", "escape in a title", "escape in a key"],
+    ids=[
+        "user",
+        "movie",
+        "limit below 0",
+        "limit above 500",
+        "limit of many digits",
+        "no UTF-8",
+        "escape in a title",
+        "escape in a key",
+    ],
 )
 def test_odd_arguments_end_in_one_line(
     recommender_address: str, arguments: list[str], status: int, complaint: str

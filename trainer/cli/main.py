@@ -71,6 +71,9 @@ def _run(arguments: argparse.Namespace) -> int:
             raise
         print_error(f"{error.name} is not installed: pip install '.[report]'")
         return FAILED
+    except MemoryError as error:
+        print_error(f"out of memory, so that nothing was published: {error}")
+        return FAILED
     except OSError:
         raise
     except Exception as error:  # TensorFlow and Annoy raise errors of their own if the disk is full

@@ -8,12 +8,15 @@ from pathlib import Path
 from console.flags import add_path
 from trainer.cli.values import (
     columns,
-    not_negative,
+    embedding_dim,
+    list_length,
     not_negative_int,
     positive_float,
     positive_int,
     rating,
     rating_scale,
+    recency,
+    watched_weight,
 )
 from trainer.data.movielens import CACHE, DEFAULT_DATASET, PUBLISHED
 from trainer.data.ratings import FIVE_STARS
@@ -46,7 +49,7 @@ def add_artifacts(parser: argparse.ArgumentParser) -> None:
 
 
 def add_k(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-k", type=positive_int, default=20, help="length of the scored lists (default: %(default)s)")
+    parser.add_argument("-k", type=list_length, default=20, help="length of the scored lists (default: %(default)s)")
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +84,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     defaults = Hyperparameters()
-    model.add_argument("--embedding-dim", type=positive_int, default=defaults.embedding_dim)
+    model.add_argument("--embedding-dim", type=embedding_dim, default=defaults.embedding_dim)
     model.add_argument(
         "--epochs", type=positive_int, help="passes over the users (default: 10, and fewer from 30,000 users on)"
     )
@@ -95,13 +98,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--watched-weight",
-        type=not_negative,
+        type=watched_weight,
         default=defaults.watched_weight,
         help="how much a movie counts that was watched but not liked; a liked one counts 1 (default: %(default)s)",
     )
     model.add_argument(
         "--recency",
-        type=not_negative,
+        type=recency,
         default=defaults.recency,
         help="a user's oldest rating counts exp(−recency) of the newest (default: %(default)s)",
     )
