@@ -61,7 +61,7 @@ def _add_lists(
     year = whole_number(0)  # the service says which of them it takes
     for command in (recommend, similar):
         _add_repeated(command, "--exclude", "MOVIE", "leave this movie out")
-        _add_repeated(command, "--genre", "GENRE", "only movies of this genre, or of another that is named so")
+        _add_repeated(command, "--genre", "GENRE", "only movies of this genre or of others that are given")
         _add_repeated(command, "--exclude-genre", "GENRE", "no movies of this genre")
         command.add_argument("--from-year", type=year, default=0, metavar="YEAR", help="only movies since this year")
         command.add_argument("--to-year", type=year, default=0, metavar="YEAR", help="only movies until this year")
