@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
-from types import MappingProxyType
 
 import pytest
 
 from recommender_service.client.table import display_width, format_table, shorten
+from tests.support.command_line import client
 from tests.support.releases import EVEN_USER, TITLES, UNKNOWN_MOVIE, UNKNOWN_USER, UNRATED_MOVIE
-
-
-def client(
-    address: str, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
-) -> subprocess.CompletedProcess[str]:
-    """Run the client to its end.  environment: is added to this process's."""
-    command = [sys.executable, "-m", "recommender_service.client", "--address", address, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, **environment})
 
 
 def test_recommend_prints_a_table_of_titles(recommender_address: str) -> None:
@@ -164,68 +152,6 @@ def test_errors_are_one_sentence_and_status_1(recommender_address: str, argument
     assert run.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "complaint"),
-    [
-        (["recommend", "9" * 30], 1, "error: user: expected an id from 0 to 9,223,372,036,854,775,807, got 999"),
-        (["hide", "10", "9" * 5000], 1, "error: movie: expected an id from 0 to 9,223,372,036,854,775,807, got 999"),
-        (["recommend", "10", "--limit", "-1"], 2, "argument -n/--limit: expected a whole number from 0 to "),
-        (["recommend", "10", "--limit", "501"], 1, "error: INVALID_ARGUMENT: limit: expected "),
-        (["recommend", "10", "--limit", "9" * 5000], 2, "argument -n/--limit: expected a whole number from 0 to "),
-        (["search", "\udcff"], 2, "argument query: expected UTF-8, got '\\udcff'"),
-        (["similar", "\x1b[31m zzyzx"], 1, "error: no title is near '\\x1b[31m zzyzx'"),
-        (["recommend", "\x1b[31m"], 1, "error: INVALID_ARGUMENT: user_key: "),
-    ],
-    ids=[
-        "user",
-        "movie",
-        "limit below 0",
-        "limit above 500",
-        "limit of many digits",
-        "no UTF-8",
-        "escape in a title",
-        "escape in a key",
-    ],
-)
-def test_odd_arguments_end_in_one_line(
-    recommender_address: str, arguments: list[str], status: int, complaint: str
-) -> None:
-    """What is out of range, or not even text, ends with one short line, and a terminal obeys none of it."""
-    run = client(recommender_address, *arguments)
-    assert run.returncode == status, run.stderr
-    last = run.stderr.splitlines()[-1]
-    assert complaint in last
-    assert "\x1b" not in run.stderr
-    assert len(last) < 400
-
-
-def test_a_reader_may_close_the_pipe(recommender_address: str) -> None:
-    """If nobody reads the answer, as after `head`, the client ends with status 1 and no word."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    command = [sys.executable, "-m", "recommender_service.client", "--address", recommender_address, "status"]
-    with os.fdopen(writing, "w") as closed:
-        run = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=30)
-    assert (run.returncode, run.stderr) == (1, "")
-
-
-def test_a_full_disk_is_one_sentence(recommender_address: str) -> None:
-    """If the answer cannot be written, the client says so."""
-    command = [sys.executable, "-m", "recommender_service.client", "--address", recommender_address, "status"]
-    with open("/dev/full", "w") as full:  # noqa: PTH123, a device
-        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
-    assert (run.returncode, run.stderr) == (1, "error: writing: No space left on device\n")
-
-
-def test_a_terminal_without_utf_8_shows_escapes(recommender_address: str) -> None:
-    """Letters that it lacks are shown as escapes, and `--json` stays JSON."""
-    ascii_only = {"PYTHONIOENCODING": "ascii"}
-    run = client(recommender_address, "search", "fabuleux", environment=ascii_only)
-    assert "Am\\xe9lie" in run.stdout
-    run = client(recommender_address, "search", "fabuleux", "--json", environment=ascii_only)
-    assert json.loads(run.stdout)["movies"][0]["title"] == TITLES[4]
-
-
 def test_no_server_is_one_sentence_and_status_3() -> None:
     """If no recommender answers, the client says so in one line and exits with 3."""
     run = client("127.0.0.1:1", "recommend", "1")
@@ -244,9 +170,3 @@ def test_columns_line_up_for_wide_and_combining_characters() -> None:
     assert {display_width(line) for line in lines[1:]} == {display_width("千と千尋") + 3}
     assert shorten("千と千尋の神隠し", 7) == "千と千…"
     assert shorten("Heat", 4) == "Heat"
-
-
-def test_a_cell_keeps_to_its_place() -> None:
-    """What would move the cursor, end the line, colour it or turn it round is written as an escape."""
-    _, line = format_table(["title", "n"], [["\x1b[2J\x9bH\u202e\n\x7f", "1"]]).splitlines()
-    assert line == r"\x1b[2J\x9bH\u202e\n\x7f  1"
