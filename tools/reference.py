@@ -130,8 +130,8 @@ def _words(action: argparse.Action) -> str:
 def _help(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     """The help of an argument, with its default, and whether it must be given."""
     text = (action.help or "") % {**vars(action), "prog": parser.prog}
-    is_told = "default" in text or action.default is False or action.default in (None, "", argparse.SUPPRESS)
-    default = "" if is_told or action.nargs == "+" else f"default: {action.default}"
+    is_told = "default" in text or action.default is False or action.default in (None, "", [], argparse.SUPPRESS)
+    default = "" if is_told else f"default: {action.default}"
     required = "required" if action.required and action.option_strings else ""
     return "; ".join(part for part in (text, default, required) if part)
 

@@ -14,7 +14,7 @@ from trainer.data.dataset import Dataset
 from trainer.data.interactions import Interactions, interactions_of, rows_of
 from trainer.data.split import split
 from trainer.evaluation.evaluate import Evaluation, evaluate, hyperparameters_for
-from trainer.evaluation.task import Task, task_of
+from trainer.evaluation.task import MAX_SCORED_USERS, Task, task_of
 from trainer.model.content_embeddings import content_features, expected_embeddings, with_content
 from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
@@ -27,7 +27,6 @@ from trainer.release.keys import with_lasting_ids
 from trainer.release.publish import publish
 from trainer.stages import stage
 
-MAX_SCORED_USERS = 20_000  # the standard error of NDCG is then about .0015
 CHECKPOINTS = "checkpoints"  # the folder beside the releases in which a run that is killed leaves its state
 
 log = logging.getLogger(__name__)

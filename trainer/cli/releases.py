@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
-from trainer.cli.inputs import dataset_of
+from trainer.cli.inputs import dataset_of, merged_with_events
 from trainer.release.catalogue import PublishedRelease, published_releases, roll_back
 from trainer.release.prune import complete_publishing, prune
+from trainer.report.release import load, manifest_of
 
 
 def report(arguments: argparse.Namespace) -> None:
     """Write the HTML page about a release."""
+    manifest = manifest_of(arguments.artifacts, arguments.release)
     dataset = dataset_of(arguments)
+    if manifest.events.store_id:
+        dataset = merged_with_events(arguments, dataset, manifest.events.last_event)
 
     from trainer.report.page import write_report
-    from trainer.report.release import load
 
     page = write_report(load(arguments.artifacts, arguments.release, dataset), arguments.artifacts)
     print(f"wrote {page}: open it in a browser")
