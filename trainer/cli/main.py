@@ -10,6 +10,7 @@ import os
 import sys
 
 from events.errors import EventStoreError
+from object_storage.bucket import ObjectStorageError
 from trainer.cli.arguments import parse_arguments
 from trainer.cli.experiments import compare, evaluate, tune
 from trainer.cli.inspect import inspect
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     except TrainerRunning as error:
         print(f"error: {error}", file=sys.stderr)
         return BUSY_STATUS
-    except (DataError, DownloadError, ReleaseError, EventStoreError) as error:
+    except (DataError, DownloadError, ReleaseError, EventStoreError, ObjectStorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
