@@ -20,13 +20,8 @@ from typing import Any
 from object_storage.url import SETTING
 from protos.release.v1.layout import MANIFEST, MODEL_NAME, MODELS, RELEASES, version_named
 
-# A store that sends no byte for five seconds is asked twice more. Left to themselves, the libraries ask for minutes.
-TIMEOUT_S, TRIES = 5, 3
-OPTIONS: dict[str, dict[str, Any]] = {
-    "s3": {"config_kwargs": {"connect_timeout": TIMEOUT_S, "read_timeout": TIMEOUT_S, "retries": {"max_attempts": 1}}},
-    "gs": {},
-    "file": {"auto_mkdir": True},
-}
+# A store that sends no byte for so long is asked once more. Left to themselves, the libraries wait for minutes.
+TIMEOUT_S, TRIES = 5.0, 2
 LIBRARIES = ("fsspec", "s3fs", "gcsfs", "aiobotocore", "botocore", "aiohttp", "urllib3")
 MODELS_PREFIX = f"{MODELS}/{MODEL_NAME}"
 
@@ -48,7 +43,7 @@ class Bucket:
         scheme = url.partition(":")[0]
         with self._expecting("a store"):
             self._fs, self._root = fsspec.url_to_fs(
-                url, skip_instance_cache=True, use_listings_cache=False, **OPTIONS[scheme]
+                url, skip_instance_cache=True, use_listings_cache=False, **_options(scheme)
             )
             self._fs.retries = TRIES
 
@@ -125,3 +120,11 @@ class Bucket:
             raise ObjectStorageError(
                 f"{SETTING}={self.url}: expected {what}, got {type(error).__name__}: {said!r}"
             ) from error
+
+
+def _options(scheme: str) -> dict[str, Any]:
+    """What a backend is opened with."""
+    if scheme == "s3":
+        retries = {"total_max_attempts": 1}
+        return {"config_kwargs": {"connect_timeout": TIMEOUT_S, "read_timeout": TIMEOUT_S, "retries": retries}}
+    return {"auto_mkdir": True} if scheme == "file" else {}

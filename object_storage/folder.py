@@ -24,6 +24,13 @@ HANDOVER_S = 10.0  # recommenders ask for the model of a withdrawn release until
 log = logging.getLogger(__name__)
 
 
+def reached_at(folder: Path) -> float:
+    """When the bucket that a folder follows was last reached, in seconds since 1970; 0.0 if it never was."""
+    with suppress(OSError):
+        return (folder / MARKER).stat().st_mtime
+    return 0.0
+
+
 class Folder:
     """A local folder with a folder for each version.  prefix: where the bucket has the same."""
 
