@@ -77,7 +77,13 @@ class Wire:
 
     def __init__(self, server_port: int) -> None:
         self.server_port = server_port
-        self._listener = socketserver.ThreadingTCPServer((HOST, 0), self._connect)
+        wire = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                wire._connect(self.request)
+
+        self._listener = socketserver.ThreadingTCPServer((HOST, 0), Handler)
         self._listener.daemon_threads = True
         self.port = self._listener.server_address[1]
         threading.Thread(target=self._listener.serve_forever, daemon=True).start()
@@ -93,7 +99,7 @@ class Wire:
         """Do something once so many bytes have passed since the last reset."""
         self._due = num_bytes, action
 
-    def _connect(self, client: socket.socket, address: object, server: object) -> None:
+    def _connect(self, client: socket.socket) -> None:
         with suppress(OSError), socket.create_connection((HOST, self.server_port)) as upstream:
             threading.Thread(target=self._pass_on, args=(client, upstream), daemon=True).start()
             self._pass_on(upstream, client)

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a title that the terminal cannot show must not end a run
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, handlers=[_console()])
     try:
         COMMANDS[arguments.command](arguments)
     except TrainerRunning as error:
@@ -74,3 +74,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"error: {NO_SPACE}: nothing was published", file=sys.stderr)
         return 1
     return 0
+
+
+class _WithFields(logging.Formatter):
+    """Shows the fields of a record too, which the service's log has as JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = ", ".join(f"{name} {value}" for name, value in getattr(record, "fields", {}).items())
+        return f"{super().format(record)}: {fields}" if fields else super().format(record)
+
+
+def _console() -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_WithFields("%(message)s"))
+    return handler
