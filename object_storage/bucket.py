@@ -42,9 +42,7 @@ class Bucket:
             logging.getLogger(library).setLevel(logging.WARNING)
         scheme = url.partition(":")[0]
         with self._expecting("a store"):
-            self._fs, self._root = fsspec.url_to_fs(
-                url, skip_instance_cache=True, use_listings_cache=False, **_options(scheme)
-            )
+            self._fs, self._root = fsspec.url_to_fs(url, use_listings_cache=False, **_options(scheme))
             self._fs.retries = TRIES
 
     def releases(self) -> list[int]:
@@ -125,6 +123,11 @@ class Bucket:
 def _options(scheme: str) -> dict[str, Any]:
     """What a backend is opened with."""
     if scheme == "s3":
-        retries = {"total_max_attempts": 1}
-        return {"config_kwargs": {"connect_timeout": TIMEOUT_S, "read_timeout": TIMEOUT_S, "retries": retries}}
+        config = {
+            "connect_timeout": TIMEOUT_S,
+            "read_timeout": TIMEOUT_S,
+            "retries": {"total_max_attempts": 1},
+            "response_checksum_validation": "when_required",  # what is read is compared with the manifest's sha256
+        }
+        return {"config_kwargs": config}
     return {"auto_mkdir": True} if scheme == "file" else {}

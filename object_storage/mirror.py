@@ -57,8 +57,14 @@ class Mirror:
             if not all(stack.enter_context(folder.locked()) for folder in self._folders):
                 return False
             listed = self._bucket.releases()
+            problem: ObjectStorageError | None = None
             for version in listed[:KEEP]:
-                self._bring(version)
+                try:
+                    self._bring(version)
+                except ObjectStorageError as error:  # perhaps of this release only
+                    problem = problem or error
+            if problem is not None:
+                raise problem
             wanted = set(listed[:KEEP])
             for folder in self._folders:
                 if listed:

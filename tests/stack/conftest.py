@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec
 import pytest
+from s3fs import S3FileSystem
 
 from object_storage.bucket import Bucket
 from tests.support.object_store import ObjectStore, object_store
@@ -19,6 +19,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     with object_store(tmp_path_factory.mktemp("store")) as running, pytest.MonkeyPatch.context() as patch:
         for variable, value in running.environment.items():
             patch.setenv(variable, value)
+        S3FileSystem.clear_instance_cache()  # its clients keep the variables that they were made with
         yield running
 
 
@@ -27,7 +28,7 @@ def bucket(store: ObjectStore) -> Bucket:
     """An empty bucket of a healthy server."""
     store.heal()
     name = f"bucket-{len(list(store.buckets.iterdir()))}"
-    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(name)
+    (store.buckets / name).mkdir()
     return Bucket(f"s3://{name}/movies")
 
 
