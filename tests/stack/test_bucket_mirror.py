@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import signal
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from object_storage.bucket import Bucket, ObjectStorageError
+from object_storage.folder import MARKER
 from object_storage.mirror import Mirror
 from protos.release.v1.layout import MANIFEST
 from tests.support.object_store import ObjectStore, mirror_of, needs_versitygw, put, whole_versions
 from trainer.release.catalogue import models_folder, releases_folder, versions_in
+from trainer.release.upload import claim
 
 pytestmark = needs_versitygw
 
@@ -190,3 +193,24 @@ def test_a_model_comes_only_with_a_right_manifest(
     assert versions_in(tmp_path / "models") == []
     (reason,) = refusals(caplog)
     assert "expected a signature" in reason or "expected the name of a file" in reason
+
+
+def test_one_process_synchronises_a_folder_at_a_time(bucket: Bucket, two_releases: Path, tmp_path: Path) -> None:
+    """A second mirror of the same folder leaves the download to the first."""
+    put(bucket, two_releases, 0)
+    mirror = mirror_of(bucket, tmp_path)
+    with (releases_folder(tmp_path) / MARKER).open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert not mirror.look()
+        assert versions_in(releases_folder(tmp_path)) == []
+    assert mirror.look()
+    assert len(whole_versions(tmp_path)) == 1
+
+
+def test_a_folder_may_stand_for_a_bucket(two_releases: Path, tmp_path: Path) -> None:
+    """With file:///folder all is the same, without a server."""
+    bucket = Bucket(f"file://{tmp_path}/bucket")
+    expected = put(bucket, two_releases, 0, 1)
+    assert not claim(bucket, expected[0])
+    assert mirror_of(bucket, tmp_path / "local").look()
+    assert whole_versions(tmp_path / "local") == expected

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from object_storage.bucket import Bucket, ObjectStorageError
+from tests.support.learning import SMALL, write_tastes
 from tests.support.object_store import (
     SECRET,
     ObjectStore,
@@ -148,11 +149,11 @@ def test_a_bucket_is_listed_rolled_back_and_pruned(
 
 
 @pytest.mark.parametrize(
-    ("value", "line"),
+    ("value", "status", "line"),
     [
-        ("https://host/bucket", "ARTIFACTS: expected s3://bucket/prefix, gs://bucket/prefix or file:///folder"),
-        ("s3://key:secret@bucket/x", "without credentials, got something else"),
-        ("gs://bucket/x", "ARTIFACTS: expected none, because gcsfs is not installed, got 'gs://bucket/x'"),
+        ("https://host/bucket", 1, "ARTIFACTS: expected s3://bucket/prefix, gs://bucket/prefix or file:///folder"),
+        ("s3://key:secret@bucket/x", 1, "without credentials, got something else"),
+        ("gs://bucket/x", 1, "ARTIFACTS: expected none, because gcsfs is not installed, got 'gs://bucket/x'"),
         (
             "s3://nobody/x",
             "ARTIFACTS=s3://nobody/x: expected a list of releases/, got FileNotFoundError",
@@ -161,16 +162,17 @@ def test_a_bucket_is_listed_rolled_back_and_pruned(
 )
 def test_a_wrong_bucket_is_named_by_its_setting(
     value: str,
+    status: int,
     line: str,
     store: ObjectStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The trainer ends with one line and status 1 before it reads any data."""
+    """The trainer ends with one line and a status that tells whether a repetition may help, before it reads data."""
     store.heal()
     monkeypatch.setenv("ARTIFACTS", value)
-    assert main(["train", "--data", str(tmp_path / "none"), "--artifacts", str(tmp_path)]) == 1
+    assert main(["train", "--data", str(tmp_path / "none"), "--artifacts", str(tmp_path)]) == status
     (shown,) = capsys.readouterr().err.splitlines()
     assert line in shown
     assert "secret" not in shown
@@ -183,7 +185,25 @@ def test_no_line_holds_the_credentials(
     monkeypatch.setenv("ARTIFACTS", bucket.url)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-of-the-tests")
     monkeypatch.setattr("object_storage.bucket.TIMEOUT_S", 4.5)  # so that there is no client with the right one
-    assert main(["releases", "list", "--artifacts", str(tmp_path)]) == 1
+    assert main(["releases", "list", "--artifacts", str(tmp_path)]) == 4
     (shown,) = capsys.readouterr().err.splitlines()
     assert "PermissionError" in shown
     assert "of-the-tests" not in shown
+
+
+@pytest.mark.slow
+def test_a_trainer_elsewhere_goes_on_from_the_bucket(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training publishes to the bucket and into the local folder. A trainer with an empty folder finds the release."""
+    monkeypatch.setenv("ARTIFACTS", bucket.url)
+    write_tastes(tmp_path / "data")
+
+    def train(folder: str, *flags: str) -> int:
+        return main(["train", f"--data={tmp_path / 'data'}", f"--artifacts={tmp_path / folder}", *SMALL, *flags])
+
+    assert train("here") == 0
+    assert whole_versions(tmp_path / "here") == bucket.releases()
+    assert train("there", "--if-none") == 0
+    assert whole_versions(tmp_path / "there") == bucket.releases()
+    assert len(bucket.objects("claims")) == 1

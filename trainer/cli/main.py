@@ -31,6 +31,7 @@ COMMANDS = {
     "report": report,
     "releases": releases,
 }
+AWAY_STATUS = 4
 NO_SPACE = os.strerror(errno.ENOSPC)
 REPORT_PACKAGES = ("optuna", "plotly", "sklearn")  # in the extra `report`, which an image that only trains lacks
 
@@ -43,7 +44,8 @@ def main(argv: list[str]) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Run a command with its flags, and return the exit status.
 
-    It is 1 if the data or the releases do not allow the command, and 3 if another trainer is training.
+    It is 1 if the data or the releases do not allow the command, 3 if another trainer is training, and 4 if the bucket
+    cannot be reached, so that the same command may succeed later.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -54,7 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
     except TrainerRunning as error:
         print(f"error: {error}", file=sys.stderr)
         return BUSY_STATUS
-    except (DataError, DownloadError, ReleaseError, EventStoreError, ObjectStorageError) as error:
+    except ObjectStorageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return AWAY_STATUS
+    except (DataError, DownloadError, ReleaseError, EventStoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
