@@ -96,16 +96,18 @@ class Mirror:
 
 
 def follow(mirror: Mirror, every_s: float) -> NoReturn:
-    """Look into the bucket for ever, and log when it cannot be asked and when it can again."""
+    """Look into the bucket for ever, and log when that fails, for another reason than before, and when it succeeds."""
     problem = ""
     while True:
+        event, reason = "object storage not reached", ""
         try:
             mirror.look()
-            reason = ""
-        except (ObjectStorageError, OSError) as error:
+        except ObjectStorageError as error:
             reason = str(error)
-        if reason and not problem:
-            log.error("object storage not reached", extra={"fields": {"reason": reason}})
+        except OSError as error:
+            event, reason = "local folder not written", str(error)
+        if reason and reason != problem:
+            log.error(event, extra={"fields": {"reason": reason}})
         elif problem and not reason:
             log.info("object storage reached again", extra={"fields": {"url": mirror.url}})
         problem = reason

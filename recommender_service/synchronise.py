@@ -43,10 +43,10 @@ def main(argv: list[str]) -> int:
         return 2
     if arguments.releases is None and arguments.models is None:
         parser.error("expected --releases DIR, --models DIR or both, got neither")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))  # whatever is half done, the next look goes on with it
-    if arguments.is_child:
+    if arguments.is_child:  # a signal to the whole group is the parent's business
         threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN if arguments.is_child else _end)
     logs.configure(settings.logging_level)
     try:
         mirror = Mirror(Bucket(settings.artifacts), arguments.releases, arguments.models, settings.verify_key_file)
@@ -58,6 +58,11 @@ def main(argv: list[str]) -> int:
 
 def _end_with_standard_input() -> None:
     sys.stdin.read()
+    _end()
+
+
+def _end(*_: object) -> None:
+    """End at once: whatever is half done, the next look goes on with it."""
     os._exit(0)
 
 
