@@ -21,7 +21,7 @@ from recommender_service.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
-CHILD_FLAG = "--until-standard-input-ends"
+CHILD_FLAG = "--until-standard-input-ends"  # comes first
 
 
 def main(argv: list[str]) -> int:
@@ -32,8 +32,8 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--releases", type=Path, metavar="DIR", help="the folder that recommenders read")
     parser.add_argument("--models", type=Path, metavar="DIR", help="the base path of the model server's model")
-    parser.add_argument(CHILD_FLAG, action="store_true", dest="is_child", help=argparse.SUPPRESS)
-    arguments = parser.parse_args(argv)
+    is_child = argv[:1] == [CHILD_FLAG]
+    arguments = parser.parse_args(argv[1:] if is_child else argv)
     try:
         settings = Settings.from_environment(os.environ)
         if not settings.artifacts:
@@ -43,10 +43,10 @@ def main(argv: list[str]) -> int:
         return 2
     if arguments.releases is None and arguments.models is None:
         parser.error("expected --releases DIR, --models DIR or both, got neither")
-    if arguments.is_child:  # a signal to the whole group is the parent's business
+    if is_child:  # a signal to the whole group is the parent's business
         threading.Thread(target=_end_with_standard_input, daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN if arguments.is_child else _end)
+        signal.signal(number, signal.SIG_IGN if is_child else _end)
     logs.configure(settings.logging_level)
     try:
         mirror = Mirror(Bucket(settings.artifacts), arguments.releases, arguments.models, settings.verify_key_file)
