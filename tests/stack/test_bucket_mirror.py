@@ -146,8 +146,8 @@ def test_a_server_that_hangs_is_named_in_time(
         mirror.look()
     assert whole_versions(tmp_path) == expected
     store.heal()
-    store.wire.pause_s = 0.003
     expected += put(bucket, two_releases, 1)
+    store.wire.pause_s = 0.003
     assert mirror.look()
     assert whole_versions(tmp_path) == expected
 
