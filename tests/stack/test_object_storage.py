@@ -182,7 +182,7 @@ def test_no_line_holds_the_credentials(
     """Where the server refuses the key, the trainer says so and shows nothing of it."""
     monkeypatch.setenv("ARTIFACTS", bucket.url)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-of-the-tests")
-    monkeypatch.setattr("object_storage.bucket.TIMEOUT_S", 4.5)  # so that there is no client with the right one
+    monkeypatch.setattr("object_storage.bucket.TIMEOUT_S", 14.0)  # so that there is no client with the right one
     assert main(["releases", "list", "--artifacts", str(tmp_path)]) == 4
     (shown,) = capsys.readouterr().err.splitlines()
     assert "PermissionError" in shown

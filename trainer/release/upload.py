@@ -19,7 +19,7 @@ from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
 
 CLAIMS = "claims"
-PATIENCE_S = 60.0  # how long a store may be away while a release is uploaded
+PATIENCE_S = 300.0  # how long a store may be away while a release is uploaded
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 
 T = TypeVar("T")
