@@ -20,8 +20,8 @@ from typing import Any
 from object_storage.url import SETTING
 from protos.release.v1.layout import MANIFEST, MODEL_NAME, MODELS, RELEASES, version_named
 
-# A store that sends no byte for so long is asked once more. Left to themselves, the libraries wait for minutes. It must be
-# long enough for what is still on its way when an upload has been handed over: megabytes, over a slow line.
+# A store that sends no byte for so long is asked once more. Left to themselves, the libraries wait for minutes. It must
+# be long enough for what is still on its way when an upload has been handed over: megabytes, over a slow line.
 TIMEOUT_S, TRIES = 15.0, 2
 LIBRARIES = ("fsspec", "s3fs", "gcsfs", "aiobotocore", "botocore", "aiohttp", "urllib3")
 MODELS_PREFIX = f"{MODELS}/{MODEL_NAME}"
