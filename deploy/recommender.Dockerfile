@@ -7,6 +7,7 @@ COPY pyproject.toml deploy/build.lock deploy/recommender.lock LICENSE README.md 
 COPY console console
 COPY protos protos
 COPY events events
+COPY object_storage object_storage
 COPY recommender_service recommender_service
 # annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own.
 ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD

@@ -26,6 +26,10 @@ def main(argv: list[str]) -> int:
     # gRPC itself would write a line, which is no JSON, for each connection that fails to agree on TLS.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     is_worker = arguments.worker is not None
+    if settings.artifacts and not is_worker:
+        from recommender_service.synchroniser import start_synchroniser  # not at the top: without a bucket, not needed
+
+        start_synchroniser(settings)
     try:
         if settings.workers > 1:
             supervise(settings)

@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from object_storage.folder import reached_at
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
 from recommender_service.errors import InvalidArgument, NoActiveRelease, ReleaseGone
@@ -24,6 +26,7 @@ from recommender_service.metrics import (
     ACTIVE_RELEASE,
     ACTIVE_RELEASE_PUBLISHED,
     NEWER_RELEASES,
+    OBJECT_STORAGE_REACHED,
     RELEASES_ACTIVATED,
     RELEASES_VOLUME_AVAILABLE_BYTES,
     RELEASES_VOLUME_BYTES,
@@ -81,6 +84,8 @@ class ReleaseWatcher:
         self._listing_problem = ""  # why the releases could not be listed at the last look
         self._states: ReleaseStates = {}  # of the complete releases, newest first
         self._started = time.monotonic()
+        if settings.artifacts:
+            OBJECT_STORAGE_REACHED.set_function(partial(reached_at, settings.releases_dir))
 
     async def run(self) -> None:
         """Look for releases every second, for ever."""

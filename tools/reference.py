@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 
 import events.__main__
 import recommender_service.client.__main__
+import recommender_service.synchronise
 import serving.__main__
 import tools.capacity
 import trainer.cli.main
@@ -30,6 +31,7 @@ GENERATED = "Generated from the code by `make docs`."
 PROGRAMS: tuple[Callable[[list[str]], object], ...] = (
     trainer.cli.main.main,
     recommender_service.client.__main__.main,
+    recommender_service.synchronise.main,
     events.__main__.main,
     tools.capacity.main,
     serving.__main__.main,

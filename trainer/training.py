@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from object_storage.bucket import Bucket
 from protos.release.v1 import manifest_pb2
 from trainer.data.dataset import Dataset
 from trainer.data.interactions import Interactions, interactions_of, rows_of
@@ -42,6 +43,7 @@ def train(
     cheapest: bool = False,
     signing_key: bytes | None = None,
     liked_only: bool = False,
+    bucket: Bucket | None = None,
 ) -> Path:
     """Evaluate, fit and publish; return the published release's folder.
 
@@ -50,12 +52,12 @@ def train(
     cheapest: whether the fastest engine finds the nearest movies, or the Annoy index wherever it is nearly as fast.
     signing_key: signs the release's manifest, if there is one.
     liked_only: never recommend a movie that nobody liked; if false, that is done where it was measured to help.
+    bucket: where the release is published too, if there is one. Raises ObjectStorageError if it cannot be reached.
 
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
-    problems = changed_ids(dataset, artifacts)
-    _raise_unless_forced(problems, force)
-    dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts)
+    _raise_unless_forced(problems := changed_ids(dataset, artifacts), force)
+    dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts, bucket)
     task = _task(dataset, positive_threshold)
     hyperparameters = hyperparameters_for(task, hyperparameters)
     checkpoints = artifacts / CHECKPOINTS
@@ -67,13 +69,12 @@ def train(
     on_evaluated(evaluation)
     problems += _failures(evaluation, artifacts, dataset)
     _raise_unless_forced(problems, force)
-    for problem in problems:
-        log.warning("publishing all the same: %s", problem)
+    _warn_of(problems)
     hyperparameters = replace(hyperparameters, temperature=evaluation.embeddings.temperature)
     helps = evaluation.cold_start is not None and evaluation.cold_start.helps
     known, embeddings = _fit(dataset, positive_threshold, hyperparameters, checkpoints, admits_unliked=helps)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
-    release = publish(fitted, artifacts, signing_key)
+    release = publish(fitted, artifacts, signing_key, bucket)
     remove_folder(checkpoints)
     log.info("published release %s: %s", release.name, release)
     return release
@@ -115,6 +116,11 @@ def _fit(
 def _raise_unless_forced(problems: list[str], force: bool) -> None:
     if problems and not force:
         raise GateError(f"not published: {'; '.join(problems)} (--force publishes all the same)")
+
+
+def _warn_of(problems: list[str]) -> None:
+    for problem in problems:
+        log.warning("publishing all the same: %s", problem)
 
 
 def _failures(evaluation: Evaluation, artifacts: Path, dataset: Dataset) -> list[str]:

@@ -10,6 +10,7 @@ import sys
 
 from console.output import FAILED, guarded, print_error, visible
 from events.errors import EventStoreError
+from object_storage.bucket import ObjectStorageError
 from trainer.cli.arguments import parse_arguments
 from trainer.cli.experiments import compare, evaluate, tune
 from trainer.cli.inspect import inspect
@@ -30,6 +31,7 @@ COMMANDS = {
     "report": report,
     "releases": releases,
 }
+AWAY_STATUS = 4
 NO_SPACE = os.strerror(errno.ENOSPC)
 REPORT_PACKAGES = (
     "jinja2",
@@ -53,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     """Run a command with its flags, and return the exit status.
 
-    It is 1 if the data or the releases do not allow the command, and 3 if another trainer is training.
+    It is 1 if the data or the releases do not allow the command, 3 if another trainer is training, and 4 if the bucket
+    cannot be reached, so that the same command may succeed later.
     """
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(_Visible("%(message)s"))
@@ -63,6 +66,9 @@ def _run(arguments: argparse.Namespace) -> int:
     except TrainerRunning as error:
         print_error(error)
         return BUSY_STATUS
+    except ObjectStorageError as error:
+        print_error(error)
+        return AWAY_STATUS
     except (DataError, DownloadError, ReleaseError, EventStoreError) as error:
         print_error(error)
         return FAILED
@@ -85,7 +91,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 class _Visible(logging.Formatter):
-    """Keeps each message on one line, whatever a file's title or name holds."""
+    """Shows the fields of a record too, and keeps each on one line, whatever a file's title or name holds."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return visible(super().formatMessage(record))
+        fields = ", ".join(f"{name} {value}" for name, value in getattr(record, "fields", {}).items())
+        message = super().formatMessage(record)
+        return visible(f"{message}: {fields}" if fields else message)

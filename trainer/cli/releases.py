@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Iterable
 
 from trainer.cli.inputs import dataset_of, merged_with_events
+from trainer.cli.object_storage import synchronised
+from trainer.release.bucket_catalogue import prune_bucket, releases_in, roll_back_bucket
 from trainer.release.catalogue import PublishedRelease, published_releases, roll_back
 from trainer.release.prune import complete_publishing, prune
 from trainer.report.release import load, manifest_of
@@ -13,6 +15,7 @@ from trainer.report.release import load, manifest_of
 
 def report(arguments: argparse.Namespace) -> None:
     """Write the HTML page about a release."""
+    synchronised(arguments.artifacts)
     manifest = manifest_of(arguments.artifacts, arguments.release)
     dataset = dataset_of(arguments)
     if manifest.events.store_id:
@@ -25,8 +28,11 @@ def report(arguments: argparse.Namespace) -> None:
 
 
 def releases(arguments: argparse.Namespace) -> None:
-    """List, prune or roll back the published releases."""
+    """List, prune or roll back the published releases: those in the bucket, if ARTIFACTS names one, and then here."""
+    bucket = synchronised(arguments.artifacts)
     if arguments.action == "prune":
+        if bucket is not None:
+            print(f"removed from {bucket.url}: {_listed(prune_bucket(bucket, arguments.keep)) or 'nothing'}")
         for version in complete_publishing(arguments.artifacts):
             print(f"completed: {version}, whose trainer was killed while it published")
         pruned = prune(arguments.artifacts, arguments.keep, arguments.force)
@@ -37,11 +43,15 @@ def releases(arguments: argparse.Namespace) -> None:
             print(f"kept, because they may be in use (no file locks, or no permission): {_listed(pruned.unknown)}")
             print("--force removes them too")
     elif arguments.action == "rollback":
-        withdrawn, newest = roll_back(arguments.artifacts)
+        if bucket is not None:
+            withdrawn, newest = roll_back_bucket(bucket)
+            synchronised(arguments.artifacts)
+        else:
+            withdrawn, newest = roll_back(arguments.artifacts)
         print(f"withdrew {withdrawn}; the newest release is {newest}")
     else:
         print(f"{'release':<16}{'dataset':<20}{'recall@20':>10}{'ndcg@20':>10}{'MB':>8}  note")
-        for release in published_releases(arguments.artifacts):
+        for release in releases_in(bucket) if bucket is not None else published_releases(arguments.artifacts):
             print(_line(release))
 
 

@@ -7,10 +7,12 @@ import logging
 import os
 from pathlib import Path
 
+from object_storage.bucket import Bucket
 from protos.release.v1.signature import read_keys
 from trainer.cli.arguments import CHEAPEST
 from trainer.cli.inputs import dataset_of, hyperparameters_of, merged_with_events, positive_threshold_of
 from trainer.cli.news import news_of
+from trainer.cli.object_storage import synchronised
 from trainer.release.catalogue import check_writable, served_versions
 from trainer.release.errors import SigningKeyError
 from trainer.release.locks import sole_trainer
@@ -21,7 +23,11 @@ log = logging.getLogger(__name__)
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train and publish a release, unless the flags say that there is no need. Raises TrainerRunning."""
+    """Train and publish a release, unless the flags say that there is no need.
+
+    Raises TrainerRunning, and ObjectStorageError if the bucket that ARTIFACTS names cannot be reached.
+    """
+    bucket = synchronised(arguments.artifacts)
     for version in complete_publishing(arguments.artifacts):
         log.info("release %d: its trainer was killed while it published; its model is in place now", version)
     served = served_versions(arguments.artifacts) if arguments.if_none else []
@@ -31,10 +37,10 @@ def train(arguments: argparse.Namespace) -> None:
     signing_key = _signing_key()
     check_writable(arguments.artifacts)
     with sole_trainer(arguments.artifacts):
-        _train(arguments, signing_key)
+        _train(arguments, signing_key, bucket)
 
 
-def _train(arguments: argparse.Namespace, signing_key: bytes | None) -> None:
+def _train(arguments: argparse.Namespace, signing_key: bytes | None, bucket: Bucket | None) -> None:
     if arguments.min_new_events:
         found = news_of(arguments.events, arguments.artifacts)
         log.info("%s", found)
@@ -60,6 +66,7 @@ def _train(arguments: argparse.Namespace, signing_key: bytes | None) -> None:
         cheapest,
         signing_key,
         arguments.liked_only,
+        bucket,
     )
 
 

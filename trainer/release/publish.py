@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from object_storage.bucket import Bucket
 from trainer.release.catalogue import models_folder, releases_folder
 from trainer.release.files import write_files, write_model
 from trainer.release.fitted import Fitted
 from trainer.release.manifest import write_manifest
 from trainer.release.staging import claimed_version, staging_folder, sync, sync_folder
+from trainer.release.upload import upload
 from trainer.stages import stage
 
 
 @stage("building the indexes, writing and checking")
-def publish(fitted: Fitted, artifacts: Path, signing_key: bytes | None = None) -> Path:
+def publish(fitted: Fitted, artifacts: Path, signing_key: bytes | None = None, bucket: Bucket | None = None) -> Path:
     """Write releases/<version> and models/user_embedding/<version> under `artifacts`, and return the release's folder.
 
     Each folder appears whole by a rename; the manifest is written last. The release is renamed first: without its model
@@ -21,15 +23,18 @@ def publish(fitted: Fitted, artifacts: Path, signing_key: bytes | None = None) -
     fails, the folders are as before.
 
     signing_key: signs the manifest, if there is one.
+    bucket: the release is published there first, if there is one. Raises ObjectStorageError if it cannot be.
     """
     releases, models = releases_folder(artifacts), models_folder(artifacts)
-    with claimed_version(models, releases) as version:
+    with claimed_version(models, releases, bucket) as version:
         staged_release, staged_model = staging_folder(releases, version), staging_folder(models, version)
         write_model(fitted, staged_model)
         calibrations = write_files(fitted, staged_release)
-        write_manifest(fitted, version, calibrations, staged_release, signing_key)
+        write_manifest(fitted, version, calibrations, staged_release, staged_model, signing_key)
         for folder in (staged_model, staged_release):
             sync(folder)
+        if bucket is not None:
+            upload(bucket, version, staged_release, staged_model)
         staged_release.rename(releases / str(version))
         staged_model.rename(models / str(version))
         for parent in (releases, models):
