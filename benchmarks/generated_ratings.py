@@ -59,7 +59,7 @@ def ratings_in_blocks(size: Size, seed: int = 0) -> Iterator[tuple[np.ndarray, n
     by_taste, affinity = _movies(size.num_movies, rng)
     activity = rng.lognormal(0, ACTIVITY_SPREAD, size.num_users)
     counts = np.clip(activity / activity.sum() * size.num_ratings, MIN_RATINGS, size.num_movies / 8).astype(int)
-    for start in tqdm(range(0, size.num_users, BLOCK), desc="generating ratings", unit="block"):
+    for start in tqdm(range(0, size.num_users, BLOCK), desc="generating ratings", unit="block", disable=None):
         count = counts[start : start + BLOCK]
         tastes = np.cumsum(rng.dirichlet(np.full(NUM_TASTES, USER_BREADTH), len(count)), axis=1)
         users = np.repeat(np.arange(len(count)), count)

@@ -9,9 +9,8 @@ from trainer.data.dataset import read_folder
 from trainer.data.ratings import default_positive_threshold
 from trainer.data.split import split
 from trainer.evaluation.baselines import implicit_als
-from trainer.evaluation.task import task_of
+from trainer.evaluation.task import MAX_SCORED_USERS, task_of
 from trainer.stages import stage
-from trainer.training import MAX_SCORED_USERS
 
 K = 20
 

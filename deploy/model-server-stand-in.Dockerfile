@@ -5,6 +5,7 @@
 FROM python:3.11-slim
 WORKDIR /src
 COPY pyproject.toml deploy/build.lock deploy/model-server-stand-in.lock LICENSE README.md ./
+COPY console console
 COPY protos protos
 COPY serving serving
 RUN python -m venv /opt/serving \
@@ -19,3 +20,8 @@ USER recommender
 WORKDIR /
 ENV PYTHONUNBUFFERED=1
 ENTRYPOINT ["tensorflow_model_server"]
+# Last, so that another version or revision changes no layer.
+ARG VERSION="" REVISION="" SOURCE=""
+LABEL org.opencontainers.image.title="movie-recommender-model-server-stand-in" org.opencontainers.image.description="A stand-in for TensorFlow Serving, for movie-recommender" \
+    org.opencontainers.image.licenses="Apache-2.0" org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION" org.opencontainers.image.source="$SOURCE"

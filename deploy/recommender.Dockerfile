@@ -4,8 +4,10 @@ FROM python:3.11-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY pyproject.toml deploy/build.lock deploy/recommender.lock LICENSE README.md ./
+COPY console console
 COPY protos protos
 COPY events events
+COPY object_storage object_storage
 COPY recommender_service recommender_service
 # annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own.
 ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
@@ -28,3 +30,8 @@ EXPOSE 50051
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
     CMD python -m recommender_service.client --address "$HEALTH_ADDRESS" health
 ENTRYPOINT ["python", "-m", "recommender_service"]
+# Last, so that another version or revision changes no layer.
+ARG VERSION="" REVISION="" SOURCE=""
+LABEL org.opencontainers.image.title="movie-recommender" org.opencontainers.image.description="Movie recommendations over gRPC" \
+    org.opencontainers.image.licenses="Apache-2.0" org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION" org.opencontainers.image.source="$SOURCE"

@@ -4,8 +4,10 @@ FROM python:3.11-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY pyproject.toml deploy/build.lock deploy/trainer.lock LICENSE README.md ./
+COPY console console
 COPY protos protos
 COPY events events
+COPY object_storage object_storage
 COPY trainer trainer
 # annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own.
 ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
@@ -21,3 +23,8 @@ COPY --from=build /opt/trainer /opt/trainer
 ENV PATH=/opt/trainer/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER recommender
 ENTRYPOINT ["python", "-m", "trainer"]
+# Last, so that another version or revision changes no layer.
+ARG VERSION="" REVISION="" SOURCE=""
+LABEL org.opencontainers.image.title="movie-recommender-trainer" org.opencontainers.image.description="Learns embeddings from ratings, and publishes releases for movie-recommender" \
+    org.opencontainers.image.licenses="Apache-2.0" org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION" org.opencontainers.image.source="$SOURCE"

@@ -21,3 +21,8 @@ EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
     CMD python -c "import socket; socket.create_connection(('127.0.0.1', 8080), 2)"
 ENTRYPOINT ["python", "-m", "web"]
+# Last, so that another version or revision changes no layer.
+ARG VERSION="" REVISION="" SOURCE=""
+LABEL org.opencontainers.image.title="movie-recommender-web" org.opencontainers.image.description="The page of movie-recommender" \
+    org.opencontainers.image.licenses="Apache-2.0" org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION" org.opencontainers.image.source="$SOURCE"

@@ -13,33 +13,53 @@ import os
 import sys
 from pathlib import Path
 
+from console.flags import add_completion, add_path, add_version
+from console.output import FAILED, INTERRUPTED, guarded, print_error
+from console.values import text, whole_number
 from events.errors import EventStoreError
 from events.event import number_of_key
 from events.store import EventStore
 
+COMMAND = "recommender-events"  # the program's name once the package is installed
+MAX_ID = 2**63 - 1
+
+
+def program() -> int:
+    """Run what the process was started with, and return the exit status: the installed program."""
+    return main(sys.argv[1:])
+
 
 def main(argv: list[str]) -> int:
     """Run the command and return the exit status."""
+    try:
+        return guarded(lambda: _run(argv))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(argv: list[str]) -> int:
     arguments = _parse(argv)
     try:
         store = EventStore(arguments.url)
         print(_export(store, arguments.file) if arguments.command == "export" else _forget(store, arguments))
     except EventStoreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        print_error(error)
+        return FAILED
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        print(f"error: {error.filename or arguments.file}: {error.strerror or error}", file=sys.stderr)
-        return 1
+        print_error(f"{error.filename or arguments.file}: {error.strerror or error}")
+        return FAILED
     except ModuleNotFoundError as error:
         if error.name != "pyarrow":
             raise
-        print("error: pyarrow is not installed: pip install '.[trainer]'", file=sys.stderr)
-        return 1
+        print_error("pyarrow is not installed: pip install '.[trainer]'")
+        return FAILED
     return 0
 
 
 def _forget(store: EventStore, arguments: argparse.Namespace) -> str:
-    user = number_of_key(arguments.user) if arguments.key else int(arguments.user)
+    user = number_of_key(arguments.user) if arguments.key else arguments.user
     store.prepare()
     num_events = store.forget(user)
     return (
@@ -56,21 +76,26 @@ def _export(store: EventStore, path: Path) -> str:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m events", description="Looks after an event store.")
+    add_version(parser)
+    add_completion(parser, COMMAND)
     url = os.environ.get("EVENTS_URL", "")
     parser.add_argument("--url", default=url, required=not url, help="of the store (default: $EVENTS_URL)")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     forget = subparsers.add_parser("forget", help="remove a user's events, and keep the user out of later releases")
-    forget.add_argument("user", help="the user's id, or with --key their key")
+    forget.add_argument("user", type=text, help="the user's id, or with --key their key")
     forget.add_argument("--key", action="store_true", help="USER is a key, because the ratings know users by text")
     export = subparsers.add_parser("export", help="write all events to a Parquet file")
-    export.add_argument("file", type=Path, metavar="FILE", help="is replaced if it exists")
+    add_path(export, "file", metavar="FILE", help="is replaced if it exists")
     arguments = parser.parse_args(argv)
     if arguments.command == "export":
         return arguments
-    if not arguments.key and not (arguments.user.isascii() and arguments.user.isdecimal()):
-        parser.error(f"expected the id of a user, or --key; got {arguments.user[:40]!r}")
+    if not arguments.key:
+        try:
+            arguments.user = whole_number(0, MAX_ID)(arguments.user)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument user: {error}; or --key with it")
     return arguments
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(program())

@@ -1,4 +1,4 @@
-"""What a store holds up to its newest number, all of it, for trainers and exports."""
+"""What a store holds, all of it or up to a number, for trainers, exports and reports."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ class Snapshot(NamedTuple):
     movie_keys: dict[int, str]
 
 
-def read_snapshot(store: EventStore) -> Snapshot:
-    """Read the whole store. Raises EventStoreError.
+def read_snapshot(store: EventStore, until_event: int | None = None) -> Snapshot:
+    """Read the whole store, or what it held up to the number `until_event`. Raises EventStoreError.
 
     A user who is forgotten meanwhile is among the forgotten ones, and has no event that is older than that.
     """
     store_id = store.prepare()
-    last_event = store.last_number()
+    last_event = store.last_number() if until_event is None else until_event
     parts, user_keys, movie_keys = [NO_EVENTS], dict[int, str](), dict[int, str]()
     for after, until in number_ranges(last_event, NUMBERS_AT_ONCE):
         parts.append(store.read(after, until))
         of_users, of_movies = store.keys(after, until)
         user_keys.update(of_users)
         movie_keys.update(of_movies)
-    forgotten = {user: number for number, user in store.forgotten(0, store.last_number())}
+    newest = store.last_number() if until_event is None else until_event
+    forgotten = {user: number for number, user in store.forgotten(0, newest)}
     events = without_forgotten(np.concatenate(parts), forgotten)
     return Snapshot(store_id, last_event, events, np.array(sorted(forgotten), np.int64), user_keys, movie_keys)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
+from console.flags import add_version
 from recommender_service import logs
 from recommender_service.addresses import CannotListen
 from recommender_service.metrics_endpoint import answer_supervisor
@@ -12,8 +14,9 @@ from recommender_service.settings import Settings, SettingsError
 from recommender_service.supervisor import WORKER_FLAG, supervise
 
 
-def main() -> int:
+def main(argv: list[str]) -> int:
     """Run the service. Returns 0 after a graceful stop, 1 if it cannot listen, 2 for a wrong setting."""
+    arguments = _parse(argv)
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
@@ -22,7 +25,11 @@ def main() -> int:
     logs.configure(settings.logging_level)
     # gRPC itself would write a line, which is no JSON, for each connection that fails to agree on TLS.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    is_worker = sys.argv[1:2] == [WORKER_FLAG]
+    is_worker = arguments.worker is not None
+    if settings.artifacts and not is_worker:
+        from recommender_service.synchroniser import start_synchroniser  # not at the top: without a bucket, not needed
+
+        start_synchroniser(settings)
     try:
         if settings.workers > 1:
             supervise(settings)
@@ -32,7 +39,7 @@ def main() -> int:
             from recommender_service.server import serve
 
             if is_worker:
-                answer_supervisor(int(sys.argv[2]))
+                answer_supervisor(arguments.worker)
             uvloop.run(serve(settings, is_worker))  # its event loop takes a fifth less of the processor in every call
     except CannotListen as error:
         print(f"error: {error}", file=sys.stderr)
@@ -40,5 +47,13 @@ def main() -> int:
     return 0
 
 
+def _parse(argv: list[str]) -> argparse.Namespace:
+    about = "Serves recommendations over gRPC until it is stopped. Environment variables set it up: docs/settings.md."
+    parser = argparse.ArgumentParser(prog="python -m recommender_service", description=about)
+    add_version(parser)
+    parser.add_argument(WORKER_FLAG, type=int, help=argparse.SUPPRESS)  # only the supervisor gives it
+    return parser.parse_args(argv)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -49,6 +49,10 @@ RELEASES_VOLUME_BYTES = Gauge("recommender_releases_volume_bytes", "Size of the 
 RELEASES_VOLUME_AVAILABLE_BYTES = Gauge(
     "recommender_releases_volume_available_bytes", "What is free on the file system that holds the releases."
 )
+OBJECT_STORAGE_REACHED = Gauge(
+    "recommender_object_storage_reached_timestamp_seconds",
+    "When the bucket was last reached, in seconds since 1970; 0 if it never was, or without ARTIFACTS.",
+)
 MODEL_SERVER_REACHABLE = Gauge("recommender_model_server_reachable", "1 if the model server answered when last asked.")
 UNSEEN_CALLS = Counter(
     "recommender_unseen_calls", "Calls that gRPC refused before the service saw them, or that clients gave up so early."

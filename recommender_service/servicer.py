@@ -13,7 +13,7 @@ import grpc
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
-from recommender_service.batches import check_batch, check_member
+from recommender_service.batch_checks import check_batch, check_member
 from recommender_service.canary_calls import counted
 from recommender_service.checks import check_answer_size
 from recommender_service.errors import EventsAreOff, InvalidArgument, ServiceError
@@ -32,12 +32,14 @@ from recommender_service.recommendation import (
     taste_of,
 )
 from recommender_service.release import Release
+from recommender_service.release_list import ReleaseList
 from recommender_service.resolved_request import ResolvedRequest, resolve
 from recommender_service.served_releases import ServedRelease
 from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.similarity import similar_movies, similar_page
 from recommender_service.title_search import search_movies
 from recommender_service.turns import Turns
+from recommender_service.user_movies import list_user_movies
 from recommender_service.watcher import ReleaseWatcher
 
 if TYPE_CHECKING:  # it is not imported while events are off
@@ -59,6 +61,7 @@ class RecommenderServicer:
     def __init__(
         self,
         watcher: ReleaseWatcher,
+        release_list: ReleaseList,
         turns: Turns,
         degraded_answers: bool,
         feedback: Feedback | None,
@@ -67,6 +70,7 @@ class RecommenderServicer:
         """feedback: None if events are off.  shadow_recall: repeats some queries; None if nobody is told."""
         self._watcher = watcher
         self._releases = watcher.releases
+        self._release_list = release_list
         self._turns = turns
         self._degraded_answers = degraded_answers
         self._feedback = feedback
@@ -197,6 +201,12 @@ class RecommenderServicer:
     async def ListGenres(self, request: api.ListGenresRequest, context: Context) -> bytes:
         return self._releases.held(request.release).release.genre_list
 
+    async def ListUserMovies(self, request: api.ListUserMoviesRequest, context: Context) -> bytes:
+        served, after = self._page(request)
+        response = await list_user_movies(served.release, request, self._feedback, after)
+        check_answer_size("limit", len(response))
+        return response
+
     async def RecordEvents(self, request: api.RecordEventsRequest, context: Context) -> bytes:
         if self._feedback is None:
             raise EventsAreOff()
@@ -220,6 +230,9 @@ class RecommenderServicer:
             active = self._releases.active
             status.events.CopyFrom(self._feedback.status(active.release if active is not None else None))
         return status.SerializeToString()
+
+    async def ListReleases(self, request: api.ListReleasesRequest, context: Context) -> bytes:
+        return await self._release_list.answer(request, self._watcher.status().releases)
 
     def _page(self, request: PagedRequest) -> tuple[ServedRelease, Cursor | None]:
         """Return (the release that answers; where the page before ended, None for the first page or without pages)."""

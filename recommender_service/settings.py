@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from object_storage.url import artifacts_url
 from recommender_service.setting_values import (
     address,
     at_least,
@@ -60,6 +61,12 @@ class Settings:
 
     releases_dir: Path = Path("artifacts/releases")
     """Folder to which the trainer publishes releases. The service looks into it every second."""
+
+    artifacts: str = ""
+    """Bucket from which RELEASES_DIR is kept up to date: s3://bucket/prefix, gs://… or file:///…. Empty: from none."""
+
+    artifacts_every_s: float = 10.0
+    """How often to look into the bucket for new releases. Every look is a request that the store may charge for."""
 
     verify_key_file: Path | None = None
     """File with the keys, one per line, one of which must have signed a release. Empty takes unsigned releases too."""
@@ -181,7 +188,7 @@ class Settings:
 
 def _shown(variable: str, value: str) -> str:
     """The beginning of a value, or nothing of it where it may hold a password."""
-    return "something else" if variable == "EVENTS_URL" else repr(value[:40])
+    return "something else" if variable == "EVENTS_URL" or "@" in value else repr(value[:40])
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
@@ -194,6 +201,8 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "health_address": optional_address,
     "workers": at_least(1),
     "releases_dir": Path,
+    "artifacts": artifacts_url,
+    "artifacts_every_s": seconds,
     "verify_key_file": key_file,
     "tf_serving_address": address,
     "model_server_ca": optional_path,

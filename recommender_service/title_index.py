@@ -74,11 +74,8 @@ class TitleIndex:
         if not len(self._rows):
             return []
         scores = self._scores(_different_words(query))
-        found: dict[int, None] = {}
-        for name in np.argsort(-scores, kind="stable")[: 4 * limit]:  # a movie has up to about four names
-            if scores[name] > 0:
-                found[int(self._rows[name])] = None
-        return list(found)[:limit]
+        best = np.argsort(-scores, kind="stable")[: min(4 * limit, np.count_nonzero(scores))]
+        return list(dict.fromkeys(self._rows[best].tolist()))[:limit]  # a movie has up to about four names
 
     def _scores(self, query_words: Sequence[str]) -> np.ndarray:
         """How well each name matches, float64[num_names]; 0 for names that match too little of the query.

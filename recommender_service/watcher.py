@@ -14,13 +14,15 @@ import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from object_storage.folder import reached_at
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
 from recommender_service.canary_setting import CanarySetting
-from recommender_service.metrics import NEWER_RELEASES
+from recommender_service.metrics import NEWER_RELEASES, OBJECT_STORAGE_REACHED
 from recommender_service.model_server import ModelServer
 from recommender_service.probe import ModelServerProbe, NotYet
 from recommender_service.refusals import Refusals
@@ -67,6 +69,8 @@ class ReleaseWatcher:
         self._listing_problem = ""  # why the releases could not be listed at the last look
         self._states: ReleaseStates = {}  # of the complete releases, newest first
         self._started = time.monotonic()
+        if settings.artifacts:
+            OBJECT_STORAGE_REACHED.set_function(partial(reached_at, settings.releases_dir))
 
     async def run(self) -> None:
         """Look for releases every second, for ever."""

@@ -8,6 +8,7 @@ import signal
 import sys
 from importlib.metadata import version
 
+from console import tensorflow_quietly
 from serving.stand_in.flags import EXIT_STATUS, parse_flags
 from serving.stand_in.settings import settings_of
 from serving.stand_in.text_proto import ConfigError
@@ -19,10 +20,10 @@ def main(argv: list[str]) -> int:
     """Serve until a signal comes, and return the exit status: 255 if a setting, a model or a port cannot be used."""
     flags, complaints = parse_flags(argv)
     if flags.version:
-        print(f"stand-in for TensorFlow ModelServer\nTensorFlow Library: {version('tensorflow')}")
+        print(f"stand-in for TensorFlow ModelServer: movie-recommender {version('movie-recommender')}")
+        print(f"TensorFlow Library: {version('tensorflow')}")
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # otherwise it warns of the version-1 API at every load
     for complaint in complaints:
         log.warning(complaint)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -37,6 +38,7 @@ def main(argv: list[str]) -> int:
     # TensorFlow takes seconds to import, so that it is imported only now, when the settings are right. It would also
     # import Keras, which no SavedModel needs; told to use the old Keras, which is not installed, it does without.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    tensorflow_quietly.load()
     from serving.stand_in.folder_watcher import LoadError
     from serving.stand_in.server import CannotListen, serve
 

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 
 import events.__main__
 import recommender_service.client.__main__
+import recommender_service.synchronise
 import serving.__main__
 import tools.capacity
 import trainer.cli.main
@@ -30,6 +31,7 @@ GENERATED = "Generated from the code by `make docs`."
 PROGRAMS: tuple[Callable[[list[str]], object], ...] = (
     trainer.cli.main.main,
     recommender_service.client.__main__.main,
+    recommender_service.synchronise.main,
     events.__main__.main,
     tools.capacity.main,
     serving.__main__.main,
@@ -130,8 +132,8 @@ def _words(action: argparse.Action) -> str:
 def _help(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     """The help of an argument, with its default, and whether it must be given."""
     text = (action.help or "") % {**vars(action), "prog": parser.prog}
-    is_told = "default" in text or action.default is False or action.default in (None, "", argparse.SUPPRESS)
-    default = "" if is_told or action.nargs == "+" else f"default: {action.default}"
+    is_told = "default" in text or action.default is False or action.default in (None, "", [], argparse.SUPPRESS)
+    default = "" if is_told else f"default: {action.default}"
     required = "required" if action.required and action.option_strings else ""
     return "; ".join(part for part in (text, default, required) if part)
 

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from console.output import INTERRUPTED
+
+
+def program() -> int:
+    """Run what the process was started with, and return the exit status: the installed program."""
+    return main(sys.argv[1:])
+
 
 def main(argv: list[str]) -> int:
     """Run a command and return its exit status; 130 if it was interrupted, even while modules are imported."""
@@ -13,8 +20,8 @@ def main(argv: list[str]) -> int:
         return main(argv)
     except KeyboardInterrupt:
         print("interrupted: nothing was published", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(program())

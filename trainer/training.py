@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from object_storage.bucket import Bucket
 from protos.release.v1 import manifest_pb2
 from trainer.data.dataset import Dataset
 from trainer.data.interactions import Interactions, interactions_of, rows_of
 from trainer.data.split import split
 from trainer.evaluation.evaluate import Evaluation, evaluate, hyperparameters_for
-from trainer.evaluation.task import Task, task_of
+from trainer.evaluation.task import MAX_SCORED_USERS, Task, task_of
 from trainer.model.content_embeddings import content_features, expected_embeddings, with_content
 from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
@@ -27,7 +28,6 @@ from trainer.release.keys import with_lasting_ids
 from trainer.release.publish import publish
 from trainer.stages import stage
 
-MAX_SCORED_USERS = 20_000  # the standard error of NDCG is then about .0015
 CHECKPOINTS = "checkpoints"  # the folder beside the releases in which a run that is killed leaves its state
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ def train(
     cheapest: bool = False,
     signing_key: bytes | None = None,
     liked_only: bool = False,
+    bucket: Bucket | None = None,
     canary_share: float | None = None,
 ) -> Path:
     """Evaluate, fit and publish; return the published release's folder.
@@ -51,12 +52,12 @@ def train(
     on_evaluated: called with the evaluation before the gate judges it.
     cheapest: whether the fastest engine finds the nearest movies, or the Annoy index wherever it is nearly as fast.
     liked_only: never recommend a movie that nobody liked; if false, that is done where it was measured to help.
+    bucket: where the release is published too, if there is one. Raises ObjectStorageError if it cannot be reached.
     signing_key, canary_share: as of `publish`.
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
-    problems = changed_ids(dataset, artifacts)
-    _raise_unless_forced(problems, force)
-    dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts)
+    _raise_unless_forced(problems := changed_ids(dataset, artifacts), force)
+    dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts, bucket)
     task = _task(dataset, positive_threshold)
     hyperparameters = hyperparameters_for(task, hyperparameters)
     checkpoints = artifacts / CHECKPOINTS
@@ -68,13 +69,12 @@ def train(
     on_evaluated(evaluation)
     problems += _failures(evaluation, artifacts, dataset)
     _raise_unless_forced(problems, force)
-    for problem in problems:
-        log.warning("publishing all the same: %s", problem)
+    _warn_of(problems)
     hyperparameters = replace(hyperparameters, temperature=evaluation.embeddings.temperature)
     helps = evaluation.cold_start is not None and evaluation.cold_start.helps
     known, embeddings = _fit(dataset, positive_threshold, hyperparameters, checkpoints, admits_unliked=helps)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
-    release = publish(fitted, artifacts, signing_key, canary_share)
+    release = publish(fitted, artifacts, signing_key, bucket, canary_share)
     remove_folder(checkpoints)
     log.info("published release %s: %s", release.name, release)
     return release
@@ -116,6 +116,11 @@ def _fit(
 def _raise_unless_forced(problems: list[str], force: bool) -> None:
     if problems and not force:
         raise GateError(f"not published: {'; '.join(problems)} (--force publishes all the same)")
+
+
+def _warn_of(problems: list[str]) -> None:
+    for problem in problems:
+        log.warning("publishing all the same: %s", problem)
 
 
 def _failures(evaluation: Evaluation, artifacts: Path, dataset: Dataset) -> list[str]:

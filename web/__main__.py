@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import socket
 import sys
+from importlib.metadata import version
 
 import uvicorn
 from movie_recommender_client import AsyncRecommender
@@ -13,12 +15,17 @@ from movie_recommender_client import AsyncRecommender
 from web.app import application
 from web.settings import Settings, SettingsError
 
+PACKAGE = "movie-recommender"
 MAX_CONNECTIONS = 100
 CALL_TIMEOUT_S = 2.0
 
 
-def main() -> int:
+def main(argv: list[str]) -> int:
     """Serve until a signal. Returns 0 after Ctrl-C, 1 if the port cannot be had, 2 for a wrong setting."""
+    about = "Serves the page until it is stopped. Environment variables set it up: docs/web.md."
+    parser = argparse.ArgumentParser(prog="python -m web", description=about)
+    parser.add_argument("--version", action="version", version=f"{PACKAGE} {version(PACKAGE)}")
+    parser.parse_args(argv)
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
@@ -58,4 +65,4 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

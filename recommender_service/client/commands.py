@@ -6,20 +6,24 @@ import argparse
 import re
 import sys
 import uuid
-from typing import Any
+from typing import Any, TextIO
 
 import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from console.output import FAILED, print_error, visible
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1 import recommender_pb2_grpc
 from recommender_service.client.table import movie_table, release_table, title_table
 
 TIMEOUT_S = 10
-ID = re.compile(r"-?(0|[1-9][0-9]{0,18})")
-OK, FAILED = 0, 1
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)")  # as ids are written: a key may have leading zeros
+MIN_ID, MAX_ID = -(2**63), 2**63 - 1  # of the field; the service refuses those below 0
+MAX_DIGITS = 20
+TITLE = "title:"  # before a movie that is given by its title, although that may look like an id
+OK = 0
 SOURCES = {
     api.SOURCE_PERSONALIZED: "personal recommendations",
     api.SOURCE_FOLDED_IN: "recommendations from the movies this user likes",
@@ -31,8 +35,8 @@ SIMILARITY_SOURCES = {
 }
 
 
-class NoSuchTitle(Exception):
-    """No title is near the one that was given. The message names it."""
+class WrongArgument(Exception):
+    """A user or a movie was given that cannot be asked for. The message says why, and names it."""
 
 
 def recommend(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
@@ -50,12 +54,12 @@ def recommend(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     if arguments.json:
         return _print_json(response)
     who = f"user {arguments.user}" if arguments.user is not None else "somebody new"
-    print(f"{who}: {SOURCES[response.source]}, release {response.release}")
+    _say(f"{who}: {SOURCES[response.source]}, release {response.release}")
     if response.degraded_reason:
-        print(f"degraded: {response.degraded_reason}")
+        _say(f"degraded: {response.degraded_reason}")
     ignored = [*map(str, response.ignored_movie_ids), *response.ignored_movie_keys]
     if ignored:
-        print(f"unknown to the release: {', '.join(ignored)}")
+        _say(f"unknown to the release: {', '.join(ignored)}")
     print(movie_table(response.movies))
     return OK
 
@@ -71,7 +75,7 @@ def similar(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     response = stub.SimilarMovies(request, timeout=TIMEOUT_S)
     if arguments.json:
         return _print_json(response)
-    print(f"like {response.movie.title}{SIMILARITY_SOURCES[response.source]}, release {response.release}")
+    _say(f"like {response.movie.title}{SIMILARITY_SOURCES[response.source]}, release {response.release}")
     print(movie_table(response.movies))
     return OK
 
@@ -103,7 +107,7 @@ def record(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
     if arguments.json:
         return _print_json(response)
     for rejected in response.rejected:
-        print(f"error: {rejected.field}: {rejected.reason}", file=sys.stderr)
+        print_error(f"{rejected.field}: {rejected.reason}")
     if response.recorded:
         print("recorded")
     return OK if response.recorded else FAILED
@@ -116,7 +120,7 @@ def status(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
         return _print_json(answer)
     if answer.release:
         metrics = ", ".join(f"{name} {value:.3f}" for name, value in sorted(answer.metrics.items()))
-        print(f"active release  {answer.release}, trained on {answer.dataset}" + (f" ({metrics})" if metrics else ""))
+        _say(f"active release  {answer.release}, trained on {answer.dataset}" + (f" ({metrics})" if metrics else ""))
     else:
         print(f"active release  none: waiting for {answer.waiting_for}")
     if answer.HasField("canary"):
@@ -125,10 +129,10 @@ def status(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
         print(f"canary          {canary.release}, {serves}" + (f"; {canary.problem}" if canary.problem else ""))
     model_server = answer.model_server
     available = "AVAILABLE: " + (", ".join(map(str, model_server.available_versions)) or "nothing")
-    print(f"model server    {model_server.address}, {available if model_server.reachable else model_server.error}")
+    _say(f"model server    {model_server.address}, {available if model_server.reachable else model_server.error}")
     if answer.HasField("events"):
         events = answer.events
-        print(f"events          {events.held_events:,} newer than the release; {events.problem or 'the store is read'}")
+        _say(f"events          {events.held_events:,} newer than the release; {events.problem or 'the store is read'}")
     print(f"up for          {answer.uptime.ToTimedelta().total_seconds():.0f} s")
     if answer.releases:
         print(release_table(answer.releases))
@@ -142,17 +146,19 @@ def health(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
 
 
 def _user(stub: recommender_pb2_grpc.RecommenderServiceStub, user: str | None) -> dict[str, Any]:
-    """The fields of a request that name a user, who is given by id or key; none for nobody."""
+    """The fields of a request that name a user, who is given by id or key; none for nobody. Raises WrongArgument."""
     if user is None:
         return {}
-    if _is_id(user) and not _status(stub).users_have_keys:
-        return {"user_id": int(user)}
+    if NUMBER.fullmatch(user) and not _status(stub).users_have_keys:
+        return {"user_id": _id("user", user)}
     return {"user_key": user}
 
 
-def _is_id(text: str) -> bool:
-    """Whether the text is a number as ids are written; a key may have leading zeros or more digits."""
-    return ID.fullmatch(text) is not None and -(2**63) <= int(text) < 2**63
+def _id(what: str, number: str) -> int:
+    """The id that the text of a number is. Raises WrongArgument if it is too large."""
+    if len(number) > MAX_DIGITS or not MIN_ID <= int(number) <= MAX_ID:
+        raise WrongArgument(f"{what}: expected an id from 0 to {MAX_ID:,}, got {number[:40]}")
+    return int(number)
 
 
 def _status(stub: recommender_pb2_grpc.RecommenderServiceStub) -> api.GetServingStatusResponse:
@@ -162,14 +168,15 @@ def _status(stub: recommender_pb2_grpc.RecommenderServiceStub) -> api.GetServing
 def _movie_id(stub: recommender_pb2_grpc.RecommenderServiceStub, movie: str) -> int:
     """The id of a movie that is given by id, key or title; the movie found by a search is named on standard error.
 
-    Raises NoSuchTitle.
+    Raises WrongArgument.
     """
-    if _is_id(movie) and not _status(stub).movies_have_keys:
-        return int(movie)
-    found = stub.SearchMovies(api.SearchMoviesRequest(query=movie, limit=1), timeout=TIMEOUT_S).movies
+    if NUMBER.fullmatch(movie) and not _status(stub).movies_have_keys:
+        return _id("movie", movie)
+    query = movie.removeprefix(TITLE)
+    found = stub.SearchMovies(api.SearchMoviesRequest(query=query, limit=1), timeout=TIMEOUT_S).movies
     if not found:
-        raise NoSuchTitle(f"no title is near {movie!r}")
-    print(f"{movie!r}: movie {found[0].key or found[0].movie_id}, {found[0].title}", file=sys.stderr)
+        raise WrongArgument(f"no title is near {query[:40]!r}")
+    _say(f"{query!r}: movie {found[0].key or found[0].movie_id}, {found[0].title}", file=sys.stderr)
     return found[0].movie_id
 
 
@@ -183,5 +190,11 @@ def _filter(arguments: argparse.Namespace) -> api.MovieFilter:
 
 
 def _print_json(message: Message) -> int:
-    print(json_format.MessageToJson(message, preserving_proto_field_name=True, ensure_ascii=False))
+    # In ASCII, any terminal shows it as it is, and obeys none of it.
+    print(json_format.MessageToJson(message, preserving_proto_field_name=True, ensure_ascii=True))
     return OK
+
+
+def _say(line: str, file: TextIO | None = None) -> None:
+    """Print one line, which may hold texts of the service.  file: standard output if it is None."""
+    print(visible(line), file=file)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from console.output import visible
 from protos.recommender.v1 import recommender_pb2 as api
 
 TITLE_WIDTH = 60
+NO_WIDTH = ("Mn", "Me", "Cf")  # categories of characters that are drawn over others, or not at all
 NEW = " (new)"  # after the title of a movie that nobody has liked
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], right_aligned: Sequence[int] = ()) -> str:
-    """A header and one line per row.  right_aligned: positions of the columns that hold numbers."""
+    """A header and one line per row.  right_aligned: positions of the columns that hold numbers.
+
+    Characters in a cell that a terminal would obey, or that would end its line, are written as escapes.
+    """
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(display_width(row[column]) for row in (header, *rows)) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -28,7 +34,11 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], right_ali
 def display_width(text: str) -> int:
     """The number of columns that the text takes on a terminal."""
     return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        0
+        if unicodedata.category(character) in NO_WIDTH
+        else 2
+        if unicodedata.east_asian_width(character) in "WF"
+        else 1
         for character in text
     )
 

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from recommender_service.client.table import display_width, format_table, shorten
+from tests.support.command_line import client
 from tests.support.releases import EVEN_USER, TITLES, UNKNOWN_MOVIE, UNKNOWN_USER, UNRATED_MOVIE
-
-
-def client(address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the client to its end."""
-    command = [sys.executable, "-m", "recommender_service.client", "--address", address, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30)
 
 
 def test_recommend_prints_a_table_of_titles(recommender_address: str) -> None:
@@ -32,7 +25,7 @@ def test_recommend_prints_a_table_of_titles(recommender_address: str) -> None:
 
 def test_recommend_says_that_movies_are_popular_ones(recommender_address: str) -> None:
     """For an unknown user the client says that the movies are popular ones and which ids are unknown."""
-    run = client(recommender_address, "recommend", str(UNKNOWN_USER), "--exclude", "1", "777")
+    run = client(recommender_address, "recommend", str(UNKNOWN_USER), "--exclude", "1", "--exclude", "777")
     assert "popular movies" in run.stdout
     assert "unknown to the release: 777" in run.stdout
 
@@ -46,7 +39,7 @@ def test_similar_names_the_movie_it_was_asked_about(recommender_address: str) ->
 
 def test_movies_may_be_given_by_title(recommender_address: str) -> None:
     """A misspelt title stands for the movie it is found to be, which standard error names."""
-    run = client(recommender_address, "similar", "amelei", "-n", "1", "--exclude", "movie 12", "2")
+    run = client(recommender_address, "similar", "amelei", "-n", "1", "--exclude", "movie 12", "--exclude", "2")
     assert run.stdout.startswith(f"like {TITLES[4]}, release ")
     assert f"'amelei': movie 4, {TITLES[4]}\n" in run.stderr
     assert "'movie 12': movie 12, Movie 12 (2002)\n" in run.stderr
@@ -54,11 +47,26 @@ def test_movies_may_be_given_by_title(recommender_address: str) -> None:
 
 def test_recommend_for_liked_movies_shows_reasons(recommender_address: str) -> None:
     """Without a user id, `--like` leads to recommendations, and `--explain` adds a column of reasons."""
-    run = client(recommender_address, "recommend", "--like", "2", "4", "-n", "2", "--explain", "--to-year", "2000")
+    run = client(
+        recommender_address, "recommend", "--like", "2", "--like", "4", "-n", "2", "--explain", "--to-year", "2000"
+    )
     heading, header, first, _ = run.stdout.splitlines()
     assert heading.startswith("somebody new: recommendations from the movies this user likes, release ")
     assert header.endswith("because of")
     assert TITLES[4] in first
+
+
+def test_a_flag_leaves_the_user_alone(recommender_address: str) -> None:
+    """Flags that may be given several times take one value each; the user may come after them."""
+    run = client(recommender_address, "recommend", "--genre", "Drama", "--like", "2", str(EVEN_USER), "-n", "1")
+    assert run.stdout.startswith(f"user {EVEN_USER}: ")
+
+
+def test_a_title_may_be_a_number(recommender_address: str) -> None:
+    """After `title:`, a number is what a title or a year has; without it, it is an id."""
+    run = client(recommender_address, "similar", "title:1991", "-n", "1")
+    assert run.stdout.startswith("like Movie 1 (1991), release ")
+    assert "movie 1991 is not in release" in client(recommender_address, "similar", "1991").stderr
 
 
 def test_events_are_recorded_from_the_command_line(events_address: str) -> None:

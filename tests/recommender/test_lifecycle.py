@@ -19,6 +19,7 @@ from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
+from tests.support.faulty_model_server import faulty_model_server
 from tests.support.metrics import wait_for_calls_in_progress
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
 from tools.processes import wait_for
@@ -154,9 +155,9 @@ def _damage(release: Path, damage: str) -> None:
 def test_sigterm_lets_calls_in_progress_finish_and_exits_with_0(tmp_path: Path) -> None:
     """After SIGTERM a call in progress gets its answer, and the exit status is 0."""
     metrics = {"METRICS_ADDRESS": "127.0.0.1:0"}
-    publish_checkerboard(tmp_path)
+    release = tmp_path / "releases" / str(publish_checkerboard(tmp_path))
     with (
-        model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
+        faulty_model_server(release, tmp_path / "models.log") as (_, model_server_address, fault),
         recommender(
             tmp_path, model_server_address, tmp_path / "recommender.log", PREDICT_TIMEOUT_MS="9000", **metrics
         ) as (
@@ -166,12 +167,12 @@ def test_sigterm_lets_calls_in_progress_finish_and_exits_with_0(tmp_path: Path) 
         ThreadPoolExecutor() as pool,
     ):
         wait_until_serving(address)
-        models.send(signal.SIGSTOP)
+        fault.write_text("hang")
         in_progress = pool.submit(recommend, address)
         wait_for_calls_in_progress(server, 1)
         server.send(signal.SIGTERM)
         server.wait_for_line('"stopping"')
-        models.send(signal.SIGCONT)
+        fault.unlink()
         assert in_progress.result(timeout=60) == [4, 6, 10]
         assert server.process.wait(timeout=30) == 0
         assert server.events("stopped")

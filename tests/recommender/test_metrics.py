@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import grpc
@@ -66,7 +67,14 @@ def test_calls_and_predicts_are_counted(served: tuple[str, RecommenderServiceStu
 def test_the_state_of_the_service_is_told(served: tuple[str, RecommenderServiceStub]) -> None:
     """The metrics name the build and the active release, and say how full the volume is."""
     metrics = Metrics(served[0])
-    assert len(metrics.values("recommender_build_info", version="0.1.0", grpc_version=grpc.__version__)) == 1
+    assert (
+        len(
+            metrics.values(
+                "recommender_build_info", version=version("movie-recommender"), grpc_version=grpc.__version__
+            )
+        )
+        == 1
+    )
     assert metrics.sum("recommender_model_server_reachable") == 1
     assert abs(time.time() - metrics.sum("recommender_active_release_published_timestamp_seconds")) < 3600
     assert metrics.sum("recommender_active_release") > 2e13

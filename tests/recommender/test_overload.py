@@ -16,6 +16,7 @@ from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
+from tests.support.faulty_model_server import faulty_model_server
 from tests.support.metrics import metric, wait_for_calls_in_progress
 from tests.support.releases import EVEN_USER, publish_checkerboard
 from tools.processes import wait_for
@@ -30,17 +31,17 @@ def recommend(stub: RecommenderServiceStub) -> list[int]:
 
 def test_too_many_concurrent_calls_are_refused_at_once(tmp_path: Path) -> None:
     """Calls beyond MAX_CONCURRENT_CALLS get RESOURCE_EXHAUSTED while the others wait."""
-    publish_checkerboard(tmp_path)
+    release = tmp_path / "releases" / str(publish_checkerboard(tmp_path))
     settings = {"MAX_CONCURRENT_CALLS": "2", "PREDICT_TIMEOUT_MS": "60000", "METRICS_ADDRESS": "127.0.0.1:0"}
     with (
-        model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
+        faulty_model_server(release, tmp_path / "models.log") as (_, model_server_address, fault),
         recommender(tmp_path, model_server_address, tmp_path / "recommender.log", **settings) as (server, address),
         grpc.insecure_channel(address) as channel,
         ThreadPoolExecutor() as pool,
     ):
         wait_until_serving(address)
         stub = RecommenderServiceStub(channel)
-        models.send(signal.SIGSTOP)
+        fault.write_text("hang")
         slow = [pool.submit(recommend, stub) for _ in range(2)]
         wait_for_calls_in_progress(server, 2)
         failure = failure_of(lambda: recommend(stub))
@@ -52,7 +53,7 @@ def test_too_many_concurrent_calls_are_refused_at_once(tmp_path: Path) -> None:
         seconds = time.monotonic() - started
         assert len(server.events("overload")) <= 2 + seconds  # logged once a second, not for each call
         assert health_status(address) == "SERVING"
-        models.send(signal.SIGCONT)
+        fault.unlink()
         assert [call.result(timeout=60) for call in slow] == [[4, 6, 10]] * 2
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = {"protos", "events", "trainer", "recommender_service", "serving", "web"}
+OURS = {"protos", "events", "object_storage", "trainer", "recommender_service", "serving", "web"}
 RECIPES = sorted((ROOT / "deploy").glob("*.Dockerfile"))
 
 

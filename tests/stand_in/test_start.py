@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import grpc
@@ -208,4 +209,5 @@ def test_a_wrong_flag_ends_the_process_with_one_line(flags: list[str], complaint
 def test_the_version_flag_prints_the_version() -> None:
     """The output says that this is the stand-in."""
     run = subprocess.run([sys.executable, "-m", "serving", "--version"], capture_output=True, text=True, timeout=60)
-    assert (run.returncode, run.stdout.splitlines()[0]) == (0, "stand-in for TensorFlow ModelServer")
+    first = f"stand-in for TensorFlow ModelServer: movie-recommender {metadata.version('movie-recommender')}"
+    assert (run.returncode, run.stdout.splitlines()[0]) == (0, first)

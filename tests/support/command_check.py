@@ -28,6 +28,11 @@ OF_TRAINERS_AND_TESTS = {"SIGNING_KEY_FILE", "MOVIELENS_DIR", "TF_SERVING_ARTIFA
 VARIABLES = OF_TRAINERS_AND_TESTS | {
     field.name.upper() for settings in (Settings, PageSettings) for field in fields(settings)
 }
+INSTALLED = {
+    "recommender-trainer": "trainer",
+    "recommender-client": "recommender_service.client",
+    "recommender-events": "events",
+}
 PLAIN = {
     "cat",
     "curl",
@@ -39,6 +44,7 @@ PLAIN = {
     "pip",
     "python3",
     "sha256sum",
+    "source",
     "sqlite3",
     "tr",
     "umask",
@@ -73,6 +79,7 @@ def _check_of(program: str) -> Callable[[list[str]], None]:
         "docker": _files,
         "docker-compose": _compose,
         "kubectl": _kubectl,
+        **dict.fromkeys(INSTALLED, _installed),
     }
     if program not in checks:
         raise Impossible(f"unknown program {program}")
@@ -103,6 +110,8 @@ def _python(words: list[str]) -> None:
         elif module not in WITHOUT_ARGUMENTS or arguments:
             _parsers()[module].parse_args(arguments)
     except SystemExit as error:
+        if not error.code:  # a flag that prints something and ends, as --version does
+            return
         raise Impossible(f"{module} does not take {' '.join(arguments)}") from error
     except KeyError as error:
         raise Impossible(f"{module} takes no arguments, got {' '.join(arguments)}") from error
@@ -112,6 +121,10 @@ def _python(words: list[str]) -> None:
 def _parsers() -> dict[str, argparse.ArgumentParser]:
     """The parsers of programs, by the names of their modules."""
     return {parser.prog.removeprefix("python -m "): parser for parser in map(parser_of, PROGRAMS)}
+
+
+def _installed(words: list[str]) -> None:
+    _python([".venv/bin/python", "-m", INSTALLED[words[0]], *words[1:]])
 
 
 def _grpcurl(words: list[str]) -> None:

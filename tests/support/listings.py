@@ -58,7 +58,7 @@ def simple_commands(command: str) -> list[list[str]]:
     for token in tokens:
         if set(token) <= set("<>"):
             next(tokens)
-        elif set(token) <= set("();|&"):
+        elif set(token) <= set("();|&<>"):  # <( begins a program too
             programs.append([])
         else:
             programs[-1].append(token)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from object_storage.bucket import Bucket
 from trainer.data.dataset import Dataset
 from trainer.data.interactions import interactions_of
 from trainer.model.cosine_softmax import Embeddings
@@ -41,6 +42,7 @@ def publish_checkerboard(
     signing_key: bytes | None = None,
     text_ids: bool = False,
     also_rated: Sequence[tuple[int, int, float]] = (),
+    bucket: Bucket | None = None,
     canary_share: float | None = None,
 ) -> int:
     """Publish the checkerboard: even users like even movies. Returns the version.
@@ -50,6 +52,7 @@ def publish_checkerboard(
     signing_key: signs the manifest, if there is one.
     text_ids: whether ids are the numbers of keys, `user_key` and `movie_key` of them.
     also_rated: further ratings, (user, movie, rating).
+    bucket: where the release is published too, if there is one.
     canary_share: of the users whom the release serves at first; all of them if it is None.
     """
     rated = [(EVEN_USER, 2, LIKED), (EVEN_USER, 8, LIKED), (EVEN_USER, 3, DISLIKED), (ODD_USER, 1, LIKED)]
@@ -75,7 +78,7 @@ def publish_checkerboard(
     keys = None
     if text_ids:
         keys = _keys(known.user_ids, user_key), _keys(known.movie_ids, movie_key)
-    return _publish(artifacts, ratings, movies, users, items, signing_key, keys, canary_share)
+    return _publish(artifacts, ratings, movies, users, items, signing_key, keys, bucket, canary_share)
 
 
 def user_key(user_id: int) -> str:
@@ -132,6 +135,7 @@ def _publish(
     items: np.ndarray,
     signing_key: bytes | None = None,
     keys: tuple[Keys, Keys] | None = None,
+    bucket: Bucket | None = None,
     canary_share: float | None = None,
 ) -> int:
     known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
@@ -140,7 +144,7 @@ def _publish(
     dataset = Dataset("hand-made", ratings, movies, fingerprint="0" * 64)
     user_keys, movie_keys = keys or (None, None)
     fitted = Fitted(dataset, known, embeddings, settings, None, (), user_keys, movie_keys)
-    return int(publish(fitted, artifacts, signing_key, canary_share).name)
+    return int(publish(fitted, artifacts, signing_key, bucket, canary_share).name)
 
 
 def _at_degrees(degrees: np.ndarray) -> np.ndarray:

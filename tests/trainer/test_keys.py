@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainer.release.bucket_keys import FOLDER
 from trainer.release.errors import KeyTableError
-from trainer.release.keys import FOLDER, USERS, ids_of_keys
+from trainer.release.keys import USERS, ids_of_keys
 
 
 def _keys(*keys: str) -> np.ndarray:

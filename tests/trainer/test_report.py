@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
 
+from events.event import Event, Kind
+from events.snapshot import read_snapshot
+from events.store import EventStore
 from protos.release.v1 import manifest_pb2
 from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.data.dataset import Dataset
+from trainer.data.events import with_events
+from trainer.data.ratings import FIVE_STARS
 from trainer.data.records import DataError
 from trainer.model.tensorflow_quietly import tf
 from trainer.report.measure import measure
@@ -40,26 +47,56 @@ def events_of(logs: Path) -> dict[str, list[float]]:
     return values
 
 
+def with_some_events(dataset: Dataset, folder: Path) -> Dataset:
+    """The data set with the events of a new store, in which some users rate what they had not rated."""
+    store = EventStore(f"sqlite:///{folder / 'events.db'}")
+    store.prepare()
+    rated = set(zip(dataset.ratings["user_id"], dataset.ratings["movie_id"], strict=True))
+    new = [(user, movie) for user in range(1, 11) for movie in range(user % 2 + 2, 60, 2) if (user, movie) not in rated]
+    store.append([Event(f"{user}-{movie}", user, "", movie, "", Kind.RATED, 5.0, 10**15) for user, movie in new[:40]])
+    return with_events(dataset, read_snapshot(store), FIVE_STARS)
+
+
 def test_a_report_is_one_page_and_logs_for_tensorboard(tmp_path: Path) -> None:
-    """The page needs no other file and escapes titles; the logs have the losses, the metrics and the embeddings."""
-    dataset = dataset_of(tastes(users=60, movies=60, each=25))
-    dataset.movies["genres"] = ["War|Drama" if movie % 2 else "" for movie in dataset.movies["movie_id"]]
-    dataset.movies["title"] = [f"<i>Movie</i> {movie}" for movie in dataset.movies["movie_id"]]
+    """The page is small, needs no other file and escapes titles. Its figures are the manifest's, and so are the logs'.
+
+    Without the events that the release holds, it leaves out what would need them, and says so.
+    """
+    files = dataset_of(tastes(users=60, movies=60, each=25))
+    files.movies["genres"] = ["War|Drama" if movie % 2 else "" for movie in files.movies["movie_id"]]
+    files.movies["title"] = [f"<i>Movie</i> {movie}" for movie in files.movies["movie_id"]]
+    dataset = with_some_events(files, tmp_path)
     release = train(dataset, 3.5, SMALL, tmp_path, force=True)
     manifest = manifest_of(release)
-    page = write_report(load(tmp_path, None, dataset), tmp_path)
-    assert page == tmp_path / manifest.report
+    before = int(release.name) - 1
+    shutil.copytree(release, release.parent / str(before))
+    recall = f"{metrics_of(manifest)['recall@20']:.4f}"
+
+    page = write_report(load(tmp_path, None, files), tmp_path)
     text = page.read_text()
-    for section in ("Data", "Fit", "Compared", "Similar movies", "The index", "Ten users", "Ten movies", "A map"):
-        assert f"<h2>{section}</h2>" in text
-    assert "EASE" in text
-    assert "&lt;i&gt;Movie" in text
-    assert "<script src" not in text  # nothing is fetched
+    assert page == tmp_path / manifest.report
+    assert text.count("Left out: the release also holds 40 events of a store; name it with --events.") == 3
+    assert recall in text
+    assert "EASE" not in text
+
+    write_report(load(tmp_path, None, dataset), tmp_path)  # the second report takes the place of the first
+    text = page.read_text()
+    assert "Left out" not in text
+    assert (
+        text.count(recall) >= 4
+    )  # the figure, its difference from the release before, the comparison, the repeated fit
+    assert f"Compared with release {before}" in text
+    for part in ('name="viewport"', "EASE", "&lt;i&gt;Movie", "Published"):
+        assert part in text, part
+    assert set(re.findall(r'href="#(\w+)"', text)) >= set(re.findall(r'<h2 id="(\w+)"', text))
+    assert "<script" not in text
+    assert not re.findall(r'(?:src|href)="(?!#)', text)  # nothing is fetched
+    assert page.stat().st_size < 2_000_000
+
     logs = tmp_path / "reports" / f"{release.name}-tensorboard"
     assert len((logs / "embeddings.tsv").read_text().splitlines()) == manifest.num_trained_movies
     assert len((logs / "metadata.tsv").read_text().splitlines()) == manifest.num_trained_movies + 1
     assert 'tensor_path: "embeddings.tsv"' in (logs / "projector_config.pbtxt").read_text()
-    write_report(load(tmp_path, None, dataset), tmp_path)  # the second report takes the place of the first
     values = events_of(logs)
     assert len(values["loss per liked movie"]) == SMALL.epochs
     assert values["loss per liked movie"][-1] < values["loss per liked movie"][0]

@@ -181,4 +181,4 @@ def test_wrong_flags_end_with_usage(tmp_path: Path) -> None:
     """A wrong flag ends the run with status 2 and says what was expected."""
     run = trainer("--epochs=0")
     assert run.returncode == 2
-    assert "--epochs: expected a positive whole number, got 0" in run.stderr
+    assert "--epochs: expected a whole number from 1 to 2,147,483,647, got '0'" in run.stderr

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
+from console.flags import add_completion, add_path, add_version
 from trainer.cli.shared_arguments import ARTIFACTS, add_artifacts, add_data, add_k, add_model, add_reading
-from trainer.cli.values import address, duration, not_negative_int, positive_float, positive_int, share
+from trainer.cli.values import address, duration, not_negative_int, positive_float, positive_int, release, share
 
+COMMAND = "recommender-trainer"  # the program's name once the package is installed
+OF_THE_PROGRAM = ("-h", "--help", "--version", "--print-completion")  # flags that no command may come before
 ANNOY, CHEAPEST = "annoy", "cheapest"
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """Parse the flags; without a command, it is `train`. Exits with status 2 and a usage line if a flag is wrong."""
     parser = argparse.ArgumentParser(prog="python -m trainer", description="Trains movie recommendations.")
+    add_version(parser)
+    add_completion(parser, COMMAND)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="evaluate, fit on all ratings, publish a release (the default)"))
     _add_watch(commands.add_parser("watch", help="look for new events by the clock, and train if there are enough"))
@@ -24,7 +28,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     _add_tune(commands.add_parser("tune", help="search hyperparameters on an inner split, for a given time"))
     _add_report(commands.add_parser("report", help="write an HTML page about a release"))
     _add_releases(commands.add_parser("releases", help="list, prune or roll back the published releases; canaries"))
-    if not argv or argv[0] not in (*commands.choices, "-h", "--help"):
+    if not argv or argv[0].partition("=")[0] not in (*commands.choices, *OF_THE_PROGRAM):
         argv = ["train", *argv]
     arguments = parser.parse_args(_joined(argv))
     if arguments.command in ("train", "watch") and arguments.min_new_events and not arguments.events:
@@ -99,12 +103,7 @@ def _add_publishing(parser: argparse.ArgumentParser) -> None:
         help="let the new release serve only this share of the users, such as 5%%, until `releases promote` or "
         "`releases withdraw`; until then, nothing more is published",
     )
-    parser.add_argument(
-        "--events",
-        default=os.environ.get("EVENTS_URL", ""),
-        metavar="URL",
-        help="merge the events of this store with the ratings (default: $EVENTS_URL; none if that is empty)",
-    )
+    _add_events(parser)
     parser.add_argument(
         "--index",
         choices=(ANNOY, CHEAPEST),
@@ -122,16 +121,25 @@ def _add_publishing(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
 
 
+def _add_events(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--events",
+        default=os.environ.get("EVENTS_URL", ""),
+        metavar="URL",
+        help="merge the events of this store with the ratings (default: $EVENTS_URL; none if that is empty)",
+    )
+
+
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_reading(parser)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--train", type=Path, required=True, metavar="T.csv", help="ratings to fit on")
-    parser.add_argument("--test", type=Path, required=True, metavar="E.csv", help="ratings to score against")
-    parser.add_argument("--movies", type=Path, metavar="M.csv", help="a list of movies that must have every rated one")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    add_path(parser, "--train", required=True, metavar="T.csv", help="ratings to fit on")
+    add_path(parser, "--test", required=True, metavar="E.csv", help="ratings to score against")
+    add_path(parser, "--movies", metavar="M.csv", help="a list of movies that must have every rated one")
+    add_path(parser, "--json", metavar="FILE", help="also write the figures to this file")
     add_k(parser)
     add_reading(parser)
     add_model(parser)
@@ -152,9 +160,10 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=positive_float, default=600.0, help="how long to search (default: %(default)g)"
     )
-    parser.add_argument(
+    add_path(
+        parser,
         "--study",
-        type=Path,
+        folder=True,
         default=ARTIFACTS / "tuning",
         help="folder that keeps the trials, for a later search to continue from (default: %(default)s)",
     )
@@ -165,7 +174,8 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
 def _add_report(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_artifacts(parser)
-    parser.add_argument("--release", type=positive_int, help="the release's version (default: the newest)")
+    _add_events(parser)
+    parser.add_argument("--release", type=release, help="the release's version (default: the newest)")
     add_reading(parser)
 
 

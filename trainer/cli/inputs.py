@@ -36,8 +36,10 @@ def dataset_of(arguments: argparse.Namespace) -> Dataset:
     return dataset
 
 
-def merged_with_events(arguments: argparse.Namespace, dataset: Dataset) -> Dataset:
+def merged_with_events(arguments: argparse.Namespace, dataset: Dataset, until_event: int | None = None) -> Dataset:
     """Return the data set with the events of the store that --events names; as it is if that is empty.
+
+    until_event: the number of the last event that counts; None: all of them do.
 
     Raises EventStoreError if the store cannot be read.
     """
@@ -49,7 +51,7 @@ def merged_with_events(arguments: argparse.Namespace, dataset: Dataset) -> Datas
     from trainer.data.events import with_events
 
     store = EventStore(arguments.events)
-    snapshot = read_snapshot(store)
+    snapshot = read_snapshot(store, until_event)
     store.close()
     merged = with_events(dataset, snapshot, arguments.rating_scale)
     if merged.events is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import errno
-import io
 import logging
 import os
 import sys
 
+from console.output import FAILED, guarded, print_error, visible
 from events.errors import EventStoreError
+from object_storage.bucket import ObjectStorageError
 from trainer.cli.arguments import parse_arguments
 from trainer.cli.experiments import compare, evaluate, tune
 from trainer.cli.inspect import inspect
@@ -30,46 +31,69 @@ COMMANDS = {
     "report": report,
     "releases": releases,
 }
+AWAY_STATUS = 4
 NO_SPACE = os.strerror(errno.ENOSPC)
-REPORT_PACKAGES = ("optuna", "plotly", "sklearn")  # in the extra `report`, which an image that only trains lacks
+REPORT_PACKAGES = (
+    "jinja2",
+    "markupsafe",
+    "matplotlib",
+    "optuna",
+    "sklearn",
+)  # in the extra `report`, which an image that only trains lacks
 
 
 def main(argv: list[str]) -> int:
     """Run a command and return the exit status. Wrong flags end the process with status 2."""
-    return run(parse_arguments(argv))
+    return guarded(lambda: _run(parse_arguments(argv)))
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run a command with its flags, and return the exit status."""
+    return guarded(lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     """Run a command with its flags, and return the exit status.
 
-    It is 1 if the data or the releases do not allow the command, and 3 if another trainer is training.
+    It is 1 if the data or the releases do not allow the command, 3 if another trainer is training, and 4 if the bucket
+    cannot be reached, so that the same command may succeed later.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a title that the terminal cannot show must not end a run
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(_Visible("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[lines])
     try:
         COMMANDS[arguments.command](arguments)
     except TrainerRunning as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return BUSY_STATUS
+    except ObjectStorageError as error:
+        print_error(error)
+        return AWAY_STATUS
     except (DataError, DownloadError, ReleaseError, EventStoreError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        print_error(error)
+        return FAILED
     except ModuleNotFoundError as error:
         if error.name not in REPORT_PACKAGES:
             raise
-        print(f"error: {error.name} is not installed: pip install '.[report]'", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # whoever read the output has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename or 'writing'}: {error.strerror or error}", file=sys.stderr)
-        return 1
+        print_error(f"{error.name} is not installed: pip install '.[report]'")
+        return FAILED
+    except MemoryError as error:
+        print_error(f"out of memory, so that nothing was published: {error}")
+        return FAILED
+    except OSError:
+        raise
     except Exception as error:  # TensorFlow and Annoy raise errors of their own if the disk is full
         if NO_SPACE not in str(error):
             raise
-        print(f"error: {NO_SPACE}: nothing was published", file=sys.stderr)
-        return 1
+        print_error(f"{NO_SPACE}: nothing was published")
+        return FAILED
     return 0
+
+
+class _Visible(logging.Formatter):
+    """Shows the fields of a record too, and keeps each on one line, whatever a file's title or name holds."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        fields = ", ".join(f"{name} {value}" for name, value in getattr(record, "fields", {}).items())
+        message = super().formatMessage(record)
+        return visible(f"{message}: {fields}" if fields else message)

@@ -6,28 +6,41 @@ import argparse
 from collections.abc import Iterable
 
 from protos.release.v1.canary import Canary
-from trainer.cli.inputs import dataset_of
-from trainer.release.canary import canary_of, name_canary, promote, withdraw
+from trainer.cli.inputs import dataset_of, merged_with_events
+from trainer.cli.object_storage import synchronised
+from trainer.release.bucket_catalogue import prune_bucket, releases_in, roll_back_bucket
+from trainer.release.canary import canary_of, expect_no_bucket, name_canary, promote, withdraw
 from trainer.release.catalogue import PublishedRelease, published_releases, roll_back
 from trainer.release.prune import complete_publishing, prune
+from trainer.report.release import load, manifest_of
 
 
 def report(arguments: argparse.Namespace) -> None:
     """Write the HTML page about a release."""
+    synchronised(arguments.artifacts)
+    manifest = manifest_of(arguments.artifacts, arguments.release)
     dataset = dataset_of(arguments)
+    if manifest.events.store_id:
+        dataset = merged_with_events(arguments, dataset, manifest.events.last_event)
 
     from trainer.report.page import write_report
-    from trainer.report.release import load
 
     page = write_report(load(arguments.artifacts, arguments.release, dataset), arguments.artifacts)
     print(f"wrote {page}: open it in a browser")
 
 
 def releases(arguments: argparse.Namespace) -> None:
-    """List, prune or roll back the published releases, or say what becomes of a canary."""
+    """List, prune or roll back the published releases: those in the bucket, if ARTIFACTS names one, and then here.
+
+    Or say what becomes of a canary.
+    """
+    bucket = synchronised(arguments.artifacts)
     if arguments.action in CANARY_ACTIONS:
+        expect_no_bucket(bucket)
         print(CANARY_ACTIONS[arguments.action](arguments))
     elif arguments.action == "prune":
+        if bucket is not None:
+            print(f"removed from {bucket.url}: {_listed(prune_bucket(bucket, arguments.keep)) or 'nothing'}")
         for version in complete_publishing(arguments.artifacts):
             print(f"completed: {version}, whose trainer was killed while it published")
         pruned = prune(arguments.artifacts, arguments.keep, arguments.force)
@@ -40,12 +53,16 @@ def releases(arguments: argparse.Namespace) -> None:
     elif arguments.action == "rollback" and canary_of(arguments.artifacts) is not None:
         print(_withdraw(arguments))
     elif arguments.action == "rollback":
-        withdrawn, newest = roll_back(arguments.artifacts)
+        if bucket is not None:
+            withdrawn, newest = roll_back_bucket(bucket)
+            synchronised(arguments.artifacts)
+        else:
+            withdrawn, newest = roll_back(arguments.artifacts)
         print(f"withdrew {withdrawn}; the newest release is {newest}")
     else:
         print(f"{'release':<16}{'dataset':<20}{'recall@20':>10}{'ndcg@20':>10}{'MB':>8}  note")
         canary = canary_of(arguments.artifacts)
-        for release in published_releases(arguments.artifacts):
+        for release in releases_in(bucket) if bucket is not None else published_releases(arguments.artifacts):
             print(_line(release, canary))
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trainer.cli.values import columns, not_negative, positive_float, positive_int, rating_scale
+from console.flags import add_path
+from trainer.cli.values import (
+    columns,
+    embedding_dim,
+    list_length,
+    not_negative_int,
+    positive_float,
+    positive_int,
+    rating,
+    rating_scale,
+    recency,
+    watched_weight,
+)
 from trainer.data.movielens import CACHE, DEFAULT_DATASET, PUBLISHED
 from trainer.data.ratings import FIVE_STARS
 from trainer.model.hyperparameters import Hyperparameters
@@ -21,10 +33,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_DATASET,
         help="a MovieLens data set, downloaded from GroupLens unless cached (default: %(default)s)",
     )
-    source.add_argument(
-        "--data", type=Path, metavar="DIR", help="a folder with ratings of yours, and a list of movies (docs/data.md)"
-    )
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder that keeps downloads (default: %(default)s)")
+    about = "a folder with ratings of yours, and a list of movies (docs/data.md)"
+    add_path(source, "--data", folder=True, metavar="DIR", help=about)
+    add_path(parser, "--cache", folder=True, default=CACHE, help="folder that keeps downloads (default: %(default)s)")
     parser.add_argument(
         "--sample-if-offline",
         action="store_true",
@@ -33,13 +44,12 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_artifacts(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--artifacts", type=Path, default=ARTIFACTS, help="folder of releases and models (default: %(default)s)"
-    )
+    about = "folder of releases and models (default: %(default)s)"
+    add_path(parser, "--artifacts", folder=True, default=ARTIFACTS, help=about)
 
 
 def add_k(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-k", type=positive_int, default=20, help="length of the scored lists (default: %(default)s)")
+    parser.add_argument("-k", type=list_length, default=20, help="length of the scored lists (default: %(default)s)")
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +62,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--positive-threshold",
-        type=float,
+        type=rating,
         metavar="RATING",
         help="lowest rating that counts as liked (default: 0.7 of the scale's range, which starts at 0 or below: 3.5 "
         "of 5, 4 of -10 to 10; the lowest rating, if none lies in the lower half of the range, because such a file has "
@@ -74,7 +84,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     defaults = Hyperparameters()
-    model.add_argument("--embedding-dim", type=positive_int, default=defaults.embedding_dim)
+    model.add_argument("--embedding-dim", type=embedding_dim, default=defaults.embedding_dim)
     model.add_argument(
         "--epochs", type=positive_int, help="passes over the users (default: 10, and fewer from 30,000 users on)"
     )
@@ -88,14 +98,14 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--watched-weight",
-        type=not_negative,
+        type=watched_weight,
         default=defaults.watched_weight,
         help="how much a movie counts that was watched but not liked; a liked one counts 1 (default: %(default)s)",
     )
     model.add_argument(
         "--recency",
-        type=not_negative,
+        type=recency,
         default=defaults.recency,
         help="a user's oldest rating counts exp(−recency) of the newest (default: %(default)s)",
     )
-    model.add_argument("--seed", type=int, default=defaults.seed)
+    model.add_argument("--seed", type=not_negative_int, default=defaults.seed)

@@ -7,11 +7,13 @@ import logging
 import os
 from pathlib import Path
 
+from object_storage.bucket import Bucket
 from protos.release.v1.signature import read_keys
 from trainer.cli.arguments import CHEAPEST
 from trainer.cli.inputs import dataset_of, hyperparameters_of, merged_with_events, positive_threshold_of
 from trainer.cli.news import news_of
-from trainer.release.canary import canary_of, expect_no_canary
+from trainer.cli.object_storage import synchronised
+from trainer.release.canary import canary_of, expect_no_bucket, expect_no_canary
 from trainer.release.catalogue import check_writable, served_versions
 from trainer.release.errors import SigningKeyError
 from trainer.release.locks import sole_trainer
@@ -22,7 +24,11 @@ log = logging.getLogger(__name__)
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train and publish a release, unless the flags say that there is no need. Raises TrainerRunning."""
+    """Train and publish a release, unless the flags say that there is no need.
+
+    Raises TrainerRunning, and ObjectStorageError if the bucket that ARTIFACTS names cannot be reached.
+    """
+    bucket = synchronised(arguments.artifacts)
     for version in complete_publishing(arguments.artifacts):
         log.info("release %d: its trainer was killed while it published; its model is in place now", version)
     served = served_versions(arguments.artifacts) if arguments.if_none else []
@@ -32,15 +38,17 @@ def train(arguments: argparse.Namespace) -> None:
     signing_key = _signing_key()
     check_writable(arguments.artifacts)
     with sole_trainer(arguments.artifacts):
-        _train(arguments, signing_key)
+        _train(arguments, signing_key, bucket)
 
 
-def _train(arguments: argparse.Namespace, signing_key: bytes | None) -> None:
+def _train(arguments: argparse.Namespace, signing_key: bytes | None, bucket: Bucket | None) -> None:
     canary = canary_of(arguments.artifacts)
     if canary is not None and arguments.min_new_events:
         log.info("release %d is a canary: nothing to do before it is promoted or withdrawn", canary.release)
         return
     expect_no_canary(arguments.artifacts)
+    if arguments.canary is not None:
+        expect_no_bucket(bucket)
     if arguments.min_new_events:
         found = news_of(arguments.events, arguments.artifacts)
         log.info("%s", found)
@@ -66,6 +74,7 @@ def _train(arguments: argparse.Namespace, signing_key: bytes | None) -> None:
         cheapest,
         signing_key,
         arguments.liked_only,
+        bucket,
         arguments.canary,
     )
 

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import argparse
 
+from console.values import number, whole_number
 from trainer.data.column_names import named_by_flag
 from trainer.data.ratings import RatingScale
 
 MAX_RATING = 1e6
+MAX_DIGITS = 10
+MAX_DURATION_S = 10 * 366 * 86_400  # a clock that waits much longer is refused by the operating system
 SECONDS_OF = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+positive_int = whole_number(1)
+not_negative_int = whole_number(0)
+release = whole_number(1, 2**63 - 1)
+positive_float = number("a positive number", lambda value: value > 0)
+embedding_dim = whole_number(1, 4096)  # more would take gigabytes even for few movies
+list_length = whole_number(1, 10_000)
+recency = number("a number from 0 to 100", lambda value: 0 <= value <= 100)  # exp(−100) is nothing
+watched_weight = number("a number from 0 to 100", lambda value: 0 <= value <= 100)
+rating = number("a number", lambda value: True)
 
 
 def columns(text: str) -> tuple[str, ...]:
@@ -29,30 +43,16 @@ def rating_scale(text: str) -> RatingScale:
     return scale
 
 
-def positive_int(text: str) -> int:
-    if int(text) <= 0:
-        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text}")
-    return int(text)
-
-
-def not_negative(text: str) -> float:
-    if not 0 <= float(text) < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text}")
-    return float(text)
-
-
-def not_negative_int(text: str) -> int:
-    if int(text) < 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text}")
-    return int(text)
-
-
 def duration(text: str) -> float:
     """The seconds that a text such as 90s, 30m, 6h or 1d names."""
-    number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdecimal() and int(number) and unit in SECONDS_OF):
-        raise argparse.ArgumentTypeError(f"expected a whole number and s, m, h or d, such as 6h; got {text[:40]!r}")
-    return float(int(number) * SECONDS_OF[unit])
+    amount, unit = text[:-1], text[-1:]
+    is_amount = amount.isascii() and amount.isdecimal() and len(amount) <= MAX_DIGITS
+    seconds = int(amount) * SECONDS_OF.get(unit, 0) if is_amount else 0
+    if not 0 < seconds <= MAX_DURATION_S:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number and s, m, h or d, such as 6h, and at most ten years; got {text[:40]!r}"
+        )
+    return float(seconds)
 
 
 def share(text: str) -> float:
@@ -69,12 +69,6 @@ def share(text: str) -> float:
 def address(text: str) -> str:
     """host:port, or nothing."""
     host, _, port = text.rpartition(":")
-    if text and not (host and port.isascii() and port.isdecimal() and int(port) < 65536):
+    if text and not (host and port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) < 65536):
         raise argparse.ArgumentTypeError(f"expected host:port, got {text[:40]!r}")
     return text
-
-
-def positive_float(text: str) -> float:
-    if not float(text) > 0:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return float(text)

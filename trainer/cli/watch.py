@@ -11,8 +11,11 @@ import time
 from pathlib import Path
 
 from events.errors import EventStoreError
+from object_storage.bucket import Bucket, ObjectStorageError
 from trainer.cli.news import News, news_of
+from trainer.cli.object_storage import synchronised
 from trainer.cli.watch_metrics import Result, WatchMetrics
+from trainer.release.bucket_catalogue import prune_bucket
 from trainer.release.canary import canary_of
 from trainer.release.catalogue import check_writable, served_versions
 from trainer.release.errors import CanaryError
@@ -47,12 +50,14 @@ def watch(arguments: argparse.Namespace) -> None:
 
 
 def _look(arguments: argparse.Namespace, metrics: WatchMetrics, stopping: threading.Event) -> bool:
-    """Look once, and train if there is reason to. Return whether the store could be read."""
+    """Look once, and train if there is reason to. Return whether event store and bucket could be read."""
     try:
+        bucket = synchronised(arguments.artifacts)
         canary = canary_of(arguments.artifacts)
         news = news_of(arguments.events, arguments.artifacts)
-    except (CanaryError, EventStoreError) as error:
-        log.error("%s%s", "the event store cannot be read: " if isinstance(error, EventStoreError) else "", error)
+    except (CanaryError, EventStoreError, ObjectStorageError) as error:
+        what = {EventStoreError: "event store", CanaryError: "canary"}.get(type(error), "bucket")
+        log.error("the %s cannot be read: %s", what, error)
         metrics.record(Result.FAILED)
         return False
     metrics.new_events.set(news.num_events)
@@ -72,7 +77,19 @@ def _look(arguments: argparse.Namespace, metrics: WatchMetrics, stopping: thread
         return True
     metrics.run_seconds.set(time.monotonic() - started)
     _judge(status, news, arguments, metrics)
+    if bucket is not None:
+        _prune_bucket(bucket, arguments.keep)
     return True
+
+
+def _prune_bucket(bucket: Bucket, keep: int) -> None:
+    """Prune the bucket, or log why that is left to the next time."""
+    try:
+        removed = prune_bucket(bucket, keep)
+    except ObjectStorageError as error:
+        log.error("the bucket was not pruned: %s", error)
+    else:
+        log.info("pruned in %s: %s", bucket.url, ", ".join(map(str, removed)) or "nothing")
 
 
 def _judge(status: int, news: News, arguments: argparse.Namespace, metrics: WatchMetrics) -> None:

@@ -91,7 +91,8 @@ def download(name: str, cache: Path, base_url: str = GROUPLENS) -> Path:
 def _fetch(url: str, path: Path) -> None:
     with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S) as response, path.open("wb") as file:
         total = int(response.headers.get("Content-Length", 0)) or None
-        with tqdm(total=total, unit="B", unit_scale=True, desc=f"download {path.name}") as bar:
+        log.info("downloading %s%s", url, f", {total / 1e6:.0f} MB" if total is not None else "")
+        with tqdm(total=total, unit="B", unit_scale=True, desc=f"download {path.name}", disable=None) as bar:
             while chunk := response.read(1 << 16):
                 file.write(chunk)
                 bar.update(len(chunk))

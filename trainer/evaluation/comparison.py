@@ -14,7 +14,7 @@ from trainer.evaluation.baselines import baselines, cosine_similarities, ease_we
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.metrics import standard_error
 from trainer.evaluation.similarity_metrics import franchise_hit_rate, pm_hit_rate
-from trainer.evaluation.task import HIT_RATE_K, Scores
+from trainer.evaluation.task import HIT_RATE_K, Scores, Task
 from trainer.model.similar_movies import similar_movie_vectors
 from trainer.model.vectors import unit_rows
 
@@ -35,16 +35,20 @@ def compare(evaluations: Sequence[Evaluation]) -> Iterator[Entry]:
 
     evaluations: of one task and k, with different seeds.
     """
-    task, k = evaluations[0].task, evaluations[0].k
-    for name, rank in baselines(task)[0].items():
-        start = time.perf_counter()
-        ranked = rank(task, max(k, HIT_RATE_K))
-        yield Entry(name, task.scores(ranked, k), time.perf_counter() - start)
+    yield from compare_baselines(evaluations[0].task, evaluations[0].k)
     seconds = float(np.mean([evaluation.seconds for evaluation in evaluations]))
     for ranking, name in (("exact", "this model, exact search"), ("index", OURS)):
         of_seeds = [evaluation.scores[ranking] for evaluation in evaluations]
         per_user = {metric: np.mean([s.per_user[metric] for s in of_seeds], axis=0) for metric in of_seeds[0].per_user}
         yield Entry(name, Scores(per_user, float(np.mean([s.coverage for s in of_seeds]))), seconds)
+
+
+def compare_baselines(task: Task, k: int) -> Iterator[Entry]:
+    """Yield an entry per baseline as soon as it is scored."""
+    for name, rank in baselines(task)[0].items():
+        start = time.perf_counter()
+        ranked = rank(task, max(k, HIT_RATE_K))
+        yield Entry(name, task.scores(ranked, k), time.perf_counter() - start)
 
 
 def paired_difference(entry: Entry, ours: Entry, metric: str) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from trainer.evaluation.metrics import coverage_at_k, hit_rate_at_k, ndcg_at_k, 
 from trainer.index.ranking import popularity_ranking
 
 HIT_RATE_K = 10
+MAX_SCORED_USERS = 20_000  # of a release; the standard error of NDCG is then about .0015
 SAMPLE_SEED = 0  # of the users who are scored where there are very many
 
 

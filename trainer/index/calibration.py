@@ -129,7 +129,9 @@ def _calibrate_scan(
     dim, scan = vectors.shape[1], Effort(uses_index=False, search_k=0)
     measured = []
     grid = [*itertools.product((dims for dims in SCAN_DIMS if dims < dim), SCAN_CANDIDATES), (dim, RECALL_K)]
-    smallest = grid.index((sufficed[0].scan.scan_dims, sufficed[0].scan.scan_candidates)) if sufficed else 0
+    # The vectors may have other dimensions than those on the held-out part; an exact scan of those stays an exact one.
+    scanned = [(calibration.scan.scan_dims, calibration.scan.scan_candidates) for calibration in sufficed]
+    smallest = next((n for n, pair in enumerate(grid) if pair in scanned), len(grid) - 1 if scanned else 0)
     for scan_dims, candidates in grid[smallest:]:  # the last is an exact scan
         movies = indexed(vectors, index, scan_dims, candidates)
         settings = []

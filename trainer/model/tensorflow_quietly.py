@@ -1,34 +1,12 @@
-"""Imports TensorFlow without its start-up messages, so that a run prints only what concerns it.
-
-`TF_CPP_MIN_LOG_LEVEL` does not silence the lines that are written before TensorFlow sets up its own logging. So this
-module redirects file descriptor 2 during the import, and prints what was redirected if the import fails.
-"""
+"""TensorFlow and Keras. Whoever imports them from here is spared their start-up messages."""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import tempfile
+from console.tensorflow_quietly import load
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+load()
 
-with tempfile.TemporaryFile() as redirected:
-    stderr = os.dup(2)
-    os.dup2(redirected.fileno(), 2)
-    try:
-        import keras
-        import tensorflow as tf
-    except BaseException:
-        redirected.seek(0)
-        os.write(stderr, redirected.read())
-        raise
-    finally:
-        sys.stderr.flush()
-        os.dup2(stderr, 2)
-        os.close(stderr)
-
-for logger in ("tensorflow", "absl"):  # saving a model warns about internal names of its inputs
-    logging.getLogger(logger).setLevel(logging.ERROR)
+import keras  # noqa: E402, after TensorFlow, which it imports
+import tensorflow as tf  # noqa: E402
 
 __all__ = ["keras", "tf"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from object_storage.bucket import Bucket
 from protos.release.v1.canary import CANARY, Canary, CanaryFileError, read_canary
 from trainer.release.catalogue import releases_folder, roll_back, served_versions, versions_in
 from trainer.release.errors import CanaryError
@@ -30,6 +31,12 @@ def expect_no_canary(artifacts: Path) -> None:
         raise CanaryError(
             f"release {canary.release} is a canary: nothing is published before it is promoted or withdrawn"
         )
+
+
+def expect_no_bucket(bucket: Bucket | None) -> None:
+    """Raise CanaryError if releases are published to a bucket, from which recommenders learn of no canary."""
+    if bucket is not None:
+        raise CanaryError(f"a canary needs a folder that the recommenders share; ARTIFACTS names {bucket.url}")
 
 
 def name_canary(artifacts: Path, canary: Canary) -> None:

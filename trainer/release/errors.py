@@ -6,6 +6,7 @@ ReleaseError
 ├── TrainerRunning     another trainer publishes to the same folder
 ├── SigningKeyError    the key that is to sign the release cannot be read
 ├── KeyTableError      the table of text keys cannot be read
+├── ArtifactsError     the variable ARTIFACTS names no bucket
 ├── CanaryError        a canary cannot be named, promoted or withdrawn, or none may be there
 └── NoOlderRelease     there is no release to go back to
 """
@@ -35,6 +36,10 @@ class SigningKeyError(ReleaseError):
 
 class KeyTableError(ReleaseError):
     """The table of text keys cannot be read; the message names the file and the line."""
+
+
+class ArtifactsError(ReleaseError):
+    """Nothing was done, because the variable ARTIFACTS is wrong."""
 
 
 class CanaryError(ReleaseError):

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from object_storage.bucket import Bucket
 from trainer.data.dataset import Dataset
+from trainer.release.bucket_keys import FOLDER, pull, push
 from trainer.release.errors import KeyTableError
 
-FOLDER = "keys"
 USERS, MOVIES = "users.txt", "movies.txt"
 LOCK_TIMEOUT_S = 60.0  # a million keys take up to 20 s on a busy machine
 
@@ -39,14 +40,17 @@ class Keys:
         return keys
 
 
-def with_lasting_ids(dataset: Dataset, artifacts: Path) -> tuple[Dataset, Keys | None, Keys | None]:
+def with_lasting_ids(
+    dataset: Dataset, artifacts: Path, bucket: Bucket | None = None
+) -> tuple[Dataset, Keys | None, Keys | None]:
     """Return the data set with the ids that its keys have in every release, and the keys of users and of movies.
 
     The keys are None where ids are numbers: these stay as they are.
+    bucket: has the tables too, if there is one, for trainers elsewhere.
     """
     ratings, movies = dataset.ratings, dataset.movies
-    users = _keys(artifacts, USERS, dataset.user_keys)
-    of_movies = _keys(artifacts, MOVIES, dataset.movie_keys)
+    users = _keys(artifacts, USERS, dataset.user_keys, bucket)
+    of_movies = _keys(artifacts, MOVIES, dataset.movie_keys, bucket)
     if users is not None:
         ratings = ratings.assign(user_id=users.ids[ratings["user_id"].to_numpy()])
     if of_movies is not None:
@@ -58,25 +62,33 @@ def with_lasting_ids(dataset: Dataset, artifacts: Path) -> tuple[Dataset, Keys |
     return replace(dataset, ratings=ratings, movies=movies, events=events), users, of_movies
 
 
-def _keys(artifacts: Path, table: str, keys: np.ndarray | None) -> Keys | None:
-    return None if keys is None else Keys(keys, ids_of_keys(artifacts, table, keys))
+def _keys(artifacts: Path, table: str, keys: np.ndarray | None, bucket: Bucket | None) -> Keys | None:
+    return None if keys is None else Keys(keys, ids_of_keys(artifacts, table, keys, bucket))
 
 
-def ids_of_keys(artifacts: Path, table: str, keys: np.ndarray) -> np.ndarray:
+def ids_of_keys(artifacts: Path, table: str, keys: np.ndarray, bucket: Bucket | None = None) -> np.ndarray:
     """int64[len(keys)]: the id of each key; keys that the table lacks are appended to it and flushed to disk.
 
     table: USERS or MOVIES.  keys: str[n], different from one another, without control characters.
     Two trainers may call this at once. If a trainer is killed, the next call cuts off a line that it left unfinished.
     Raises KeyTableError if the table holds a key twice or is not UTF-8.
+
+    bucket: if there is one, new keys are appended to its table first. Raises ObjectStorageError if they cannot be.
     """
     path = artifacts / FOLDER / table
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     with _alone(path):
-        ids = _read(path)
-        new = [key for key in keys.tolist() if key not in ids]
+        while True:
+            if bucket is not None:
+                pull(bucket, table, path)
+            ids = _read(path)
+            new = [key for key in keys.tolist() if key not in ids]
+            lines = "".join(f"{key}\n" for key in new).encode("utf-8")
+            if not new or bucket is None or push(bucket, table, path.stat().st_size, lines):
+                break  # otherwise another trainer has appended to the bucket's table meanwhile
         if new:
-            _append(path, new)
+            _append(path, lines)
             ids.update(zip(new, range(len(ids), len(ids) + len(new)), strict=True))
     return np.array([ids[key] for key in keys.tolist()], np.int64)
 
@@ -136,8 +148,8 @@ def _read(path: Path) -> dict[str, int]:
     return ids
 
 
-def _append(path: Path, keys: list[str]) -> None:
+def _append(path: Path, lines: bytes) -> None:
     with path.open("ab") as file:
-        file.write("".join(f"{key}\n" for key in keys).encode("utf-8"))
+        file.write(lines)
         file.flush()
         os.fsync(file.fileno())

@@ -25,9 +25,12 @@ UNKNOWN_USER = -1  # ids are 0 or more
 
 
 def write_manifest(
-    fitted: Fitted, version: int, calibrations: Calibrations, folder: Path, signing_key: bytes | None
+    fitted: Fitted, version: int, calibrations: Calibrations, folder: Path, model: Path, signing_key: bytes | None
 ) -> None:
-    """Write the manifest of a release whose other files are in `folder` already, and sign it if there is a key."""
+    """Write the manifest of a release whose other files are in `folder` already, and sign it if there is a key.
+
+    model: the folder of the release's model, which is complete.
+    """
     manifest = pb.Manifest(
         format_version=layout.CURRENT.version,
         model_name=layout.MODEL_NAME,
@@ -51,7 +54,8 @@ def write_manifest(
             similar_movies=_calibration(calibrations.similar_movies),
         ),
         evaluations=_evaluations(fitted.evaluation),
-        files=[_file(folder / name) for name in sorted(layout.CURRENT.files)],
+        files=[_file(folder, name) for name in sorted(layout.CURRENT.files)],
+        model_files=[_file(model, name) for name in _names_below(model)],
         probes=_probes(fitted.known.user_ids, fitted.embeddings.users),
         forced_despite=fitted.forced_despite,
         report=f"{REPORTS}/{version}.html",
@@ -138,7 +142,11 @@ def _probes(user_ids: np.ndarray, users: np.ndarray) -> list[pb.Probe]:
     return [*(pb.Probe(user_id=int(user_ids[r]), embedding=users[r]) for r in rows), unknown]
 
 
-def _file(path: Path) -> pb.File:
-    with path.open("rb") as file:
+def _file(folder: Path, name: str) -> pb.File:
+    with (folder / name).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return pb.File(name=path.name, sha256=digest, size=path.stat().st_size)
+    return pb.File(name=name, sha256=digest, size=(folder / name).stat().st_size)
+
+
+def _names_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""What a report measures: it repeats the release's evaluation and compares it with baselines and shorter fits."""
+"""What a report measures beside the manifest's figures: baselines, a repeated fit, what users are recommended."""
 
 from __future__ import annotations
 
@@ -6,61 +6,79 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trainer.data.interactions import interactions_of
+from protos.release.v1.layout import LOOK_UP, USER_EMBEDDING
 from trainer.data.split import split
-from trainer.evaluation.comparison import Entry, compare, compare_similar_movies
+from trainer.evaluation.comparison import Entry, compare_baselines, compare_similar_movies
 from trainer.evaluation.evaluate import Evaluation, evaluate, exact_scores
-from trainer.evaluation.task import Task, task_of
+from trainer.evaluation.task import MAX_SCORED_USERS, Task, task_of
 from trainer.index.ranking import exact_ranking
-from trainer.model.fold_in import fold_in, user_temperatures
 from trainer.model.progress import Progress, progress_bar
+from trainer.model.tensorflow_quietly import tf
 from trainer.report.release import LoadedRelease
 
 K = 20
 RECOMMENDED = 10  # movies per user
 SHORTER_EPOCHS = (1, 3, 6)
+BLOCK = 4096  # users asked for at once
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """losses: the mean loss per liked movie after each epoch.  metrics: of the ranking through the index, by name.
+    """What needs the release's ratings.
+
+    losses: the mean loss per liked movie after each epoch.
+    metrics: of the repeated ranking through the index, by name.
+    baselines: other ways to rank, on the same split.
     recall_by_epochs: recall@K with exact search, by the epochs of the fit.
-    similar_movies: (pm_hit_rate@10, franchise@10) by the source of the vectors."""
+    similar_movies: (pm_hit_rate@10, franchise@10) by the source of the vectors.
+    """
 
     losses: list[float]
     metrics: dict[str, float]
-    comparison: list[Entry]
+    baselines: list[Entry]
     recall_by_epochs: dict[int, float]
     similar_movies: dict[str, tuple[float, float]]
 
 
 def measure(release: LoadedRelease) -> Measurements:
-    """Repeat the evaluation of the release, and measure what its manifest does not have."""
+    """Repeat the release's evaluation, and measure what its manifest does not have.
+
+    The release must have been made of all of its data set's ratings and no others.
+    """
     train, test = split(release.dataset.ratings)
-    task = task_of(train, test, release.positive_threshold)
+    task = task_of(train, test, release.positive_threshold, MAX_SCORED_USERS)
     losses, evaluation = _evaluate(release, task)
-    comparison = []
-    for entry in compare([evaluation]):
+    baselines = []
+    for entry in compare_baselines(task, K):
         print(f"  {entry.name}: recall@{K} {entry.scores.means[f'recall@{K}']:.4f}", flush=True)
-        comparison.append(entry)
+        baselines.append(entry)
     return Measurements(
         losses=losses,
         metrics=evaluation.scores["index"].means,
-        comparison=comparison,
+        baselines=baselines,
         recall_by_epochs=_recall_by_epochs(release, task, evaluation),
         similar_movies=compare_similar_movies(evaluation, train, test, release.dataset.movies),
     )
 
 
 def recommended(release: LoadedRelease) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of users with likes, int64[n], and of the movies recommended to each, int32[n, RECOMMENDED]."""
-    movie_ids = release.dataset.movies["movie_id"].to_numpy()
-    known = interactions_of(release.dataset.ratings, release.positive_threshold, movie_ids)
-    history = known.history(release.hyperparameters.recency, release.hyperparameters.watched_weight)
-    users = np.flatnonzero(np.diff(history.indptr))
-    temperatures = user_temperatures(release.manifest.hyperparameters.temperature, history)
-    folded = fold_in(history[users], release.embeddings, temperatures[users])
-    return users, exact_ranking(folded, release.embeddings, known.watched_trained[users], RECOMMENDED)
+    """Return the rows of users with an embedding, int64[n], and of the movies for each, int32[n, RECOMMENDED].
+
+    Users' embeddings are those that the model server answers with: they come from the release's SavedModel.
+    """
+    users = _user_embeddings(release)
+    rows = np.flatnonzero(users.any(axis=1))
+    excluded = abs(release.watched).astype(np.int8)
+    excluded.data[:] = 1  # also what was watched and not liked
+    excluded = (excluded + release.hidden)[:, : len(release.embeddings)]
+    return rows, exact_ranking(users[rows], release.embeddings, excluded[rows], RECOMMENDED)
+
+
+def _user_embeddings(release: LoadedRelease) -> np.ndarray:
+    """float32[num_users, embedding_dim]: what the SavedModel answers; zeros for users without likes."""
+    look_up = tf.saved_model.load(str(release.model)).signatures[LOOK_UP.name]
+    blocks = [release.user_ids[start : start + BLOCK] for start in range(0, len(release.user_ids), BLOCK)]
+    return np.concatenate([look_up(**{LOOK_UP.input: tf.constant(ids)})[USER_EMBEDDING].numpy() for ids in blocks])
 
 
 def _evaluate(release: LoadedRelease, task: Task) -> tuple[list[float], Evaluation]:

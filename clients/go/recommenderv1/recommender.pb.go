@@ -213,8 +213,6 @@ const (
 	ReleaseState_RELEASE_STATE_WAITING ReleaseState = 3
 	// The files or the model of the release differ from what its manifest says.
 	ReleaseState_RELEASE_STATE_REFUSED ReleaseState = 4
-	// The release is the canary, and answers calls for a share of the users.
-	ReleaseState_RELEASE_STATE_CANARY ReleaseState = 5
 )
 
 // Enum value maps for ReleaseState.
@@ -225,7 +223,6 @@ var (
 		2: "RELEASE_STATE_IDLE",
 		3: "RELEASE_STATE_WAITING",
 		4: "RELEASE_STATE_REFUSED",
-		5: "RELEASE_STATE_CANARY",
 	}
 	ReleaseState_value = map[string]int32{
 		"RELEASE_STATE_UNSPECIFIED": 0,
@@ -233,7 +230,6 @@ var (
 		"RELEASE_STATE_IDLE":        2,
 		"RELEASE_STATE_WAITING":     3,
 		"RELEASE_STATE_REFUSED":     4,
-		"RELEASE_STATE_CANARY":      5,
 	}
 )
 
@@ -290,10 +286,10 @@ type RecommendRequest struct {
 	LikedMovieKeys []string `protobuf:"bytes,9,rep,name=liked_movie_keys,json=likedMovieKeys,proto3" json:"liked_movie_keys,omitempty"`
 	// Movies that must not be in the answer, by key. They count like `exclude_movie_ids`.
 	ExcludeMovieKeys []string `protobuf:"bytes,10,rep,name=exclude_movie_keys,json=excludeMovieKeys,proto3" json:"exclude_movie_keys,omitempty"`
-	// Version of the release that must answer, as a response has named it; 0 stands for the active one, or for the canary if
-	// it serves the user. A process holds the active release, and the canary or else the one that was active before until a
-	// third is loaded or the model server has dropped its model. Any other is UNAVAILABLE (reason RELEASE_GONE). What the
-	// active release knows the user to have watched or hidden is left out of an older one too. Negative numbers are INVALID_ARGUMENT.
+	// Version of the release that must answer, as a response has named it; 0 stands for the active one. A process holds the
+	// active release, and the one that was active before until a third is loaded or the model server has dropped its
+	// model. Any other is UNAVAILABLE (reason RELEASE_GONE). What the active release knows the user to have watched or
+	// hidden is left out here too. Negative numbers are INVALID_ARGUMENT.
 	Release int64 `protobuf:"varint,11,opt,name=release,proto3" json:"release,omitempty"`
 	// Asks for the list page by page, `limit` movies each: empty asks for the first page, `next_page_token` of a response
 	// for the one after it. All pages are of one release and in one order, whatever happens meanwhile, so no movie comes
@@ -580,8 +576,7 @@ func (x *BatchRecommendRequest) GetRelease() int64 {
 // The results of several requests for recommendations.
 type BatchRecommendResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One result for each request, in the order of the requests. All are of the same release, unless the batch names none
-	// and a canary serves some of their users.
+	// One result for each request, in the order of the requests. All are of the same release.
 	Results       []*BatchRecommendResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1752,13 +1747,10 @@ type GetServingStatusResponse struct {
 	MoviesHaveKeys bool `protobuf:"varint,9,opt,name=movies_have_keys,json=moviesHaveKeys,proto3" json:"movies_have_keys,omitempty"`
 	// The event store, as the process that answers sees it. Absent if the operator has set none.
 	Events *EventsStatus `protobuf:"bytes,10,opt,name=events,proto3" json:"events,omitempty"`
-	// Version of the release that was active before or was a canary, if the process still holds it for calls that name it;
-	// else 0.
+	// Version of the release that was active before, if the process still holds it for calls that name it; else 0.
 	PreviousRelease int64 `protobuf:"varint,11,opt,name=previous_release,json=previousRelease,proto3" json:"previous_release,omitempty"`
 	// The time since the service started.
-	Uptime *durationpb.Duration `protobuf:"bytes,12,opt,name=uptime,proto3" json:"uptime,omitempty"`
-	// The canary, as the process that answers sees it. Absent if the operator has named none.
-	Canary        *CanaryStatus `protobuf:"bytes,13,opt,name=canary,proto3" json:"canary,omitempty"`
+	Uptime        *durationpb.Duration `protobuf:"bytes,12,opt,name=uptime,proto3" json:"uptime,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1878,86 +1870,6 @@ func (x *GetServingStatusResponse) GetUptime() *durationpb.Duration {
 	return nil
 }
 
-func (x *GetServingStatusResponse) GetCanary() *CanaryStatus {
-	if x != nil {
-		return x.Canary
-	}
-	return nil
-}
-
-// A new release that serves a share of the users, until the operator promotes or withdraws it.
-type CanaryStatus struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Version of the canary; 0 if the operator has named one in a way that cannot be read.
-	Release int64 `protobuf:"varint,1,opt,name=release,proto3" json:"release,omitempty"`
-	// The share of the users whom it serves, above 0 and at most 1. They are the same in every process.
-	Share float64 `protobuf:"fixed64,2,opt,name=share,proto3" json:"share,omitempty"`
-	// Whether it serves them. If not, the active release serves all, and the canary's state among `releases` says why.
-	Running bool `protobuf:"varint,3,opt,name=running,proto3" json:"running,omitempty"`
-	// Why what the operator has said last cannot be read, so that what was said before holds. Empty if it can.
-	Problem       string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CanaryStatus) Reset() {
-	*x = CanaryStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CanaryStatus) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CanaryStatus) ProtoMessage() {}
-
-func (x *CanaryStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CanaryStatus.ProtoReflect.Descriptor instead.
-func (*CanaryStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{21}
-}
-
-func (x *CanaryStatus) GetRelease() int64 {
-	if x != nil {
-		return x.Release
-	}
-	return 0
-}
-
-func (x *CanaryStatus) GetShare() float64 {
-	if x != nil {
-		return x.Share
-	}
-	return 0
-}
-
-func (x *CanaryStatus) GetRunning() bool {
-	if x != nil {
-		return x.Running
-	}
-	return false
-}
-
-func (x *CanaryStatus) GetProblem() string {
-	if x != nil {
-		return x.Problem
-	}
-	return ""
-}
-
 // What a process knows of the event store.
 type EventsStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1976,7 +1888,7 @@ type EventsStatus struct {
 
 func (x *EventsStatus) Reset() {
 	*x = EventsStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +1900,7 @@ func (x *EventsStatus) String() string {
 func (*EventsStatus) ProtoMessage() {}
 
 func (x *EventsStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +1913,7 @@ func (x *EventsStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsStatus.ProtoReflect.Descriptor instead.
 func (*EventsStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{22}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EventsStatus) GetLastEvent() int64 {
@@ -2047,7 +1959,7 @@ type ReleaseStatus struct {
 
 func (x *ReleaseStatus) Reset() {
 	*x = ReleaseStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2059,7 +1971,7 @@ func (x *ReleaseStatus) String() string {
 func (*ReleaseStatus) ProtoMessage() {}
 
 func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2072,7 +1984,7 @@ func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStatus.ProtoReflect.Descriptor instead.
 func (*ReleaseStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{23}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReleaseStatus) GetRelease() int64 {
@@ -2113,7 +2025,7 @@ type ModelServerStatus struct {
 
 func (x *ModelServerStatus) Reset() {
 	*x = ModelServerStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2037,7 @@ func (x *ModelServerStatus) String() string {
 func (*ModelServerStatus) ProtoMessage() {}
 
 func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2050,7 @@ func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelServerStatus.ProtoReflect.Descriptor instead.
 func (*ModelServerStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{24}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ModelServerStatus) GetAddress() string {
@@ -2185,7 +2097,7 @@ type BatchRecommendResponse_Result struct {
 
 func (x *BatchRecommendResponse_Result) Reset() {
 	*x = BatchRecommendResponse_Result{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[25]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2109,7 @@ func (x *BatchRecommendResponse_Result) String() string {
 func (*BatchRecommendResponse_Result) ProtoMessage() {}
 
 func (x *BatchRecommendResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[25]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2381,7 +2293,7 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x19\n" +
-	"\x17GetServingStatusRequest\"\xb8\x05\n" +
+	"\x17GetServingStatusRequest\"\x82\x05\n" +
 	"\x18GetServingStatusResponse\x12\x18\n" +
 	"\arelease\x18\x01 \x01(\x03R\arelease\x12\x1f\n" +
 	"\vwaiting_for\x18\x02 \x01(\tR\n" +
@@ -2396,16 +2308,10 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x06events\x18\n" +
 	" \x01(\v2\x1c.recommender.v1.EventsStatusR\x06events\x12)\n" +
 	"\x10previous_release\x18\v \x01(\x03R\x0fpreviousRelease\x121\n" +
-	"\x06uptime\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x124\n" +
-	"\x06canary\x18\r \x01(\v2\x1c.recommender.v1.CanaryStatusR\x06canary\x1a:\n" +
+	"\x06uptime\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"r\n" +
-	"\fCanaryStatus\x12\x18\n" +
-	"\arelease\x18\x01 \x01(\x03R\arelease\x12\x14\n" +
-	"\x05share\x18\x02 \x01(\x01R\x05share\x12\x18\n" +
-	"\arunning\x18\x03 \x01(\bR\arunning\x12\x18\n" +
-	"\aproblem\x18\x04 \x01(\tR\aproblem\"\x96\x01\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x96\x01\n" +
 	"\fEventsStatus\x12\x1d\n" +
 	"\n" +
 	"last_event\x18\x01 \x01(\x03R\tlastEvent\x12,\n" +
@@ -2436,14 +2342,13 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x12EVENT_KIND_WATCHED\x10\x01\x12\x14\n" +
 	"\x10EVENT_KIND_RATED\x10\x02\x12\x15\n" +
 	"\x11EVENT_KIND_HIDDEN\x10\x03\x12\x16\n" +
-	"\x12EVENT_KIND_REMOVED\x10\x04*\xaf\x01\n" +
+	"\x12EVENT_KIND_REMOVED\x10\x04*\x95\x01\n" +
 	"\fReleaseState\x12\x1d\n" +
 	"\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n" +
 	"\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n" +
 	"\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n" +
-	"\x15RELEASE_STATE_REFUSED\x10\x04\x12\x18\n" +
-	"\x14RELEASE_STATE_CANARY\x10\x052\xba\x05\n" +
+	"\x15RELEASE_STATE_REFUSED\x10\x042\xba\x05\n" +
 	"\x12RecommenderService\x12U\n" +
 	"\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\"\x03\x90\x02\x01\x12d\n" +
 	"\x0eBatchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\"\x03\x90\x02\x01\x12a\n" +
@@ -2467,7 +2372,7 @@ func file_protos_recommender_v1_recommender_proto_rawDescGZIP() []byte {
 }
 
 var file_protos_recommender_v1_recommender_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(SimilaritySource)(0),                 // 0: recommender.v1.SimilaritySource
 	(Source)(0),                           // 1: recommender.v1.Source
@@ -2494,22 +2399,21 @@ var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(*RejectedEvent)(nil),                 // 22: recommender.v1.RejectedEvent
 	(*GetServingStatusRequest)(nil),       // 23: recommender.v1.GetServingStatusRequest
 	(*GetServingStatusResponse)(nil),      // 24: recommender.v1.GetServingStatusResponse
-	(*CanaryStatus)(nil),                  // 25: recommender.v1.CanaryStatus
-	(*EventsStatus)(nil),                  // 26: recommender.v1.EventsStatus
-	(*ReleaseStatus)(nil),                 // 27: recommender.v1.ReleaseStatus
-	(*ModelServerStatus)(nil),             // 28: recommender.v1.ModelServerStatus
-	(*BatchRecommendResponse_Result)(nil), // 29: recommender.v1.BatchRecommendResponse.Result
-	nil,                                   // 30: recommender.v1.GetServingStatusResponse.MetricsEntry
-	(*timestamppb.Timestamp)(nil),         // 31: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 32: google.protobuf.Duration
-	(*status.Status)(nil),                 // 33: google.rpc.Status
+	(*EventsStatus)(nil),                  // 25: recommender.v1.EventsStatus
+	(*ReleaseStatus)(nil),                 // 26: recommender.v1.ReleaseStatus
+	(*ModelServerStatus)(nil),             // 27: recommender.v1.ModelServerStatus
+	(*BatchRecommendResponse_Result)(nil), // 28: recommender.v1.BatchRecommendResponse.Result
+	nil,                                   // 29: recommender.v1.GetServingStatusResponse.MetricsEntry
+	(*timestamppb.Timestamp)(nil),         // 30: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 31: google.protobuf.Duration
+	(*status.Status)(nil),                 // 32: google.rpc.Status
 }
 var file_protos_recommender_v1_recommender_proto_depIdxs = []int32{
 	8,  // 0: recommender.v1.RecommendRequest.filter:type_name -> recommender.v1.MovieFilter
 	17, // 1: recommender.v1.RecommendResponse.movies:type_name -> recommender.v1.ScoredMovie
 	1,  // 2: recommender.v1.RecommendResponse.source:type_name -> recommender.v1.Source
 	4,  // 3: recommender.v1.BatchRecommendRequest.requests:type_name -> recommender.v1.RecommendRequest
-	29, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
+	28, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
 	8,  // 5: recommender.v1.SimilarMoviesRequest.filter:type_name -> recommender.v1.MovieFilter
 	16, // 6: recommender.v1.SimilarMoviesResponse.movie:type_name -> recommender.v1.Movie
 	17, // 7: recommender.v1.SimilarMoviesResponse.movies:type_name -> recommender.v1.ScoredMovie
@@ -2521,36 +2425,35 @@ var file_protos_recommender_v1_recommender_proto_depIdxs = []int32{
 	16, // 13: recommender.v1.Reason.because:type_name -> recommender.v1.Movie
 	20, // 14: recommender.v1.RecordEventsRequest.events:type_name -> recommender.v1.Event
 	2,  // 15: recommender.v1.Event.kind:type_name -> recommender.v1.EventKind
-	31, // 16: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	30, // 16: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
 	22, // 17: recommender.v1.RecordEventsResponse.rejected:type_name -> recommender.v1.RejectedEvent
-	30, // 18: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
-	27, // 19: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
-	28, // 20: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
-	26, // 21: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
-	32, // 22: recommender.v1.GetServingStatusResponse.uptime:type_name -> google.protobuf.Duration
-	25, // 23: recommender.v1.GetServingStatusResponse.canary:type_name -> recommender.v1.CanaryStatus
-	3,  // 24: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
-	5,  // 25: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
-	33, // 26: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
-	4,  // 27: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
-	6,  // 28: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
-	9,  // 29: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
-	11, // 30: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
-	13, // 31: recommender.v1.RecommenderService.ListGenres:input_type -> recommender.v1.ListGenresRequest
-	19, // 32: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
-	23, // 33: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
-	5,  // 34: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
-	7,  // 35: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
-	10, // 36: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
-	12, // 37: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
-	14, // 38: recommender.v1.RecommenderService.ListGenres:output_type -> recommender.v1.ListGenresResponse
-	21, // 39: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
-	24, // 40: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
-	34, // [34:41] is the sub-list for method output_type
-	27, // [27:34] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	29, // 18: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
+	26, // 19: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
+	27, // 20: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
+	25, // 21: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
+	31, // 22: recommender.v1.GetServingStatusResponse.uptime:type_name -> google.protobuf.Duration
+	3,  // 23: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
+	5,  // 24: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
+	32, // 25: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
+	4,  // 26: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
+	6,  // 27: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
+	9,  // 28: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
+	11, // 29: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
+	13, // 30: recommender.v1.RecommenderService.ListGenres:input_type -> recommender.v1.ListGenresRequest
+	19, // 31: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
+	23, // 32: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
+	5,  // 33: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
+	7,  // 34: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
+	10, // 35: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
+	12, // 36: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
+	14, // 37: recommender.v1.RecommenderService.ListGenres:output_type -> recommender.v1.ListGenresResponse
+	21, // 38: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
+	24, // 39: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
+	33, // [33:40] is the sub-list for method output_type
+	26, // [26:33] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_protos_recommender_v1_recommender_proto_init() }
@@ -2562,7 +2465,7 @@ func file_protos_recommender_v1_recommender_proto_init() {
 	file_protos_recommender_v1_recommender_proto_msgTypes[5].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[7].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[16].OneofWrappers = []any{}
-	file_protos_recommender_v1_recommender_proto_msgTypes[25].OneofWrappers = []any{
+	file_protos_recommender_v1_recommender_proto_msgTypes[24].OneofWrappers = []any{
 		(*BatchRecommendResponse_Result_Response)(nil),
 		(*BatchRecommendResponse_Result_Error)(nil),
 	}
@@ -2572,7 +2475,7 @@ func file_protos_recommender_v1_recommender_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protos_recommender_v1_recommender_proto_rawDesc), len(file_protos_recommender_v1_recommender_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   27,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
