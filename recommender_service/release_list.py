@@ -1,6 +1,6 @@
 """ListReleases: the releases in the folder, with the figures that their manifests hold.
 
-No other call waits for it: manifests are read by a thread, each once for as long as it does not change.
+No other call waits for it: a thread reads the manifests, each once for as long as it does not change.
 """
 
 from __future__ import annotations
@@ -45,25 +45,27 @@ class ReleaseList:
             problem = f"expected 1 to {MAX_LIMIT}, or 0 for {DEFAULT_LIMIT}; got {request.limit}"
             raise InvalidArgument("limit", problem)
         response = api.ListReleasesResponse(num_releases=len(states))
+        listed = states[: request.limit or DEFAULT_LIMIT]
+        response = api.ListReleasesResponse(num_releases=len(states))
         async with self._reading:
-            for state in states[: request.limit or DEFAULT_LIMIT]:
-                details = response.releases.add()
-                details.CopyFrom(await self._details(state.release))
-                details.status.CopyFrom(state)
-                details.status.reason = state.reason[:MAX_REASON]
+            described = await asyncio.to_thread(lambda: [self._details(state.release) for state in listed])
+        for state, details in zip(listed, described, strict=True):
+            response.releases.append(details)
+            response.releases[-1].status.CopyFrom(state)
+            response.releases[-1].status.reason = state.reason[:MAX_REASON]
         return response.SerializeToString()
 
-    async def _details(self, version: int) -> api.ReleaseDetails:
+    def _details(self, version: int) -> api.ReleaseDetails:
         """What the manifest says, or why it says nothing."""
         folder = self._releases / str(version)
         try:
-            stat = await asyncio.to_thread((folder / MANIFEST).stat)
+            stat = (folder / MANIFEST).stat()
         except OSError as error:
             return api.ReleaseDetails(problem=f"{folder / MANIFEST}: cannot be read: {error.strerror}"[:MAX_REASON])
         fingerprint = folder, stat.st_mtime_ns, stat.st_size
         details = self._described.get(fingerprint)
         if details is None:
-            details = await asyncio.to_thread(_described, folder, self._verify_key_file)
+            details = _described(folder, self._verify_key_file)
             self._described.put(fingerprint, details)
         return details
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import Any
 
 from movie_recommender_client import AsyncRecommender, RecommenderError
@@ -17,6 +16,7 @@ from web.recording import DONE
 from web.rendering import Renderer
 from web.users import NUM_ASKED, sample_users
 
+NUM_KNOWN = 30
 NUM_FOUND = 50
 NUM_SUGGESTED = 30
 MAX_QUERY = 200  # characters; the API takes no more
@@ -43,15 +43,15 @@ class Pages:
         )
 
     async def user(self, request: Request) -> Response:
-        """What a user gets and why, and the liked movies behind it."""
+        """What a user gets and why, and what they liked."""
         query = request.query_params
         status = await self._recommender.serving_status()
         if not status.release:
             return self._no_release(status)
         who, filters = chosen_user(query, status.users_have_keys), Filters.of(query)
-        answer, behind, tones = await asyncio.gather(
+        answer, known, tones = await asyncio.gather(
             self._recommender.recommend(who[1], limit=filters.limit, filter=filters.message(), explain=True),
-            self._recommender.recommend(who[1], limit=LONG_LIST, explain=True),
+            self._recommender.list_user_movies(who[1], limit=NUM_KNOWN),
             self._genres.tones(status.release),
         )
         return self._renderer.page(
@@ -60,10 +60,23 @@ class Pages:
             who=who,
             filters=filters,
             answer=answer,
-            reasons=_reasons(behind),
+            known=known,
             tones=tones,
             done=await self._done(query.get("done", ""), query.get("movie", ""), status),
         )
+
+    async def history(self, request: Request) -> Response:
+        """All that a user has liked, watched and hidden, page by page."""
+        query = request.query_params
+        status = await self._recommender.serving_status()
+        if not status.release:
+            return self._no_release(status)
+        who = chosen_user(query, status.users_have_keys)
+        known, tones = await asyncio.gather(
+            self._recommender.list_user_movies(who[1], limit=LONG_LIST, page_token=query.get("page", "")),
+            self._genres.tones(status.release),
+        )
+        return self._renderer.page("history.html", status=status, who=who, known=known, tones=tones)
 
     async def newcomer(self, request: Request) -> Response:
         """What somebody gets who likes the movies that the address names."""
@@ -146,10 +159,3 @@ class Pages:
     def _no_release(self, status: api.GetServingStatusResponse) -> Response:
         text = f"No release is active yet. The recommender waits for {status.waiting_for}."
         return self._renderer.message("Nothing to recommend yet", text, 503)
-
-
-def _reasons(answer: api.RecommendResponse) -> list[tuple[api.Movie, int]]:
-    """Liked movies and how many recommendations each is among the reasons for, most first."""
-    movies = {reason.because.movie_id: reason.because for scored in answer.movies for reason in scored.reasons}
-    counts = Counter(reason.because.movie_id for scored in answer.movies for reason in scored.reasons)
-    return [(movies[movie_id], count) for movie_id, count in counts.most_common()]

@@ -20,6 +20,8 @@ from tools.processes import wait_for
 from tools.servers import model_server, recommender, wait_until_serving
 from trainer.release.catalogue import releases_folder
 
+pytestmark = pytest.mark.slow
+
 EVALUATIONS = [
     {"ranking": "exact", "metrics": {"recall@20": 0.25, "ndcg@20": 0.5}, "num_users": 7},
     {"ranking": "index", "metrics": {"recall@20": 0.24}, "standard_errors": {"recall@20": 0.01}, "num_users": 7},
@@ -46,11 +48,10 @@ def listed(stub: RecommenderServiceStub, limit: int = 0) -> api.ListReleasesResp
     return stub.ListReleases(api.ListReleasesRequest(limit=limit), timeout=10)
 
 
-def copy(releases: Path, version: int, change: Any = None) -> None:
-    """Publish the first release once more under another version, which the model server does not have."""
-    source = next(path for path in releases.iterdir() if path.name.isdecimal() and int(path.name) < version)
+def copy(releases: Path, original: int, version: int, change: Any = None) -> None:
+    """Publish a release once more under another version, which the model server does not have."""
     staged = releases / f"staged-{version}"
-    shutil.copytree(source, staged)
+    shutil.copytree(releases / str(original), staged)
     manifest = json.loads((staged / "manifest.json").read_text())
     manifest["version"] = str(version)
     (staged / "manifest.json").write_text(json.dumps(manifest))
@@ -84,9 +85,9 @@ def test_releases_that_are_not_served_are_listed(service: tuple[Path, int, Recom
     """Newest first: one that cannot be read says why, one with too many figures too, one that waits has figures."""
     releases, version, stub = service
     figures = {f"metric-{number}": 0.5 for number in range(2000)}
-    copy(releases, version + 1)
-    copy(releases, version + 2, lambda manifest: manifest.update(num_users="0"))
-    copy(releases, version + 3, lambda m: m.update(evaluations=[{"ranking": "exact", "metrics": figures}]))
+    copy(releases, version, version + 1)
+    copy(releases, version, version + 2, lambda manifest: manifest.update(num_users="0"))
+    copy(releases, version, version + 3, lambda m: m.update(evaluations=[{"ranking": "exact", "metrics": figures}]))
     wait_for(lambda: len(listed(stub).releases) >= 4, "the releases are listed")
     answer = listed(stub)
     many, broken, waiting = answer.releases[:3]

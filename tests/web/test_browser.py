@@ -32,6 +32,9 @@ PATHS = [
     f"/movie?movie={UNKNOWN_MOVIE}",
     "/search?q=movie",
     "/status",
+    "/release",
+    f"/history?user={EVEN_USER}",
+    f"/history?user={UNKNOWN_USER}",
 ]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
