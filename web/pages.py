@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from movie_recommender_client import AsyncRecommender, RecommenderError
+from movie_recommender_client import AsyncRecommender
 from movie_recommender_client.v1 import recommender_pb2 as api
 from starlette.requests import Request
 from starlette.responses import Response
 
-from web.choices import LONG_LIST, MAX_ID, Filters, Id, chosen_id, chosen_likes, chosen_user, id_of, whole_number
+from web.choices import LONG_LIST, MAX_ID, Filters, chosen_id, chosen_likes, chosen_user, id_of, whole_number
 from web.genres import Genres
+from web.movies import Movies
 from web.recording import DONE
 from web.rendering import Renderer
 from web.users import NUM_ASKED, sample_users
@@ -28,7 +29,7 @@ class Pages:
     def __init__(self, recommender: AsyncRecommender, renderer: Renderer) -> None:
         self._recommender = recommender
         self._renderer = renderer
-        self._genres = Genres(recommender)
+        self._genres, self._movies = Genres(recommender), Movies(recommender)
 
     async def home(self, request: Request) -> Response:
         """Some users to pick from."""
@@ -94,7 +95,7 @@ class Pages:
             explain=bool(likes),
         )
         answer, liked, found, tones = await asyncio.gather(
-            asked, self._movies(likes), self._found(text), self._genres.tones(status.release)
+            asked, self._movies.of(likes, status.release), self._found(text), self._genres.tones(status.release)
         )
         return self._renderer.page(
             "newcomer.html",
@@ -135,25 +136,12 @@ class Pages:
             return []
         return list((await self._recommender.search_movies(text, limit=NUM_FOUND)).movies)
 
-    async def _movies(self, ids: list[Id]) -> list[api.Movie]:
-        """The movies of these ids. The API names a movie only beside its neighbours."""
-        return list(await asyncio.gather(*(self._movie(movie) for movie in ids)))
-
-    async def _movie(self, movie: Id) -> api.Movie:
-        """The movie of this id, without a year and genres if an address is older than the release and names another."""
-        try:
-            return (await self._recommender.similar_movies(movie, limit=1)).movie
-        except RecommenderError as error:
-            if error.reason != "UNKNOWN_MOVIE":
-                raise
-        title = f"{movie}, which this release does not have"
-        return api.Movie(key=movie, title=title) if isinstance(movie, str) else api.Movie(movie_id=movie, title=title)
-
     async def _done(self, done: str, movie: str, status: api.GetServingStatusResponse) -> dict[str, Any] | None:
         """What was recorded just before; None if nothing was."""
         if done not in DONE or not movie:
             return None
-        (found,) = await self._movies([chosen_id({"movie": movie}, "movie", status.movies_have_keys)])
+        asked = chosen_id({"movie": movie}, "movie", status.movies_have_keys)
+        (found,) = await self._movies.of([asked], status.release)
         return {"what": DONE[done], "movie": found, "can_be_undone": done != "removed"}
 
     def _no_release(self, status: api.GetServingStatusResponse) -> Response:

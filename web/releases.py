@@ -116,7 +116,12 @@ def _sizes(release: api.ReleaseDetails, other: api.ReleaseDetails | None) -> lis
 
 
 def _figures(release: api.ReleaseDetails, other: api.ReleaseDetails | None) -> list[Figure]:
-    errors = {one.ranking: one.standard_errors for one in release.evaluations}.get("index", {})
+    errors = {
+        name: error
+        for one in release.evaluations
+        if one.ranking == "index"
+        for name, error in one.standard_errors.items()
+    }
     names = sorted({name for one in release.evaluations for name in one.metrics})
     return [
         Figure(

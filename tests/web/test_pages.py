@@ -71,6 +71,7 @@ def test_a_newcomer_builds_a_list_in_the_address(page_address: str) -> None:
     assert two.listed[0] == "Movie 5"
     assert "Because you liked" in two.text
     assert "like=1&amp;like=3&amp;like=5" in two.html
+    assert get(page_address, "/newcomer", [("like", 1), ("like", 3), ("q", "movie 5")]).text == two.text
 
 
 def test_likes_without_effect_are_marked(page_address: str) -> None:

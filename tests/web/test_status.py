@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,11 +35,9 @@ def test_a_release_is_compared_with_another(tmp_path: Path) -> None:
     folder = releases_folder(tmp_path)
     second = publish_checkerboard(tmp_path, rotate_degrees=90)
     for version, recall in ((first, 0.25), (second, 0.26)):
-        evaluations = [
-            {"ranking": "exact", "metrics": {"recall@20": 0.3}},
-            {"ranking": "index", "metrics": {"recall@20": recall}},
-        ]
-        change_manifest(folder / str(version), lambda manifest, new=evaluations: manifest.update(evaluations=new))
+        exact = {"ranking": "exact", "metrics": {"recall@20": 0.3}}
+        served = {"ranking": "index", "metrics": {"recall@20": recall}}
+        change_manifest(folder / str(version), partial(_with_evaluations, [exact, served]))
     with (
         model_server(tmp_path, tmp_path / "models.log") as (_, target),
         recommender(tmp_path, target, tmp_path / "service.log") as (_, service),
@@ -102,3 +102,7 @@ def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
             answer = get(address, path)
             assert answer.status in (503, 504)
             assert f"The page asks it at {nobody}" in answer.text
+
+
+def _with_evaluations(evaluations: list[dict[str, Any]], manifest: dict[str, Any]) -> None:
+    manifest["evaluations"] = evaluations
