@@ -83,7 +83,6 @@ FILTERS = st.builds(
     max_year=INT32 | st.integers(1990, 2003),
 )
 REQUESTS = st.builds(
-    ListUserMoviesRequest,
     RecommendRequest,
     user_id=st.none() | INT64,
     limit=INT32,
