@@ -21,9 +21,9 @@ from benchmarks.loads import Target
 from benchmarks.releases import heaviest_user
 from benchmarks.support import SERVICE, cpu_seconds
 from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.batch_checks import MAX_BATCH, MAX_BATCH_MOVIES
 from recommender_service.checks import MAX_EXCLUDED, MAX_GENRES, MAX_LIKED, MAX_LIMIT
 from recommender_service.release import Release
-from recommender_service.servicer import MAX_BATCH, MAX_BATCH_MOVIES
 from recommender_service.title_index import MAX_WORDS
 from recommender_service.title_search import MAX_QUERY
 from recommender_service.title_words import words_of

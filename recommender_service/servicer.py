@@ -7,21 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
-from recommender_service.checks import check_answer_size, check_limit
-from recommender_service.errors import (
-    FIELDS_EXCLUDE_EACH_OTHER,
-    WRONG_PAGE_TOKEN,
-    EventsAreOff,
-    InvalidArgument,
-    ServiceError,
-)
+from recommender_service.batch_checks import check_batch, check_member
+from recommender_service.checks import check_answer_size
+from recommender_service.errors import EventsAreOff, InvalidArgument, ServiceError
 from recommender_service.movie_bytes import message_field
 from recommender_service.page_tokens import Cursor, PagedRequest, cursor_of, token_of
 from recommender_service.paged_recommendation import recommended_page, taste_of_page
@@ -37,18 +31,18 @@ from recommender_service.recommendation import (
     taste_of,
 )
 from recommender_service.release import Release
+from recommender_service.release_list import ReleaseList
 from recommender_service.resolved_request import ResolvedRequest, resolve
 from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.similarity import similar_movies, similar_page
 from recommender_service.title_search import search_movies
 from recommender_service.turns import Turns
+from recommender_service.user_movies import list_user_movies
 from recommender_service.watcher import ReleaseWatcher, ServedRelease
 
 if TYPE_CHECKING:  # it is not imported while events are off
     from recommender_service.feedback.feedback import Feedback
 
-MAX_BATCH = 100
-MAX_BATCH_MOVIES = 10_000  # with reasons, so many nearly fill the largest answer that clients accept by default
 MAX_BATCHES_AT_ONCE = 8  # whose answers are being made; each may take 4 MB
 MAX_EVENTS = 1_000
 
@@ -65,6 +59,7 @@ class RecommenderServicer:
     def __init__(
         self,
         watcher: ReleaseWatcher,
+        release_list: ReleaseList,
         turns: Turns,
         degraded_answers: bool,
         feedback: Feedback | None,
@@ -72,6 +67,7 @@ class RecommenderServicer:
     ) -> None:
         """feedback: None if events are off.  shadow_recall: repeats some queries; None if nobody is told."""
         self._watcher = watcher
+        self._release_list = release_list
         self._turns = turns
         self._degraded_answers = degraded_answers
         self._feedback = feedback
@@ -114,12 +110,12 @@ class RecommenderServicer:
         return response
 
     async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> bytes:
-        _check_batch(request.requests)
+        check_batch(request.requests)
         served = self._watcher.held(request.release)
         entries: list[ResolvedRequest | ServiceError] = []
         for single in request.requests:
             try:
-                _check_member(single, served.release.version)
+                check_member(single, served.release.version)
                 entries.append(self._resolve(served, single))
             except ServiceError as error:
                 entries.append(error)
@@ -180,6 +176,12 @@ class RecommenderServicer:
     async def ListGenres(self, request: api.ListGenresRequest, context: Context) -> bytes:
         return self._watcher.held(request.release).release.genre_list
 
+    async def ListUserMovies(self, request: api.ListUserMoviesRequest, context: Context) -> bytes:
+        served, after = self._page(request)
+        response = await list_user_movies(served.release, request, self._feedback, after)
+        check_answer_size("limit", len(response))
+        return response
+
     async def RecordEvents(self, request: api.RecordEventsRequest, context: Context) -> bytes:
         if self._feedback is None:
             raise EventsAreOff()
@@ -204,6 +206,9 @@ class RecommenderServicer:
             status.events.CopyFrom(self._feedback.status(active.release if active is not None else None))
         return status.SerializeToString()
 
+    async def ListReleases(self, request: api.ListReleasesRequest, context: Context) -> bytes:
+        return await self._release_list.answer(request, self._watcher.status().releases)
+
     def _page(self, request: PagedRequest) -> tuple[ServedRelease, Cursor | None]:
         """Return (the release that answers; where the page before ended, None for the first page or without pages)."""
         after = cursor_of(request)
@@ -222,24 +227,3 @@ async def _encoded(release: Release, request: ResolvedRequest, ranking: Ranking)
     if has_many_reasons(release, request):
         return await asyncio.to_thread(encode, release, request, ranking)
     return encode(release, request, ranking)
-
-
-def _check_batch(requests: Sequence[api.RecommendRequest]) -> None:
-    """Check the number of requests and the sum of their limits. Raises InvalidArgument."""
-    if len(requests) > MAX_BATCH:
-        raise InvalidArgument("requests", f"expected at most {MAX_BATCH}, got {len(requests)}")
-    movies = 0
-    for request in requests:
-        with suppress(InvalidArgument):  # is reported in the place of its request
-            movies += check_limit(request.limit)
-    if movies > MAX_BATCH_MOVIES:
-        raise InvalidArgument("requests", f"expected limits that sum to at most {MAX_BATCH_MOVIES}, got {movies}")
-
-
-def _check_member(request: api.RecommendRequest, version: int) -> None:
-    """Check what a request of a batch may not ask for. Raises InvalidArgument.  version: of the batch's release."""
-    if request.release not in (0, version):
-        problem = f"expected {version}, which answers the batch, or 0; got {request.release}"
-        raise InvalidArgument("release", problem, FIELDS_EXCLUDE_EACH_OTHER)
-    if request.HasField("page_token"):
-        raise InvalidArgument("page_token", "expected none in a batch, got one", WRONG_PAGE_TOKEN)

@@ -216,6 +216,50 @@ class Genre(_message.Message):
     num_movies: int
     def __init__(self, name: _Optional[str] = ..., num_movies: _Optional[int] = ...) -> None: ...
 
+class ListUserMoviesRequest(_message.Message):
+    __slots__ = ("user_id", "user_key", "limit", "release", "page_token")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_KEY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    user_key: str
+    limit: int
+    release: int
+    page_token: str
+    def __init__(self, user_id: _Optional[int] = ..., user_key: _Optional[str] = ..., limit: _Optional[int] = ..., release: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListUserMoviesResponse(_message.Message):
+    __slots__ = ("movies", "num_liked", "num_watched", "num_hidden", "release", "degraded_reason", "next_page_token")
+    MOVIES_FIELD_NUMBER: _ClassVar[int]
+    NUM_LIKED_FIELD_NUMBER: _ClassVar[int]
+    NUM_WATCHED_FIELD_NUMBER: _ClassVar[int]
+    NUM_HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_REASON_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    movies: _containers.RepeatedCompositeFieldContainer[UserMovie]
+    num_liked: int
+    num_watched: int
+    num_hidden: int
+    release: int
+    degraded_reason: str
+    next_page_token: str
+    def __init__(self, movies: _Optional[_Iterable[_Union[UserMovie, _Mapping]]] = ..., num_liked: _Optional[int] = ..., num_watched: _Optional[int] = ..., num_hidden: _Optional[int] = ..., release: _Optional[int] = ..., degraded_reason: _Optional[str] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class UserMovie(_message.Message):
+    __slots__ = ("movie", "liked", "watched", "hidden")
+    MOVIE_FIELD_NUMBER: _ClassVar[int]
+    LIKED_FIELD_NUMBER: _ClassVar[int]
+    WATCHED_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    movie: Movie
+    liked: bool
+    watched: bool
+    hidden: bool
+    def __init__(self, movie: _Optional[_Union[Movie, _Mapping]] = ..., liked: _Optional[bool] = ..., watched: _Optional[bool] = ..., hidden: _Optional[bool] = ...) -> None: ...
+
 class Movie(_message.Message):
     __slots__ = ("movie_id", "title", "genres", "year", "key", "from_content")
     MOVIE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -368,3 +412,95 @@ class ModelServerStatus(_message.Message):
     error: str
     available_versions: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, address: _Optional[str] = ..., reachable: _Optional[bool] = ..., error: _Optional[str] = ..., available_versions: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ListReleasesRequest(_message.Message):
+    __slots__ = ("limit",)
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    def __init__(self, limit: _Optional[int] = ...) -> None: ...
+
+class ListReleasesResponse(_message.Message):
+    __slots__ = ("releases", "num_releases")
+    RELEASES_FIELD_NUMBER: _ClassVar[int]
+    NUM_RELEASES_FIELD_NUMBER: _ClassVar[int]
+    releases: _containers.RepeatedCompositeFieldContainer[ReleaseDetails]
+    num_releases: int
+    def __init__(self, releases: _Optional[_Iterable[_Union[ReleaseDetails, _Mapping]]] = ..., num_releases: _Optional[int] = ...) -> None: ...
+
+class ReleaseDetails(_message.Message):
+    __slots__ = ("status", "published", "problem", "dataset", "num_users", "num_movies", "num_trained_movies", "num_ratings", "embedding_dim", "num_bytes", "evaluations", "searches", "forced_despite")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    NUM_USERS_FIELD_NUMBER: _ClassVar[int]
+    NUM_MOVIES_FIELD_NUMBER: _ClassVar[int]
+    NUM_TRAINED_MOVIES_FIELD_NUMBER: _ClassVar[int]
+    NUM_RATINGS_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_DIM_FIELD_NUMBER: _ClassVar[int]
+    NUM_BYTES_FIELD_NUMBER: _ClassVar[int]
+    EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
+    SEARCHES_FIELD_NUMBER: _ClassVar[int]
+    FORCED_DESPITE_FIELD_NUMBER: _ClassVar[int]
+    status: ReleaseStatus
+    published: _timestamp_pb2.Timestamp
+    problem: str
+    dataset: str
+    num_users: int
+    num_movies: int
+    num_trained_movies: int
+    num_ratings: int
+    embedding_dim: int
+    num_bytes: int
+    evaluations: _containers.RepeatedCompositeFieldContainer[OfflineEvaluation]
+    searches: _containers.RepeatedCompositeFieldContainer[SearchCurve]
+    forced_despite: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, status: _Optional[_Union[ReleaseStatus, _Mapping]] = ..., published: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problem: _Optional[str] = ..., dataset: _Optional[str] = ..., num_users: _Optional[int] = ..., num_movies: _Optional[int] = ..., num_trained_movies: _Optional[int] = ..., num_ratings: _Optional[int] = ..., embedding_dim: _Optional[int] = ..., num_bytes: _Optional[int] = ..., evaluations: _Optional[_Iterable[_Union[OfflineEvaluation, _Mapping]]] = ..., searches: _Optional[_Iterable[_Union[SearchCurve, _Mapping]]] = ..., forced_despite: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class OfflineEvaluation(_message.Message):
+    __slots__ = ("ranking", "metrics", "standard_errors", "num_users")
+    class MetricsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class StandardErrorsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    RANKING_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    STANDARD_ERRORS_FIELD_NUMBER: _ClassVar[int]
+    NUM_USERS_FIELD_NUMBER: _ClassVar[int]
+    ranking: str
+    metrics: _containers.ScalarMap[str, float]
+    standard_errors: _containers.ScalarMap[str, float]
+    num_users: int
+    def __init__(self, ranking: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., standard_errors: _Optional[_Mapping[str, float]] = ..., num_users: _Optional[int] = ...) -> None: ...
+
+class SearchCurve(_message.Message):
+    __slots__ = ("queries", "engine", "served", "points")
+    QUERIES_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    SERVED_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    queries: str
+    engine: str
+    served: SearchPoint
+    points: _containers.RepeatedCompositeFieldContainer[SearchPoint]
+    def __init__(self, queries: _Optional[str] = ..., engine: _Optional[str] = ..., served: _Optional[_Union[SearchPoint, _Mapping]] = ..., points: _Optional[_Iterable[_Union[SearchPoint, _Mapping]]] = ...) -> None: ...
+
+class SearchPoint(_message.Message):
+    __slots__ = ("engine", "recall", "latency_us")
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_US_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    recall: float
+    latency_us: float
+    def __init__(self, engine: _Optional[str] = ..., recall: _Optional[float] = ..., latency_us: _Optional[float] = ...) -> None: ...

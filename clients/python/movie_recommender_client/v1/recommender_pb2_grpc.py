@@ -72,6 +72,11 @@ class RecommenderServiceStub:
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresResponse.FromString,
                 _registered_method=True)
+        self.ListUserMovies = channel.unary_unary(
+                '/recommender.v1.RecommenderService/ListUserMovies',
+                request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListUserMoviesRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListUserMoviesResponse.FromString,
+                _registered_method=True)
         self.RecordEvents = channel.unary_unary(
                 '/recommender.v1.RecommenderService/RecordEvents',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
@@ -81,6 +86,11 @@ class RecommenderServiceStub:
                 '/recommender.v1.RecommenderService/GetServingStatus',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusResponse.FromString,
+                _registered_method=True)
+        self.ListReleases = channel.unary_unary(
+                '/recommender.v1.RecommenderService/ListReleases',
+                request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListReleasesRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListReleasesResponse.FromString,
                 _registered_method=True)
 
 
@@ -156,6 +166,18 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUserMovies(self, request, context):
+        """Lists the movies that a user is known to have liked, watched or hidden, from the ratings that the release was trained
+        on and from newer events. It is what Recommend starts from and leaves out. Liked movies come first, then others that
+        were watched, then those that were only hidden; of each kind, the nearest to the user's taste come first. Of a user
+        who is unknown, or whose data were deleted, it lists nothing.
+
+        INVALID_ARGUMENT: a field is out of bounds, or no user is named.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordEvents(self, request, context):
         """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
         process that answers this call, and within a second in every other that shares the event store; no retraining is
@@ -175,6 +197,16 @@ class RecommenderServiceServicer:
     def GetServingStatus(self, request, context):
         """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
         answers even if no release is active.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReleases(self, request, context):
+        """Lists the complete releases in the releases folder with their figures, newest first: what each was trained on, how
+        good it is offline, and what its index loses and gains. It answers even if no release is active.
+
+        INVALID_ARGUMENT: `limit` is out of bounds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,6 +240,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresRequest.FromString,
                     response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListGenresResponse.SerializeToString,
             ),
+            'ListUserMovies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUserMovies,
+                    request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListUserMoviesRequest.FromString,
+                    response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListUserMoviesResponse.SerializeToString,
+            ),
             'RecordEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEvents,
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.FromString,
@@ -217,6 +254,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.GetServingStatus,
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusRequest.FromString,
                     response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusResponse.SerializeToString,
+            ),
+            'ListReleases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReleases,
+                    request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListReleasesRequest.FromString,
+                    response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.ListReleasesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -378,6 +420,33 @@ class RecommenderService:
             _registered_method=True)
 
     @staticmethod
+    def ListUserMovies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recommender.v1.RecommenderService/ListUserMovies',
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.ListUserMoviesRequest.SerializeToString,
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.ListUserMoviesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RecordEvents(request,
             target,
             options=(),
@@ -421,6 +490,33 @@ class RecommenderService:
             '/recommender.v1.RecommenderService/GetServingStatus',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.GetServingStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReleases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recommender.v1.RecommenderService/ListReleases',
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.ListReleasesRequest.SerializeToString,
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.ListReleasesResponse.FromString,
             options,
             channel_credentials,
             insecure,

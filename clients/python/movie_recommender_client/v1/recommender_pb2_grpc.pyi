@@ -81,6 +81,14 @@ class RecommenderServiceStub:
     """
     ListGenres: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListGenresRequest, _recommender_pb2.ListGenresResponse]
     """Lists the genres of the release, which `MovieFilter` may name."""
+    ListUserMovies: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListUserMoviesRequest, _recommender_pb2.ListUserMoviesResponse]
+    """Lists the movies that a user is known to have liked, watched or hidden, from the ratings that the release was trained
+    on and from newer events. It is what Recommend starts from and leaves out. Liked movies come first, then others that
+    were watched, then those that were only hidden; of each kind, the nearest to the user's taste come first. Of a user
+    who is unknown, or whose data were deleted, it lists nothing.
+
+    INVALID_ARGUMENT: a field is out of bounds, or no user is named.
+    """
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]
     """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
     process that answers this call, and within a second in every other that shares the event store; no retraining is
@@ -96,6 +104,12 @@ class RecommenderServiceStub:
     GetServingStatus: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.GetServingStatusRequest, _recommender_pb2.GetServingStatusResponse]
     """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
     answers even if no release is active.
+    """
+    ListReleases: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListReleasesRequest, _recommender_pb2.ListReleasesResponse]
+    """Lists the complete releases in the releases folder with their figures, newest first: what each was trained on, how
+    good it is offline, and what its index loses and gains. It answers even if no release is active.
+
+    INVALID_ARGUMENT: `limit` is out of bounds.
     """
 
 @_typing.type_check_only
@@ -151,6 +165,14 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """
     ListGenres: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListGenresRequest, _recommender_pb2.ListGenresResponse]  # type: ignore[assignment]
     """Lists the genres of the release, which `MovieFilter` may name."""
+    ListUserMovies: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListUserMoviesRequest, _recommender_pb2.ListUserMoviesResponse]  # type: ignore[assignment]
+    """Lists the movies that a user is known to have liked, watched or hidden, from the ratings that the release was trained
+    on and from newer events. It is what Recommend starts from and leaves out. Liked movies come first, then others that
+    were watched, then those that were only hidden; of each kind, the nearest to the user's taste come first. Of a user
+    who is unknown, or whose data were deleted, it lists nothing.
+
+    INVALID_ARGUMENT: a field is out of bounds, or no user is named.
+    """
     RecordEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
     process that answers this call, and within a second in every other that shares the event store; no retraining is
@@ -166,6 +188,12 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     GetServingStatus: _aio.UnaryUnaryMultiCallable[_recommender_pb2.GetServingStatusRequest, _recommender_pb2.GetServingStatusResponse]  # type: ignore[assignment]
     """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
     answers even if no release is active.
+    """
+    ListReleases: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListReleasesRequest, _recommender_pb2.ListReleasesResponse]  # type: ignore[assignment]
+    """Lists the complete releases in the releases folder with their figures, newest first: what each was trained on, how
+    good it is offline, and what its index loses and gains. It answers even if no release is active.
+
+    INVALID_ARGUMENT: `limit` is out of bounds.
     """
 
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -250,6 +278,20 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the genres of the release, which `MovieFilter` may name."""
 
     @_abc_1.abstractmethod
+    def ListUserMovies(
+        self,
+        request: _recommender_pb2.ListUserMoviesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.ListUserMoviesResponse, _abc.Awaitable[_recommender_pb2.ListUserMoviesResponse]]:
+        """Lists the movies that a user is known to have liked, watched or hidden, from the ratings that the release was trained
+        on and from newer events. It is what Recommend starts from and leaves out. Liked movies come first, then others that
+        were watched, then those that were only hidden; of each kind, the nearest to the user's taste come first. Of a user
+        who is unknown, or whose data were deleted, it lists nothing.
+
+        INVALID_ARGUMENT: a field is out of bounds, or no user is named.
+        """
+
+    @_abc_1.abstractmethod
     def RecordEvents(
         self,
         request: _recommender_pb2.RecordEventsRequest,
@@ -275,6 +317,18 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommender_pb2.GetServingStatusResponse, _abc.Awaitable[_recommender_pb2.GetServingStatusResponse]]:
         """Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
         answers even if no release is active.
+        """
+
+    @_abc_1.abstractmethod
+    def ListReleases(
+        self,
+        request: _recommender_pb2.ListReleasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.ListReleasesResponse, _abc.Awaitable[_recommender_pb2.ListReleasesResponse]]:
+        """Lists the complete releases in the releases folder with their figures, newest first: what each was trained on, how
+        good it is offline, and what its index loses and gains. It answers even if no release is active.
+
+        INVALID_ARGUMENT: `limit` is out of bounds.
         """
 
 def add_RecommenderServiceServicer_to_server(servicer: RecommenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
