@@ -71,10 +71,10 @@ bench-training: $(BENCH_STAMP)
 	@$(BIN)/python -m benchmarks.training $(ROWS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --durations 20
 
 test-fast: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow'
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m 'not slow'
 
 # Your own server must serve the models of the tests: `.venv/bin/python -m tests.conformance prepare FOLDER` writes them
 # and prints how to start it.
