@@ -72,10 +72,10 @@ bench-training: $(BENCH_STAMP)
 	@$(BIN)/python -m benchmarks.training $(ROWS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --durations 20
 
 test-fast: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow'
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m 'not slow'
 
 # In hosts of their own, made of network namespaces, and with a server that speaks S3.
 DISTRIBUTED = tests/stack/test_hosts.py $(wildcard tests/stack/test_object_storage.py)

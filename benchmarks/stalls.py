@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import grpc
 import uvloop
 from grpc_health.v1 import health_pb2
-from recommender_service.batch_checks import MAX_BATCH, MAX_BATCH_MOVIES
 
 from benchmarks.figures import Figure, Goal, figure
 from benchmarks.loads import Target
 from benchmarks.releases import heaviest_user
 from benchmarks.support import SERVICE, cpu_seconds
 from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.batch_checks import MAX_BATCH, MAX_BATCH_MOVIES
 from recommender_service.checks import MAX_EXCLUDED, MAX_GENRES, MAX_LIKED, MAX_LIMIT
 from recommender_service.release import Release
 from recommender_service.title_index import MAX_WORDS

@@ -1,8 +1,8 @@
 """Page tokens: where a page of a list ended, so that the next one follows without a gap or a repetition.
 
-A token holds all that decides the order of the list: the release, and of a recommendation the embedding that the first
-page was ranked by. So neither a release that becomes active meanwhile, nor an event, nor the model server changes the
-order between two pages, and every replica continues a list that another has begun.
+A token holds all that decides the order of the list: the release, and of what is ranked for a user the embedding that
+the first page was ranked by. So neither a release that becomes active meanwhile, nor an event, nor the model server
+changes the order between two pages, and every replica continues a list that another has begun.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import numpy as np
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.errors import WRONG_PAGE_TOKEN, InvalidArgument
 
-PagedRequest: TypeAlias = api.RecommendRequest | api.SimilarMoviesRequest | api.SearchMoviesRequest
+PagedRequest: TypeAlias = (
+    api.RecommendRequest | api.SimilarMoviesRequest | api.SearchMoviesRequest | api.ListUserMoviesRequest
+)
 
 FREE_FIELDS = ("page_token", "limit", "release")  # may differ from page to page
 NO_EMBEDDING = np.empty(0, np.float32)
@@ -31,7 +33,8 @@ MAX_COMPONENT = 1.01  # of an embedding, whose length is 1
 class Cursor(NamedTuple):
     """Where a page ended.
 
-    release: its version.  source: of a recommendation, else 0.  is_degraded: whether the model server was away.
+    release: its version.  source: of what is ranked for a user, else 0.
+    is_degraded: whether the model server was away.
     row, score: the last movie's.
     embedding: float32, what the list is ranked by if the release does not tell it; else empty.
     """
@@ -71,7 +74,7 @@ def token_of(request: PagedRequest, cursor: Cursor) -> str:
 
 
 def checked_embedding(cursor: Cursor, dim: int) -> np.ndarray | None:
-    """The embedding that a recommendation is ranked by, or None for popularity. Raises InvalidArgument.
+    """The embedding that a user's list is ranked by, or None without one. Raises InvalidArgument.
 
     dim: of the release's embeddings.
     """

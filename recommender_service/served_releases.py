@@ -60,7 +60,7 @@ class ServedReleases:
             raise ReleaseGone(version, self.active.release.version)
         return self.other
 
-    def of_user(self, request: api.RecommendRequest) -> ServedRelease:
+    def of_user(self, request: api.RecommendRequest | api.ListUserMoviesRequest) -> ServedRelease:
         """The release that the request names, or else its user's: the canary or the active one. Raises as `held`."""
         if request.release or self.canary is None or self.other is None:
             return self.held(request.release)

@@ -20,6 +20,7 @@ from recommender_service.listening import listen
 from recommender_service.port_sharing import wait_until_needed
 from recommender_service.receiver import Receiver, UnknownMethods
 from recommender_service.reflection import Reflection
+from recommender_service.release_list import ReleaseList
 from recommender_service.server_options import health_options, server_options
 from recommender_service.servicer import RecommenderServicer
 from recommender_service.settings import Settings
@@ -107,7 +108,8 @@ def _build(
     server = grpc.aio.server(options=server_options(settings, is_worker))
     turns = Turns()
     shadow_recall = ShadowRecall() if settings.metrics_address else None
-    servicer = RecommenderServicer(watcher, turns, settings.degraded_answers, feedback, shadow_recall)
+    release_list = ReleaseList(settings.releases_dir, settings.verify_key_file)
+    servicer = RecommenderServicer(watcher, release_list, turns, settings.degraded_answers, feedback, shadow_recall)
     tokens = credentials.tokens
     add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls, tokens, tracing)
     server_health.add_to(server)

@@ -25,8 +25,7 @@ from recommender_service.recommendation import (
     Embedding,
     Ranking,
     embeddings_of,
-    encode,
-    has_many_reasons,
+    encoded,
     rank,
     scores_of_many,
     taste_of,
@@ -101,7 +100,7 @@ class RecommenderServicer:
         if self._shadow_recall is not None and isinstance(embedding, np.ndarray) and self._shadow_recall.is_due():
             self._shadow_recall.repeat(served.release, resolved, embedding, ranking.rows)
         await self._turns.step()
-        response = await _encoded(served.release, resolved, ranking)
+        response = await encoded(served.release, resolved, ranking)
         check_answer_size("limit", len(response))
         return response
 
@@ -116,7 +115,7 @@ class RecommenderServicer:
             (embedding,) = await embeddings_of(served.user_embeddings, [resolved], context.time_remaining())
             taste = taste_of(served.release, resolved, embedding, self._degraded_answers)
         ranking, cursor = await recommended_page(served.release, resolved, taste, after)
-        response = await _encoded(served.release, resolved, ranking)
+        response = await encoded(served.release, resolved, ranking)
         if cursor is not None:
             response += api.RecommendResponse(next_page_token=token_of(request, cursor)).SerializeToString()
         check_answer_size("limit", len(response))
@@ -174,7 +173,7 @@ class RecommenderServicer:
         results, num_bytes = [], 0
         for entry, ranking in zip(entries, rankings, strict=True):
             if isinstance(ranking, Ranking) and isinstance(entry, ResolvedRequest):
-                result = message_field(RESPONSE, await _encoded(release, entry, ranking))
+                result = message_field(RESPONSE, await encoded(release, entry, ranking))
             elif isinstance(ranking, ServiceError):
                 result = message_field(ERROR, ranking.status().SerializeToString())
             results.append(message_field(RESULTS, result))
@@ -202,7 +201,8 @@ class RecommenderServicer:
         return self._releases.held(request.release).release.genre_list
 
     async def ListUserMovies(self, request: api.ListUserMoviesRequest, context: Context) -> bytes:
-        served, after = self._page(request)
+        after = cursor_of(request)
+        served = self._releases.of_user(request) if after is None else self._releases.held(after.release)
         response = await list_user_movies(served.release, request, self._feedback, after)
         check_answer_size("limit", len(response))
         return response
@@ -245,10 +245,3 @@ class RecommenderServicer:
         if served is active or active is None or served.release.version > active.release.version:
             return resolved  # a newer release knows what the active one does
         return without_watched_since(request, resolved, served.release, active.release)
-
-
-async def _encoded(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
-    """An encoded RecommendResponse; made by a thread if that would hold up other calls."""
-    if has_many_reasons(release, request):
-        return await asyncio.to_thread(encode, release, request, ranking)
-    return encode(release, request, ranking)

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from web.choices import BadChoice
 from web.pages import Pages
 from web.recording import Recording
+from web.releases import ReleasePage
 from web.rendering import Renderer
 from web.status import StatusPage
 
@@ -56,7 +57,7 @@ def application(recommender: AsyncRecommender, address: str, hosts: Sequence[str
     """Return the pages over a recommender.  address: where it is, for messages.  hosts: names that browsers may use."""
     renderer = Renderer()
     pages, status = Pages(recommender, renderer), StatusPage(recommender, renderer)
-    recording = Recording(recommender)
+    recording, release = Recording(recommender), ReleasePage(recommender, renderer)
 
     async def refused_choice(_: Request, error: Exception) -> Response:
         return renderer.message(HEADINGS[400], str(error), 400)
@@ -75,11 +76,13 @@ def application(recommender: AsyncRecommender, address: str, hosts: Sequence[str
         routes=[
             Route("/", pages.home),
             Route("/user", pages.user),
+            Route("/history", pages.history),
             Route("/newcomer", pages.newcomer),
             Route("/movie", pages.movie),
             Route("/search", pages.search),
             Route("/status", status.page),
             Route("/status/live", status.live),
+            Route("/release", release.page),
             Route("/events", recording.record, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],

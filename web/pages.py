@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import Any
 
-from movie_recommender_client import AsyncRecommender, RecommenderError
+from movie_recommender_client import AsyncRecommender
 from movie_recommender_client.v1 import recommender_pb2 as api
 from starlette.requests import Request
 from starlette.responses import Response
 
-from web.choices import LONG_LIST, MAX_ID, Filters, Id, chosen_id, chosen_likes, chosen_user, id_of, whole_number
+from web.choices import LONG_LIST, MAX_ID, Filters, chosen_id, chosen_likes, chosen_user, id_of, whole_number
 from web.genres import Genres
+from web.movies import Movies
 from web.recording import DONE
 from web.rendering import Renderer
 from web.users import NUM_ASKED, sample_users
 
+NUM_KNOWN = 30
 NUM_FOUND = 50
 NUM_SUGGESTED = 30
 MAX_QUERY = 200  # characters; the API takes no more
@@ -28,7 +29,7 @@ class Pages:
     def __init__(self, recommender: AsyncRecommender, renderer: Renderer) -> None:
         self._recommender = recommender
         self._renderer = renderer
-        self._genres = Genres(recommender)
+        self._genres, self._movies = Genres(recommender), Movies(recommender)
 
     async def home(self, request: Request) -> Response:
         """Some users to pick from."""
@@ -43,15 +44,15 @@ class Pages:
         )
 
     async def user(self, request: Request) -> Response:
-        """What a user gets and why, and the liked movies behind it."""
+        """What a user gets and why, and what they liked."""
         query = request.query_params
         status = await self._recommender.serving_status()
         if not status.release:
             return self._no_release(status)
         who, filters = chosen_user(query, status.users_have_keys), Filters.of(query)
-        answer, behind, tones = await asyncio.gather(
+        answer, known, tones = await asyncio.gather(
             self._recommender.recommend(who[1], limit=filters.limit, filter=filters.message(), explain=True),
-            self._recommender.recommend(who[1], limit=LONG_LIST, explain=True),
+            self._recommender.list_user_movies(who[1], limit=NUM_KNOWN),
             self._genres.tones(status.release),
         )
         return self._renderer.page(
@@ -60,10 +61,23 @@ class Pages:
             who=who,
             filters=filters,
             answer=answer,
-            reasons=_reasons(behind),
+            known=known,
             tones=tones,
             done=await self._done(query.get("done", ""), query.get("movie", ""), status),
         )
+
+    async def history(self, request: Request) -> Response:
+        """All that a user has liked, watched and hidden, page by page."""
+        query = request.query_params
+        status = await self._recommender.serving_status()
+        if not status.release:
+            return self._no_release(status)
+        who = chosen_user(query, status.users_have_keys)
+        known, tones = await asyncio.gather(
+            self._recommender.list_user_movies(who[1], limit=LONG_LIST, page_token=query.get("page", "")),
+            self._genres.tones(status.release),
+        )
+        return self._renderer.page("history.html", status=status, who=who, known=known, tones=tones)
 
     async def newcomer(self, request: Request) -> Response:
         """What somebody gets who likes the movies that the address names."""
@@ -81,7 +95,7 @@ class Pages:
             explain=bool(likes),
         )
         answer, liked, found, tones = await asyncio.gather(
-            asked, self._movies(likes), self._found(text), self._genres.tones(status.release)
+            asked, self._movies.of(likes, status.release), self._found(text), self._genres.tones(status.release)
         )
         return self._renderer.page(
             "newcomer.html",
@@ -122,34 +136,14 @@ class Pages:
             return []
         return list((await self._recommender.search_movies(text, limit=NUM_FOUND)).movies)
 
-    async def _movies(self, ids: list[Id]) -> list[api.Movie]:
-        """The movies of these ids. The API names a movie only beside its neighbours."""
-        return list(await asyncio.gather(*(self._movie(movie) for movie in ids)))
-
-    async def _movie(self, movie: Id) -> api.Movie:
-        """The movie of this id, without a year and genres if an address is older than the release and names another."""
-        try:
-            return (await self._recommender.similar_movies(movie, limit=1)).movie
-        except RecommenderError as error:
-            if error.reason != "UNKNOWN_MOVIE":
-                raise
-        title = f"{movie}, which this release does not have"
-        return api.Movie(key=movie, title=title) if isinstance(movie, str) else api.Movie(movie_id=movie, title=title)
-
     async def _done(self, done: str, movie: str, status: api.GetServingStatusResponse) -> dict[str, Any] | None:
         """What was recorded just before; None if nothing was."""
         if done not in DONE or not movie:
             return None
-        (found,) = await self._movies([chosen_id({"movie": movie}, "movie", status.movies_have_keys)])
+        asked = chosen_id({"movie": movie}, "movie", status.movies_have_keys)
+        (found,) = await self._movies.of([asked], status.release)
         return {"what": DONE[done], "movie": found, "can_be_undone": done != "removed"}
 
     def _no_release(self, status: api.GetServingStatusResponse) -> Response:
         text = f"No release is active yet. The recommender waits for {status.waiting_for}."
         return self._renderer.message("Nothing to recommend yet", text, 503)
-
-
-def _reasons(answer: api.RecommendResponse) -> list[tuple[api.Movie, int]]:
-    """Liked movies and how many recommendations each is among the reasons for, most first."""
-    movies = {reason.because.movie_id: reason.because for scored in answer.movies for reason in scored.reasons}
-    counts = Counter(reason.because.movie_id for scored in answer.movies for reason in scored.reasons)
-    return [(movies[movie_id], count) for movie_id, count in counts.most_common()]

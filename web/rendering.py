@@ -11,6 +11,7 @@ from movie_recommender_client.v1 import recommender_pb2 as api
 from starlette.responses import HTMLResponse
 
 from web.choices import LONG_LIST, SHORT_LIST, address, id_of
+from web.curve import ENGINES, HEIGHT, WIDTH
 
 TONES = 20  # classes tone-0 to tone-19 of style.css
 STRIPES = 4  # more would be too thin to tell apart
@@ -27,7 +28,13 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"name": _name, "moment": moment, "duration": duration}
+        self._environment.filters |= {
+            "name": _name,
+            "moment": moment,
+            "duration": duration,
+            "signed": signed,
+            "size": size,
+        }
         self._environment.globals |= {
             "address": address,
             "id_of": id_of,
@@ -35,6 +42,9 @@ class Renderer:
             "LONG_LIST": LONG_LIST,
             "STRIPES": STRIPES,
             "TONES": TONES,
+            "CURVE_WIDTH": WIDTH,
+            "CURVE_HEIGHT": HEIGHT,
+            "ENGINES": ENGINES,
         }
 
     def page(self, template: str, code: int = 200, **values: Any) -> HTMLResponse:
@@ -63,3 +73,13 @@ def moment(version: int) -> str:
 def duration(seconds: float) -> str:
     """A time span as people say it, to the second: `2 days, 3:04:05`."""
     return str(timedelta(seconds=int(seconds)))
+
+
+def signed(difference: float | None) -> str:
+    """A difference of figures with its sign; a dash if there is none."""
+    return "–" if difference is None else f"{difference:+.4f}".replace("-", "−")
+
+
+def size(num_bytes: int) -> str:
+    """A size as people say it: `12.3 MB`."""
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e6 else f"{num_bytes / 1e3:.0f} kB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -10,16 +11,12 @@ from movie_recommender_client.v1 import recommender_pb2 as api
 from starlette.requests import Request
 from starlette.responses import Response
 
+from web.curve import curve_of
+from web.releases import STATES, metric, places
 from web.rendering import Renderer
 from web.users import sample_users
 
-STATES = {
-    api.RELEASE_STATE_ACTIVE: "active",
-    api.RELEASE_STATE_IDLE: "idle",
-    api.RELEASE_STATE_WAITING: "waiting",
-    api.RELEASE_STATE_REFUSED: "refused",
-    api.RELEASE_STATE_CANARY: "canary",
-}
+NUM_LISTED = 20
 SOURCES = {
     api.SOURCE_PERSONALIZED: "personal",
     api.SOURCE_FOLDED_IN: "from liked movies",
@@ -43,8 +40,20 @@ class StatusPage:
         return self._renderer.page("status_live.html", **await self._values())
 
     async def _values(self) -> dict[str, Any]:
-        status = await self._recommender.serving_status()
-        return {"status": status, "states": STATES, "probe": await self._probe() if status.release else None}
+        status, releases = await asyncio.gather(
+            self._recommender.serving_status(), self._recommender.list_releases(NUM_LISTED)
+        )
+        active = [one for one in releases.releases if status.release and one.status.release == status.release]
+        return {
+            "status": status,
+            "states": STATES,
+            "releases": releases,
+            "metric": metric,
+            "places": places,
+            "active_release": active[0] if active else None,
+            "curves": [curve_of(search) for one in active for search in one.searches],
+            "probe": await self._probe() if status.release else None,
+        }
 
     async def _probe(self) -> dict[str, Any]:
         """Ask for some users, as a client would: where their answers come from, and why some are degraded."""

@@ -32,7 +32,8 @@ def test_each_method_answers(recommender_address: str) -> None:
         similar = recommender.similar_movies(2, limit=1, exclude=[4])
         found = recommender.search_movies("amelie").movies
         genres = recommender.list_genres().genres
-        status = recommender.serving_status()
+        did = recommender.list_user_movies(EVEN_USER, limit=1, page_token="")
+        status, releases = recommender.serving_status(), recommender.list_releases(limit=1).releases
     assert [scored.movie.title for scored in personal.movies] == [TITLES[4], TITLES[6]]
     assert personal.movies[0].reasons[0].because.movie_id == 2
     assert [scored.movie.movie_id for scored in newcomer.movies] == [8]
@@ -41,7 +42,8 @@ def test_each_method_answers(recommender_address: str) -> None:
     assert [scored.movie.movie_id for scored in similar.movies] == [8]
     assert found[0].movie_id == 4
     assert genres[0] == api.Genre(name="Animation", num_movies=1)
-    assert status.release == personal.release
+    assert (did.num_liked, did.movies[0].liked, bool(did.next_page_token)) == (2, True, True)
+    assert status.release == releases[0].status.release == personal.release
     assert status.uptime.ToTimedelta().total_seconds() == pytest.approx(status.uptime_s, abs=1e-6)
 
 

@@ -18,12 +18,13 @@ from protos.recommender.v1.recommender_pb2 import (
     EVENT_KIND_WATCHED,
     SOURCE_FOLDED_IN,
     Event,
+    ListUserMoviesRequest,
     RecommendRequest,
     RecommendResponse,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.events import record
-from tests.support.releases import EVEN_USER, movie_key, publish_checkerboard, user_key
+from tests.support.releases import EVEN_USER, ODD_USER, movie_key, publish_checkerboard, user_key
 from tools.processes import Server
 from tools.servers import model_server, recommender, wait_until_serving
 
@@ -66,6 +67,12 @@ def by_key(service: Service, key: str) -> RecommendResponse:
 
 def by_id(service: Service, user_id: int) -> RecommendResponse:
     return service.stub.Recommend(RecommendRequest(user_id=user_id, limit=500), timeout=10)
+
+
+def test_what_a_user_did_is_listed_by_key(service: Service) -> None:
+    """Where ratings know users and movies by text, ListUserMovies takes the user's key, and names movies by key."""
+    answer = service.stub.ListUserMovies(ListUserMoviesRequest(user_key=user_key(ODD_USER)), timeout=10)
+    assert [(one.movie.key, one.liked) for one in answer.movies] == [(movie_key(1), True)]
 
 
 def test_an_event_counts_by_key_and_by_id(service: Service) -> None:

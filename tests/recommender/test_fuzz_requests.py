@@ -18,6 +18,7 @@ from protos.recommender.v1.recommender_pb2 import (
     BatchRecommendRequest,
     Event,
     EventKind,
+    ListUserMoviesRequest,
     MovieFilter,
     RecommendRequest,
     RecordEventsRequest,
@@ -162,7 +163,8 @@ def test_any_page_token_is_answered_or_refused(stub: RecommenderServiceStub, cur
     """A token that somebody has made up with the right digest is answered or refused, by each RPC that takes one."""
     recommend, similar, search = RecommendRequest(user_id=10), SimilarMoviesRequest(movie_id=2), SearchMoviesRequest()
     search.query = "movie"
-    for method, request in ((stub.Recommend, recommend), (stub.SimilarMovies, similar), (stub.SearchMovies, search)):
+    methods = (stub.Recommend, recommend), (stub.SimilarMovies, similar), (stub.SearchMovies, search)
+    for method, request in (*methods, (stub.ListUserMovies, ListUserMoviesRequest(user_id=10))):
         request.page_token = token_of(request, cursor)
         assert code_of(method, request) in GONE_OR_EXPECTED
 

@@ -71,6 +71,7 @@ def test_calls_stay_on_the_release_that_they_name(service: Service) -> None:
     assert movie_ids(stub.Recommend(even)) == [6, 10, 12]
     assert stub.SearchMovies(api.SearchMoviesRequest(query="amelie", release=first)).release == first
     assert stub.ListGenres(api.ListGenresRequest(release=first)).release == first
+    assert stub.ListUserMovies(api.ListUserMoviesRequest(user_id=EVEN_USER, release=first)).num_watched == 3
     batch = api.BatchRecommendRequest(requests=[odd, api.RecommendRequest(user_id=1, release=second)], release=first)
     results = stub.BatchRecommend(batch).results
     assert results[0].response == before[0]
@@ -121,6 +122,7 @@ def test_no_release_is_like_the_active_one(service: Service) -> None:
         service.stub.SimilarMovies: api.SimilarMoviesRequest(movie_id=2),
         service.stub.SearchMovies: api.SearchMoviesRequest(query="amelie"),
         service.stub.ListGenres: api.ListGenresRequest(),
+        service.stub.ListUserMovies: api.ListUserMoviesRequest(user_id=ODD_USER),
     }
     for method, request in requests.items():
         answer = partial(method, request)

@@ -29,7 +29,9 @@ REQUESTS: dict[str, Message] = {
     "SimilarMovies": api.SimilarMoviesRequest(movie_id=2),
     "SearchMovies": api.SearchMoviesRequest(query="amelie"),
     "ListGenres": api.ListGenresRequest(),
+    "ListUserMovies": api.ListUserMoviesRequest(user_id=EVEN_USER),
     "GetServingStatus": api.GetServingStatusRequest(),
+    "ListReleases": api.ListReleasesRequest(),
 }
 
 

@@ -18,7 +18,7 @@ from tests.support.object_store import ObjectStore, mirror_of, needs_versitygw, 
 from trainer.release.catalogue import models_folder, releases_folder, versions_in
 from trainer.release.upload import claim
 
-pytestmark = needs_versitygw
+pytestmark = [pytest.mark.slow, needs_versitygw]
 
 MIDDLE = 40_000  # bytes, of the 100,000 that a release and its model take
 

@@ -96,6 +96,7 @@ def source_of_answer(port: int) -> int:
         return RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=EVEN_USER), timeout=10).source
 
 
+@pytest.mark.slow
 def test_serve_twice_says_which_ports_are_taken(clone: Path, tmp_path: Path) -> None:
     """The second `make serve` ends at once with both ports and a command that works; the first goes on."""
     with serving(clone) as first:
@@ -141,6 +142,7 @@ def test_a_server_that_ends_ends_serve(clone: Path, name: str) -> None:
         assert listening(list(ports.values())) == []
 
 
+@pytest.mark.slow
 def test_serve_prints_the_address_of_the_page(clone: Path) -> None:
     """The page is up when its address is printed, and shows what the recommender beside it says."""
     with serving(clone) as running:

@@ -44,6 +44,7 @@ def test_images_have_the_versions_that_are_tested(lock: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_bill_of_materials_lists_every_package(tmp_path: Path) -> None:
     """`make sbom` writes CycloneDX with each package of the lock."""
     command = [sys.executable, "-m", "cyclonedx_py", "requirements", str(LOCKS[0]), "--output-file"]

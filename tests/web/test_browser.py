@@ -32,6 +32,9 @@ PATHS = [
     f"/movie?movie={UNKNOWN_MOVIE}",
     "/search?q=movie",
     "/status",
+    "/release",
+    f"/history?user={EVEN_USER}",
+    f"/history?user={UNKNOWN_USER}",
 ]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
@@ -118,13 +121,16 @@ def test_hiding_and_undoing_by_button(tab: Page, page_address: str) -> None:
 
 
 def test_the_status_follows_until_it_is_paused(tab: Page, page_address: str) -> None:
-    """The uptime moves by itself; after Pause it stands still."""
+    """The uptime moves by itself, and a table stays where it was scrolled to; after Pause it stands still."""
+    tab.set_viewport_size(PHONE)  # type: ignore[arg-type] # a dict of the right shape
     tab.goto(f"{page_address}/status")
+    tab.evaluate("document.querySelector('.wide').scrollLeft = 60")
     uptime = tab.locator("section[aria-labelledby=service] dd")
     before = uptime.inner_text()
     tab.wait_for_function(
         "before => document.querySelector('section[aria-labelledby=service] dd').textContent !== before", arg=before
     )
+    assert tab.evaluate("document.querySelector('.wide').scrollLeft") == 60
     tab.get_by_role("button", name="Pause").click()
     paused = uptime.inner_text()
     tab.wait_for_timeout(3500)

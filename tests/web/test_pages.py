@@ -15,13 +15,24 @@ def test_the_first_page_offers_users(page_address: str) -> None:
 
 
 def test_a_user_sees_movies_and_reasons(page_address: str) -> None:
-    """Movies come best first with reasons, and the liked movies behind them are listed."""
+    """Movies come best first with reasons, and beside them what the user liked and watched."""
     page = get(page_address, "/user", {"user": EVEN_USER})
     assert page.listed[:2] == ["Amélie, le fabuleux destin", "千と千尋の神隠し"]
     assert 'Because they liked Good, the Bad and the "Ugly", The' in page.text
     behind = page.text.partition("What they liked")[2]
     assert 'Good, the Bad and the "Ugly", The' in behind
-    assert "Movie 8" in behind
+    assert "2 liked, 3 watched" in behind
+    assert "Movie 8 (1998)" not in behind  # the year stands beside the title
+    assert "Movie 3 1993 watched" in behind
+
+
+def test_the_history_of_a_user_is_listed(page_address: str) -> None:
+    """All that is known of a user is a page of its own; of an unknown user, and behind the end, it says so."""
+    page = get(page_address, "/history", {"user": EVEN_USER})
+    assert page.text.index("Movie 8") < page.text.index("Movie 3")
+    assert "2 liked, 3 watched" in page.text
+    assert "Nothing is known of this user" in get(page_address, "/history", {"user": UNKNOWN_USER}).text
+    assert get(page_address, "/history", {"user": EVEN_USER, "page": "x"}).status == 400
 
 
 def test_an_unknown_user_is_told_so(page_address: str) -> None:
@@ -60,6 +71,7 @@ def test_a_newcomer_builds_a_list_in_the_address(page_address: str) -> None:
     assert two.listed[0] == "Movie 5"
     assert "Because you liked" in two.text
     assert "like=1&amp;like=3&amp;like=5" in two.html
+    assert get(page_address, "/newcomer", [("like", 1), ("like", 3), ("q", "movie 5")]).text == two.text
 
 
 def test_likes_without_effect_are_marked(page_address: str) -> None:

@@ -32,6 +32,7 @@ def test_a_hidden_movie_is_gone_until_it_is_undone(page_address: str) -> None:
         assert "Movie 3" in after.text
         assert ("Movie 3" in after.listed) == listed
         assert ("Undo" in after.text) == (not listed)
+        assert ("Take back: Movie 3" in get(page_address, "/history", {"user": ODD_USER}).html) == (not listed)
     assert before[0] == "Movie 3"
 
 

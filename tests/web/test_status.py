@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.crafted import change_manifest
 from tests.support.pages import get
 from tests.support.releases import EVEN_USER, publish_checkerboard
 from tools.processes import wait_for
@@ -21,11 +24,43 @@ def test_the_active_release_is_shown(page_address: str, checkerboard_artifacts: 
     assert f"Release {version} is active, and answers are as they should be" in text
     assert f"Versions offered {version}" in text.replace("offered", "offered ").replace("  ", " ")
     assert "active" in get(page_address, "/status/live").text
+    curves = get(page_address, "/status").html.count('<svg viewBox="0 0 340 210" role="img"')
+    assert curves == 3
+
+
+@pytest.mark.slow
+def test_a_release_is_compared_with_another(tmp_path: Path) -> None:
+    """The page of a release has its figures, exact and as served, and how much more they are than another one's."""
+    first = publish_checkerboard(tmp_path)
+    folder = releases_folder(tmp_path)
+    second = publish_checkerboard(tmp_path, rotate_degrees=90)
+    for version, recall in ((first, 0.25), (second, 0.26)):
+        exact = {"ranking": "exact", "metrics": {"recall@20": 0.3}}
+        served = {"ranking": "index", "metrics": {"recall@20": recall}}
+        change_manifest(folder / str(version), partial(_with_evaluations, [exact, served]))
+    with (
+        model_server(tmp_path, tmp_path / "models.log") as (_, target),
+        recommender(tmp_path, target, tmp_path / "service.log") as (_, service),
+        page(service, tmp_path / "page.log") as (_, address),
+    ):
+        wait_until_serving(service)
+        newest = get(address, "/release").text
+        assert f"Release {second}" in newest
+        assert "recall@20 – 0.3000 0.2600 0.2500 +0.0100" in newest
+        assert "recall@20 – 0.3000 0.2500 0.2600 −0.0100" in get(address, "/release", {"release": first}).text
+        alone = get(address, "/release", {"release": first, "with": first})
+        assert "Difference" not in alone.text
+        table = get(address, "/status").text.partition("Releases Version")[2]
+        assert "model server 18" in table
+        assert "0.3000 0.2600" in table
+        for missing in ({"release": 7}, {"with": 7}):
+            unknown = get(address, "/release", dict(missing))
+            assert (unknown.status, "do not include 7" in unknown.text) == (404, True)
 
 
 @pytest.mark.slow
 def test_a_refused_release_and_a_dead_model_server_are_shown(tmp_path: Path) -> None:
-    """The reason of a refusal is in the table; while the model server is gone, degraded answers are counted."""
+    """The reason of a refusal is below the table; while the model server is gone, degraded answers are counted."""
     first = publish_checkerboard(tmp_path / "artifacts")
     with model_server(tmp_path / "artifacts", tmp_path / "models.log") as (models, target):
         log = tmp_path / "service.log"
@@ -36,6 +71,9 @@ def test_a_refused_release_and_a_dead_model_server_are_shown(tmp_path: Path) -> 
                 shutil.copytree(folder / str(first), folder / str(first + 1))
                 wait_for(lambda: "refused" in get(address, "/status/live").text, "the copy is refused")
                 assert f"Release {first} is active" in get(address, "/status").text
+                copied = get(address, "/release", {"release": first + 1})
+                assert "Refused" in copied.text
+                assert f"expected version {first + 1}" in copied.text
                 models.stop()
                 wait_for(lambda: "does not answer" in get(address, "/status/live").text, "the page shows it")
                 wait_for(lambda: "answers are degraded" in get(address, "/status/live").text, "answers are degraded")
@@ -64,3 +102,7 @@ def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
             answer = get(address, path)
             assert answer.status in (503, 504)
             assert f"The page asks it at {nobody}" in answer.text
+
+
+def _with_evaluations(evaluations: list[dict[str, Any]], manifest: dict[str, Any]) -> None:
+    manifest["evaluations"] = evaluations

@@ -27,7 +27,11 @@ const follow = async () => {
       const answer = await fetch("/status/live", { signal: AbortSignal.timeout(10000) });
       const text = await answer.text();
       if (answer.ok) {
+        const scrolled = Array.from(live.querySelectorAll(".wide"), (table) => table.scrollLeft);
         live.innerHTML = text;
+        live.querySelectorAll(".wide").forEach((table, index) => {
+          table.scrollLeft = scrolled[index] ?? 0;
+        });
         label();
       } else {
         age.textContent = "The service does not answer; what is shown is from before.";

@@ -213,6 +213,8 @@ const (
 	ReleaseState_RELEASE_STATE_WAITING ReleaseState = 3
 	// The files or the model of the release differ from what its manifest says.
 	ReleaseState_RELEASE_STATE_REFUSED ReleaseState = 4
+	// The release is the canary, and answers calls for a share of the users.
+	ReleaseState_RELEASE_STATE_CANARY ReleaseState = 5
 )
 
 // Enum value maps for ReleaseState.
@@ -223,6 +225,7 @@ var (
 		2: "RELEASE_STATE_IDLE",
 		3: "RELEASE_STATE_WAITING",
 		4: "RELEASE_STATE_REFUSED",
+		5: "RELEASE_STATE_CANARY",
 	}
 	ReleaseState_value = map[string]int32{
 		"RELEASE_STATE_UNSPECIFIED": 0,
@@ -230,6 +233,7 @@ var (
 		"RELEASE_STATE_IDLE":        2,
 		"RELEASE_STATE_WAITING":     3,
 		"RELEASE_STATE_REFUSED":     4,
+		"RELEASE_STATE_CANARY":      5,
 	}
 )
 
@@ -286,10 +290,10 @@ type RecommendRequest struct {
 	LikedMovieKeys []string `protobuf:"bytes,9,rep,name=liked_movie_keys,json=likedMovieKeys,proto3" json:"liked_movie_keys,omitempty"`
 	// Movies that must not be in the answer, by key. They count like `exclude_movie_ids`.
 	ExcludeMovieKeys []string `protobuf:"bytes,10,rep,name=exclude_movie_keys,json=excludeMovieKeys,proto3" json:"exclude_movie_keys,omitempty"`
-	// Version of the release that must answer, as a response has named it; 0 stands for the active one. A process holds the
-	// active release, and the one that was active before until a third is loaded or the model server has dropped its
-	// model. Any other is UNAVAILABLE (reason RELEASE_GONE). What the active release knows the user to have watched or
-	// hidden is left out here too. Negative numbers are INVALID_ARGUMENT.
+	// Version of the release that must answer, as a response has named it; 0 stands for the active one, or for the canary if
+	// it serves the user. A process holds the active release, and the canary or else the one that was active before until a
+	// third is loaded or the model server has dropped its model. Any other is UNAVAILABLE (reason RELEASE_GONE). What the
+	// active release knows the user to have watched or hidden is left out of an older one too. Negative numbers are INVALID_ARGUMENT.
 	Release int64 `protobuf:"varint,11,opt,name=release,proto3" json:"release,omitempty"`
 	// Asks for the list page by page, `limit` movies each: empty asks for the first page, `next_page_token` of a response
 	// for the one after it. All pages are of one release and in one order, whatever happens meanwhile, so no movie comes
@@ -576,7 +580,8 @@ func (x *BatchRecommendRequest) GetRelease() int64 {
 // The results of several requests for recommendations.
 type BatchRecommendResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One result for each request, in the order of the requests. All are of the same release.
+	// One result for each request, in the order of the requests. All are of the same release, unless the batch names none
+	// and a canary serves some of their users.
 	Results       []*BatchRecommendResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1179,6 +1184,263 @@ func (x *Genre) GetNumMovies() int32 {
 	return 0
 }
 
+// Whose movies to list.
+type ListUserMoviesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id, 0 or more. This or `user_key` must be set.
+	UserId *int64 `protobuf:"varint,1,opt,name=user_id,json=userId,proto3,oneof" json:"user_id,omitempty"`
+	// The user's key, where the ratings know users by text; at most 256 bytes in UTF-8.
+	UserKey string `protobuf:"bytes,2,opt,name=user_key,json=userKey,proto3" json:"user_key,omitempty"`
+	// How many movies to return at most, 1 to 500. 0 means 10.
+	Limit int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Version of the release that must answer, like that of a RecommendRequest. What a newer release knows is not listed.
+	Release int64 `protobuf:"varint,4,opt,name=release,proto3" json:"release,omitempty"`
+	// Asks for the list page by page, like that of a RecommendRequest. A movie that the user likes, watches, hides or takes
+	// back meanwhile may come twice or be missing.
+	PageToken     *string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUserMoviesRequest) Reset() {
+	*x = ListUserMoviesRequest{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUserMoviesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUserMoviesRequest) ProtoMessage() {}
+
+func (x *ListUserMoviesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUserMoviesRequest.ProtoReflect.Descriptor instead.
+func (*ListUserMoviesRequest) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListUserMoviesRequest) GetUserId() int64 {
+	if x != nil && x.UserId != nil {
+		return *x.UserId
+	}
+	return 0
+}
+
+func (x *ListUserMoviesRequest) GetUserKey() string {
+	if x != nil {
+		return x.UserKey
+	}
+	return ""
+}
+
+func (x *ListUserMoviesRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListUserMoviesRequest) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+func (x *ListUserMoviesRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
+// What a user did with movies.
+type ListUserMoviesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The movies in the order that ListUserMovies describes, each once. Empty if nothing is known of the user.
+	Movies []*UserMovie `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
+	// How many movies the user likes, on all pages together.
+	NumLiked int32 `protobuf:"varint,2,opt,name=num_liked,json=numLiked,proto3" json:"num_liked,omitempty"`
+	// How many the user has watched, liked ones among them.
+	NumWatched int32 `protobuf:"varint,3,opt,name=num_watched,json=numWatched,proto3" json:"num_watched,omitempty"`
+	// How many the user has hidden.
+	NumHidden int32 `protobuf:"varint,4,opt,name=num_hidden,json=numHidden,proto3" json:"num_hidden,omitempty"`
+	// Version of the release that answered: the UTC time YYYYMMDDHHMMSS.
+	Release int64 `protobuf:"varint,5,opt,name=release,proto3" json:"release,omitempty"`
+	// Why recent events may be missing, for people and logs. Empty if none are.
+	DegradedReason string `protobuf:"bytes,6,opt,name=degraded_reason,json=degradedReason,proto3" json:"degraded_reason,omitempty"`
+	// Asks for the next page, if the request has set `page_token`. Empty if no movie is left.
+	NextPageToken string `protobuf:"bytes,7,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUserMoviesResponse) Reset() {
+	*x = ListUserMoviesResponse{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUserMoviesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUserMoviesResponse) ProtoMessage() {}
+
+func (x *ListUserMoviesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUserMoviesResponse.ProtoReflect.Descriptor instead.
+func (*ListUserMoviesResponse) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListUserMoviesResponse) GetMovies() []*UserMovie {
+	if x != nil {
+		return x.Movies
+	}
+	return nil
+}
+
+func (x *ListUserMoviesResponse) GetNumLiked() int32 {
+	if x != nil {
+		return x.NumLiked
+	}
+	return 0
+}
+
+func (x *ListUserMoviesResponse) GetNumWatched() int32 {
+	if x != nil {
+		return x.NumWatched
+	}
+	return 0
+}
+
+func (x *ListUserMoviesResponse) GetNumHidden() int32 {
+	if x != nil {
+		return x.NumHidden
+	}
+	return 0
+}
+
+func (x *ListUserMoviesResponse) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+func (x *ListUserMoviesResponse) GetDegradedReason() string {
+	if x != nil {
+		return x.DegradedReason
+	}
+	return ""
+}
+
+func (x *ListUserMoviesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// A movie, and what a user did with it.
+type UserMovie struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The movie.
+	Movie *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
+	// Whether the user likes it: recommendations lean towards it. Movies that no user of the release has liked do not
+	// count as liked.
+	Liked bool `protobuf:"varint,2,opt,name=liked,proto3" json:"liked,omitempty"`
+	// Whether the user has watched or rated it.
+	Watched bool `protobuf:"varint,3,opt,name=watched,proto3" json:"watched,omitempty"`
+	// Whether the user has hidden it.
+	Hidden        bool `protobuf:"varint,4,opt,name=hidden,proto3" json:"hidden,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserMovie) Reset() {
+	*x = UserMovie{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserMovie) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserMovie) ProtoMessage() {}
+
+func (x *UserMovie) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserMovie.ProtoReflect.Descriptor instead.
+func (*UserMovie) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *UserMovie) GetMovie() *Movie {
+	if x != nil {
+		return x.Movie
+	}
+	return nil
+}
+
+func (x *UserMovie) GetLiked() bool {
+	if x != nil {
+		return x.Liked
+	}
+	return false
+}
+
+func (x *UserMovie) GetWatched() bool {
+	if x != nil {
+		return x.Watched
+	}
+	return false
+}
+
+func (x *UserMovie) GetHidden() bool {
+	if x != nil {
+		return x.Hidden
+	}
+	return false
+}
+
 // A movie of the release.
 type Movie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1204,7 +1466,7 @@ type Movie struct {
 
 func (x *Movie) Reset() {
 	*x = Movie{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1478,7 @@ func (x *Movie) String() string {
 func (*Movie) ProtoMessage() {}
 
 func (x *Movie) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[12]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1491,7 @@ func (x *Movie) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movie.ProtoReflect.Descriptor instead.
 func (*Movie) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{12}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Movie) GetMovieId() int64 {
@@ -1291,7 +1553,7 @@ type ScoredMovie struct {
 
 func (x *ScoredMovie) Reset() {
 	*x = ScoredMovie{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1565,7 @@ func (x *ScoredMovie) String() string {
 func (*ScoredMovie) ProtoMessage() {}
 
 func (x *ScoredMovie) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[13]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1578,7 @@ func (x *ScoredMovie) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoredMovie.ProtoReflect.Descriptor instead.
 func (*ScoredMovie) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{13}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ScoredMovie) GetMovie() *Movie {
@@ -1353,7 +1615,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1365,7 +1627,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[14]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1378,7 +1640,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{14}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Reason) GetBecause() *Movie {
@@ -1406,7 +1668,7 @@ type RecordEventsRequest struct {
 
 func (x *RecordEventsRequest) Reset() {
 	*x = RecordEventsRequest{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1680,7 @@ func (x *RecordEventsRequest) String() string {
 func (*RecordEventsRequest) ProtoMessage() {}
 
 func (x *RecordEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[15]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1693,7 @@ func (x *RecordEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordEventsRequest.ProtoReflect.Descriptor instead.
 func (*RecordEventsRequest) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{15}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RecordEventsRequest) GetEvents() []*Event {
@@ -1471,7 +1733,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1745,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[16]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1758,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{16}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Event) GetEventId() string {
@@ -1570,7 +1832,7 @@ type RecordEventsResponse struct {
 
 func (x *RecordEventsResponse) Reset() {
 	*x = RecordEventsResponse{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +1844,7 @@ func (x *RecordEventsResponse) String() string {
 func (*RecordEventsResponse) ProtoMessage() {}
 
 func (x *RecordEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[17]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +1857,7 @@ func (x *RecordEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordEventsResponse.ProtoReflect.Descriptor instead.
 func (*RecordEventsResponse) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{17}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RecordEventsResponse) GetRecorded() int32 {
@@ -1634,7 +1896,7 @@ type RejectedEvent struct {
 
 func (x *RejectedEvent) Reset() {
 	*x = RejectedEvent{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1908,7 @@ func (x *RejectedEvent) String() string {
 func (*RejectedEvent) ProtoMessage() {}
 
 func (x *RejectedEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[18]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1921,7 @@ func (x *RejectedEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedEvent.ProtoReflect.Descriptor instead.
 func (*RejectedEvent) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{18}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RejectedEvent) GetIndex() int32 {
@@ -1692,7 +1954,7 @@ type GetServingStatusRequest struct {
 
 func (x *GetServingStatusRequest) Reset() {
 	*x = GetServingStatusRequest{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1704,7 +1966,7 @@ func (x *GetServingStatusRequest) String() string {
 func (*GetServingStatusRequest) ProtoMessage() {}
 
 func (x *GetServingStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[19]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +1979,7 @@ func (x *GetServingStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServingStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetServingStatusRequest) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{19}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{22}
 }
 
 // What is served and why.
@@ -1747,17 +2009,20 @@ type GetServingStatusResponse struct {
 	MoviesHaveKeys bool `protobuf:"varint,9,opt,name=movies_have_keys,json=moviesHaveKeys,proto3" json:"movies_have_keys,omitempty"`
 	// The event store, as the process that answers sees it. Absent if the operator has set none.
 	Events *EventsStatus `protobuf:"bytes,10,opt,name=events,proto3" json:"events,omitempty"`
-	// Version of the release that was active before, if the process still holds it for calls that name it; else 0.
+	// Version of the release that was active before or was a canary, if the process still holds it for calls that name it;
+	// else 0.
 	PreviousRelease int64 `protobuf:"varint,11,opt,name=previous_release,json=previousRelease,proto3" json:"previous_release,omitempty"`
 	// The time since the service started.
-	Uptime        *durationpb.Duration `protobuf:"bytes,12,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	Uptime *durationpb.Duration `protobuf:"bytes,12,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	// The canary, as the process that answers sees it. Absent if the operator has named none.
+	Canary        *CanaryStatus `protobuf:"bytes,13,opt,name=canary,proto3" json:"canary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetServingStatusResponse) Reset() {
 	*x = GetServingStatusResponse{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +2034,7 @@ func (x *GetServingStatusResponse) String() string {
 func (*GetServingStatusResponse) ProtoMessage() {}
 
 func (x *GetServingStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[20]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +2047,7 @@ func (x *GetServingStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServingStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetServingStatusResponse) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{20}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetServingStatusResponse) GetRelease() int64 {
@@ -1870,6 +2135,86 @@ func (x *GetServingStatusResponse) GetUptime() *durationpb.Duration {
 	return nil
 }
 
+func (x *GetServingStatusResponse) GetCanary() *CanaryStatus {
+	if x != nil {
+		return x.Canary
+	}
+	return nil
+}
+
+// A new release that serves a share of the users, until the operator promotes or withdraws it.
+type CanaryStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version of the canary; 0 if the operator has named one in a way that cannot be read.
+	Release int64 `protobuf:"varint,1,opt,name=release,proto3" json:"release,omitempty"`
+	// The share of the users whom it serves, above 0 and at most 1. They are the same in every process.
+	Share float64 `protobuf:"fixed64,2,opt,name=share,proto3" json:"share,omitempty"`
+	// Whether it serves them. If not, the active release serves all, and the canary's state among `releases` says why.
+	Running bool `protobuf:"varint,3,opt,name=running,proto3" json:"running,omitempty"`
+	// Why what the operator has said last cannot be read, so that what was said before holds. Empty if it can.
+	Problem       string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CanaryStatus) Reset() {
+	*x = CanaryStatus{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CanaryStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CanaryStatus) ProtoMessage() {}
+
+func (x *CanaryStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CanaryStatus.ProtoReflect.Descriptor instead.
+func (*CanaryStatus) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *CanaryStatus) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+func (x *CanaryStatus) GetShare() float64 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *CanaryStatus) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+func (x *CanaryStatus) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 // What a process knows of the event store.
 type EventsStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1888,7 +2233,7 @@ type EventsStatus struct {
 
 func (x *EventsStatus) Reset() {
 	*x = EventsStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1900,7 +2245,7 @@ func (x *EventsStatus) String() string {
 func (*EventsStatus) ProtoMessage() {}
 
 func (x *EventsStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[21]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1913,7 +2258,7 @@ func (x *EventsStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsStatus.ProtoReflect.Descriptor instead.
 func (*EventsStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{21}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *EventsStatus) GetLastEvent() int64 {
@@ -1959,7 +2304,7 @@ type ReleaseStatus struct {
 
 func (x *ReleaseStatus) Reset() {
 	*x = ReleaseStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1971,7 +2316,7 @@ func (x *ReleaseStatus) String() string {
 func (*ReleaseStatus) ProtoMessage() {}
 
 func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[22]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1984,7 +2329,7 @@ func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStatus.ProtoReflect.Descriptor instead.
 func (*ReleaseStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{22}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReleaseStatus) GetRelease() int64 {
@@ -2025,7 +2370,7 @@ type ModelServerStatus struct {
 
 func (x *ModelServerStatus) Reset() {
 	*x = ModelServerStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2382,7 @@ func (x *ModelServerStatus) String() string {
 func (*ModelServerStatus) ProtoMessage() {}
 
 func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[23]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2395,7 @@ func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelServerStatus.ProtoReflect.Descriptor instead.
 func (*ModelServerStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{23}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ModelServerStatus) GetAddress() string {
@@ -2081,6 +2426,471 @@ func (x *ModelServerStatus) GetAvailableVersions() []int64 {
 	return nil
 }
 
+// How many releases to list.
+type ListReleasesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many releases to return at most, 1 to 100. 0 means 10.
+	Limit         int32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReleasesRequest) Reset() {
+	*x = ListReleasesRequest{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReleasesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReleasesRequest) ProtoMessage() {}
+
+func (x *ListReleasesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReleasesRequest.ProtoReflect.Descriptor instead.
+func (*ListReleasesRequest) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListReleasesRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// The releases in the releases folder.
+type ListReleasesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest releases, newest first, as the process that answers sees them.
+	Releases []*ReleaseDetails `protobuf:"bytes,1,rep,name=releases,proto3" json:"releases,omitempty"`
+	// How many complete releases the folder holds.
+	NumReleases   int32 `protobuf:"varint,2,opt,name=num_releases,json=numReleases,proto3" json:"num_releases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReleasesResponse) Reset() {
+	*x = ListReleasesResponse{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReleasesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReleasesResponse) ProtoMessage() {}
+
+func (x *ListReleasesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReleasesResponse.ProtoReflect.Descriptor instead.
+func (*ListReleasesResponse) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListReleasesResponse) GetReleases() []*ReleaseDetails {
+	if x != nil {
+		return x.Releases
+	}
+	return nil
+}
+
+func (x *ListReleasesResponse) GetNumReleases() int32 {
+	if x != nil {
+		return x.NumReleases
+	}
+	return 0
+}
+
+// A release, as its manifest describes it.
+type ReleaseDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its version, whether it is served, and why not.
+	Status *ReleaseStatus `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// When it was published. Absent if its version is no time.
+	Published *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=published,proto3" json:"published,omitempty"`
+	// Why nothing more is told of it: its manifest cannot be read, or holds what a manifest must not hold. Empty if more is.
+	Problem string `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Name of the data that it was trained on. "generated-sample" stands for invented ratings.
+	Dataset string `protobuf:"bytes,4,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// Users with at least one rating.
+	NumUsers int64 `protobuf:"varint,5,opt,name=num_users,json=numUsers,proto3" json:"num_users,omitempty"`
+	// Movies.
+	NumMovies int64 `protobuf:"varint,6,opt,name=num_movies,json=numMovies,proto3" json:"num_movies,omitempty"`
+	// Movies that somebody liked, at most `num_movies`.
+	NumTrainedMovies int64 `protobuf:"varint,7,opt,name=num_trained_movies,json=numTrainedMovies,proto3" json:"num_trained_movies,omitempty"`
+	// Ratings that it was trained on.
+	NumRatings int64 `protobuf:"varint,8,opt,name=num_ratings,json=numRatings,proto3" json:"num_ratings,omitempty"`
+	// The length of an embedding.
+	EmbeddingDim int32 `protobuf:"varint,9,opt,name=embedding_dim,json=embeddingDim,proto3" json:"embedding_dim,omitempty"`
+	// The size of its files. Its model is not among them.
+	NumBytes int64 `protobuf:"varint,10,opt,name=num_bytes,json=numBytes,proto3" json:"num_bytes,omitempty"`
+	// Its offline figures, one set for each way to rank.
+	Evaluations []*OfflineEvaluation `protobuf:"bytes,11,rep,name=evaluations,proto3" json:"evaluations,omitempty"`
+	// How its lists are searched, one for each kind of query.
+	Searches []*SearchCurve `protobuf:"bytes,12,rep,name=searches,proto3" json:"searches,omitempty"`
+	// Why it should not have been published, if the trainer was told to publish it all the same.
+	ForcedDespite []string `protobuf:"bytes,13,rep,name=forced_despite,json=forcedDespite,proto3" json:"forced_despite,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseDetails) Reset() {
+	*x = ReleaseDetails{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseDetails) ProtoMessage() {}
+
+func (x *ReleaseDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseDetails.ProtoReflect.Descriptor instead.
+func (*ReleaseDetails) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ReleaseDetails) GetStatus() *ReleaseStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *ReleaseDetails) GetPublished() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Published
+	}
+	return nil
+}
+
+func (x *ReleaseDetails) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *ReleaseDetails) GetDataset() string {
+	if x != nil {
+		return x.Dataset
+	}
+	return ""
+}
+
+func (x *ReleaseDetails) GetNumUsers() int64 {
+	if x != nil {
+		return x.NumUsers
+	}
+	return 0
+}
+
+func (x *ReleaseDetails) GetNumMovies() int64 {
+	if x != nil {
+		return x.NumMovies
+	}
+	return 0
+}
+
+func (x *ReleaseDetails) GetNumTrainedMovies() int64 {
+	if x != nil {
+		return x.NumTrainedMovies
+	}
+	return 0
+}
+
+func (x *ReleaseDetails) GetNumRatings() int64 {
+	if x != nil {
+		return x.NumRatings
+	}
+	return 0
+}
+
+func (x *ReleaseDetails) GetEmbeddingDim() int32 {
+	if x != nil {
+		return x.EmbeddingDim
+	}
+	return 0
+}
+
+func (x *ReleaseDetails) GetNumBytes() int64 {
+	if x != nil {
+		return x.NumBytes
+	}
+	return 0
+}
+
+func (x *ReleaseDetails) GetEvaluations() []*OfflineEvaluation {
+	if x != nil {
+		return x.Evaluations
+	}
+	return nil
+}
+
+func (x *ReleaseDetails) GetSearches() []*SearchCurve {
+	if x != nil {
+		return x.Searches
+	}
+	return nil
+}
+
+func (x *ReleaseDetails) GetForcedDespite() []string {
+	if x != nil {
+		return x.ForcedDespite
+	}
+	return nil
+}
+
+// Offline figures of one way to rank: means over users of whom some ratings were held out.
+type OfflineEvaluation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "popularity", "exact" (the model, compared with every movie) or "index" (the model, searched as it is served).
+	Ranking string `protobuf:"bytes,1,opt,name=ranking,proto3" json:"ranking,omitempty"`
+	// The figures by name, such as "recall@20".
+	Metrics map[string]float64 `protobuf:"bytes,2,rep,name=metrics,proto3" json:"metrics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// The standard errors of those figures that have one, by the same names.
+	StandardErrors map[string]float64 `protobuf:"bytes,3,rep,name=standard_errors,json=standardErrors,proto3" json:"standard_errors,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Users the means are over.
+	NumUsers      int32 `protobuf:"varint,4,opt,name=num_users,json=numUsers,proto3" json:"num_users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfflineEvaluation) Reset() {
+	*x = OfflineEvaluation{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfflineEvaluation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfflineEvaluation) ProtoMessage() {}
+
+func (x *OfflineEvaluation) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfflineEvaluation.ProtoReflect.Descriptor instead.
+func (*OfflineEvaluation) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *OfflineEvaluation) GetRanking() string {
+	if x != nil {
+		return x.Ranking
+	}
+	return ""
+}
+
+func (x *OfflineEvaluation) GetMetrics() map[string]float64 {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+func (x *OfflineEvaluation) GetStandardErrors() map[string]float64 {
+	if x != nil {
+		return x.StandardErrors
+	}
+	return nil
+}
+
+func (x *OfflineEvaluation) GetNumUsers() int32 {
+	if x != nil {
+		return x.NumUsers
+	}
+	return 0
+}
+
+// What searches cost and how much they find, at each effort that the trainer measured, for one kind of query.
+type SearchCurve struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "recommend" (known users), "newcomers" (users of whom likes are named) or "similar_movies".
+	Queries string `protobuf:"bytes,1,opt,name=queries,proto3" json:"queries,omitempty"`
+	// How it is searched: "annoy", by the index, or "scan", over all movies.
+	Engine string `protobuf:"bytes,2,opt,name=engine,proto3" json:"engine,omitempty"`
+	// The effort at which it is searched: one of `points`, if they hold it.
+	Served *SearchPoint `protobuf:"bytes,3,opt,name=served,proto3" json:"served,omitempty"`
+	// All efforts that were measured.
+	Points        []*SearchPoint `protobuf:"bytes,4,rep,name=points,proto3" json:"points,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchCurve) Reset() {
+	*x = SearchCurve{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchCurve) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchCurve) ProtoMessage() {}
+
+func (x *SearchCurve) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchCurve.ProtoReflect.Descriptor instead.
+func (*SearchCurve) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SearchCurve) GetQueries() string {
+	if x != nil {
+		return x.Queries
+	}
+	return ""
+}
+
+func (x *SearchCurve) GetEngine() string {
+	if x != nil {
+		return x.Engine
+	}
+	return ""
+}
+
+func (x *SearchCurve) GetServed() *SearchPoint {
+	if x != nil {
+		return x.Served
+	}
+	return nil
+}
+
+func (x *SearchCurve) GetPoints() []*SearchPoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+// One effort of a search.
+type SearchPoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "annoy" or "scan".
+	Engine string `protobuf:"bytes,1,opt,name=engine,proto3" json:"engine,omitempty"`
+	// Share of the exact nearest neighbours that were found, 0 to 1.
+	Recall float64 `protobuf:"fixed64,2,opt,name=recall,proto3" json:"recall,omitempty"`
+	// Median microseconds of one query on the machine that trained. 0 if it was not measured.
+	LatencyUs     float64 `protobuf:"fixed64,3,opt,name=latency_us,json=latencyUs,proto3" json:"latency_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchPoint) Reset() {
+	*x = SearchPoint{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchPoint) ProtoMessage() {}
+
+func (x *SearchPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchPoint.ProtoReflect.Descriptor instead.
+func (*SearchPoint) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SearchPoint) GetEngine() string {
+	if x != nil {
+		return x.Engine
+	}
+	return ""
+}
+
+func (x *SearchPoint) GetRecall() float64 {
+	if x != nil {
+		return x.Recall
+	}
+	return 0
+}
+
+func (x *SearchPoint) GetLatencyUs() float64 {
+	if x != nil {
+		return x.LatencyUs
+	}
+	return 0
+}
+
 // The result of one request.
 type BatchRecommendResponse_Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2097,7 +2907,7 @@ type BatchRecommendResponse_Result struct {
 
 func (x *BatchRecommendResponse_Result) Reset() {
 	*x = BatchRecommendResponse_Result{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2109,7 +2919,7 @@ func (x *BatchRecommendResponse_Result) String() string {
 func (*BatchRecommendResponse_Result) ProtoMessage() {}
 
 func (x *BatchRecommendResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2250,7 +3060,32 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x05Genre\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"num_movies\x18\x02 \x01(\x05R\tnumMovies\"\x99\x01\n" +
+	"num_movies\x18\x02 \x01(\x05R\tnumMovies\"\xdd\x01\n" +
+	"\x15ListUserMoviesRequest\x12\"\n" +
+	"\auser_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x01H\x00R\x06userId\x88\x01\x01\x12\x1f\n" +
+	"\buser_key\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\auserKey\x12\x1a\n" +
+	"\x05limit\x18\x03 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x12\x1e\n" +
+	"\arelease\x18\x04 \x01(\x03B\x04\xe2A\x01\x01R\arelease\x12(\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\x04\xe2A\x01\x01H\x01R\tpageToken\x88\x01\x01B\n" +
+	"\n" +
+	"\b_user_idB\r\n" +
+	"\v_page_token\"\x93\x02\n" +
+	"\x16ListUserMoviesResponse\x121\n" +
+	"\x06movies\x18\x01 \x03(\v2\x19.recommender.v1.UserMovieR\x06movies\x12\x1b\n" +
+	"\tnum_liked\x18\x02 \x01(\x05R\bnumLiked\x12\x1f\n" +
+	"\vnum_watched\x18\x03 \x01(\x05R\n" +
+	"numWatched\x12\x1d\n" +
+	"\n" +
+	"num_hidden\x18\x04 \x01(\x05R\tnumHidden\x12\x18\n" +
+	"\arelease\x18\x05 \x01(\x03R\arelease\x12'\n" +
+	"\x0fdegraded_reason\x18\x06 \x01(\tR\x0edegradedReason\x12&\n" +
+	"\x0fnext_page_token\x18\a \x01(\tR\rnextPageToken\"\x80\x01\n" +
+	"\tUserMovie\x12+\n" +
+	"\x05movie\x18\x01 \x01(\v2\x15.recommender.v1.MovieR\x05movie\x12\x14\n" +
+	"\x05liked\x18\x02 \x01(\bR\x05liked\x12\x18\n" +
+	"\awatched\x18\x03 \x01(\bR\awatched\x12\x16\n" +
+	"\x06hidden\x18\x04 \x01(\bR\x06hidden\"\x99\x01\n" +
 	"\x05Movie\x12\x19\n" +
 	"\bmovie_id\x18\x01 \x01(\x03R\amovieId\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
@@ -2293,7 +3128,7 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x19\n" +
-	"\x17GetServingStatusRequest\"\x82\x05\n" +
+	"\x17GetServingStatusRequest\"\xb8\x05\n" +
 	"\x18GetServingStatusResponse\x12\x18\n" +
 	"\arelease\x18\x01 \x01(\x03R\arelease\x12\x1f\n" +
 	"\vwaiting_for\x18\x02 \x01(\tR\n" +
@@ -2308,10 +3143,16 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x06events\x18\n" +
 	" \x01(\v2\x1c.recommender.v1.EventsStatusR\x06events\x12)\n" +
 	"\x10previous_release\x18\v \x01(\x03R\x0fpreviousRelease\x121\n" +
-	"\x06uptime\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x1a:\n" +
+	"\x06uptime\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x124\n" +
+	"\x06canary\x18\r \x01(\v2\x1c.recommender.v1.CanaryStatusR\x06canary\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x96\x01\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"r\n" +
+	"\fCanaryStatus\x12\x18\n" +
+	"\arelease\x18\x01 \x01(\x03R\arelease\x12\x14\n" +
+	"\x05share\x18\x02 \x01(\x01R\x05share\x12\x18\n" +
+	"\arunning\x18\x03 \x01(\bR\arunning\x12\x18\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\x96\x01\n" +
 	"\fEventsStatus\x12\x1d\n" +
 	"\n" +
 	"last_event\x18\x01 \x01(\x03R\tlastEvent\x12,\n" +
@@ -2327,7 +3168,50 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1c\n" +
 	"\treachable\x18\x02 \x01(\bR\treachable\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12-\n" +
-	"\x12available_versions\x18\x04 \x03(\x03R\x11availableVersions*~\n" +
+	"\x12available_versions\x18\x04 \x03(\x03R\x11availableVersions\"1\n" +
+	"\x13ListReleasesRequest\x12\x1a\n" +
+	"\x05limit\x18\x01 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\"u\n" +
+	"\x14ListReleasesResponse\x12:\n" +
+	"\breleases\x18\x01 \x03(\v2\x1e.recommender.v1.ReleaseDetailsR\breleases\x12!\n" +
+	"\fnum_releases\x18\x02 \x01(\x05R\vnumReleases\"\xa7\x04\n" +
+	"\x0eReleaseDetails\x125\n" +
+	"\x06status\x18\x01 \x01(\v2\x1d.recommender.v1.ReleaseStatusR\x06status\x128\n" +
+	"\tpublished\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tpublished\x12\x18\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\x12\x18\n" +
+	"\adataset\x18\x04 \x01(\tR\adataset\x12\x1b\n" +
+	"\tnum_users\x18\x05 \x01(\x03R\bnumUsers\x12\x1d\n" +
+	"\n" +
+	"num_movies\x18\x06 \x01(\x03R\tnumMovies\x12,\n" +
+	"\x12num_trained_movies\x18\a \x01(\x03R\x10numTrainedMovies\x12\x1f\n" +
+	"\vnum_ratings\x18\b \x01(\x03R\n" +
+	"numRatings\x12#\n" +
+	"\rembedding_dim\x18\t \x01(\x05R\fembeddingDim\x12\x1b\n" +
+	"\tnum_bytes\x18\n" +
+	" \x01(\x03R\bnumBytes\x12C\n" +
+	"\vevaluations\x18\v \x03(\v2!.recommender.v1.OfflineEvaluationR\vevaluations\x127\n" +
+	"\bsearches\x18\f \x03(\v2\x1b.recommender.v1.SearchCurveR\bsearches\x12%\n" +
+	"\x0eforced_despite\x18\r \x03(\tR\rforcedDespite\"\xf3\x02\n" +
+	"\x11OfflineEvaluation\x12\x18\n" +
+	"\aranking\x18\x01 \x01(\tR\aranking\x12H\n" +
+	"\ametrics\x18\x02 \x03(\v2..recommender.v1.OfflineEvaluation.MetricsEntryR\ametrics\x12^\n" +
+	"\x0fstandard_errors\x18\x03 \x03(\v25.recommender.v1.OfflineEvaluation.StandardErrorsEntryR\x0estandardErrors\x12\x1b\n" +
+	"\tnum_users\x18\x04 \x01(\x05R\bnumUsers\x1a:\n" +
+	"\fMetricsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1aA\n" +
+	"\x13StandardErrorsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xa9\x01\n" +
+	"\vSearchCurve\x12\x18\n" +
+	"\aqueries\x18\x01 \x01(\tR\aqueries\x12\x16\n" +
+	"\x06engine\x18\x02 \x01(\tR\x06engine\x123\n" +
+	"\x06served\x18\x03 \x01(\v2\x1b.recommender.v1.SearchPointR\x06served\x123\n" +
+	"\x06points\x18\x04 \x03(\v2\x1b.recommender.v1.SearchPointR\x06points\"\\\n" +
+	"\vSearchPoint\x12\x16\n" +
+	"\x06engine\x18\x01 \x01(\tR\x06engine\x12\x16\n" +
+	"\x06recall\x18\x02 \x01(\x01R\x06recall\x12\x1d\n" +
+	"\n" +
+	"latency_us\x18\x03 \x01(\x01R\tlatencyUs*~\n" +
 	"\x10SimilaritySource\x12!\n" +
 	"\x1dSIMILARITY_SOURCE_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cSIMILARITY_SOURCE_EMBEDDINGS\x10\x01\x12%\n" +
@@ -2342,22 +3226,25 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x12EVENT_KIND_WATCHED\x10\x01\x12\x14\n" +
 	"\x10EVENT_KIND_RATED\x10\x02\x12\x15\n" +
 	"\x11EVENT_KIND_HIDDEN\x10\x03\x12\x16\n" +
-	"\x12EVENT_KIND_REMOVED\x10\x04*\x95\x01\n" +
+	"\x12EVENT_KIND_REMOVED\x10\x04*\xaf\x01\n" +
 	"\fReleaseState\x12\x1d\n" +
 	"\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n" +
 	"\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n" +
 	"\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n" +
-	"\x15RELEASE_STATE_REFUSED\x10\x042\xba\x05\n" +
+	"\x15RELEASE_STATE_REFUSED\x10\x04\x12\x18\n" +
+	"\x14RELEASE_STATE_CANARY\x10\x052\x80\a\n" +
 	"\x12RecommenderService\x12U\n" +
 	"\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\"\x03\x90\x02\x01\x12d\n" +
 	"\x0eBatchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\"\x03\x90\x02\x01\x12a\n" +
 	"\rSimilarMovies\x12$.recommender.v1.SimilarMoviesRequest\x1a%.recommender.v1.SimilarMoviesResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\fSearchMovies\x12#.recommender.v1.SearchMoviesRequest\x1a$.recommender.v1.SearchMoviesResponse\"\x03\x90\x02\x01\x12X\n" +
 	"\n" +
-	"ListGenres\x12!.recommender.v1.ListGenresRequest\x1a\".recommender.v1.ListGenresResponse\"\x03\x90\x02\x01\x12^\n" +
+	"ListGenres\x12!.recommender.v1.ListGenresRequest\x1a\".recommender.v1.ListGenresResponse\"\x03\x90\x02\x01\x12d\n" +
+	"\x0eListUserMovies\x12%.recommender.v1.ListUserMoviesRequest\x1a&.recommender.v1.ListUserMoviesResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\fRecordEvents\x12#.recommender.v1.RecordEventsRequest\x1a$.recommender.v1.RecordEventsResponse\"\x03\x90\x02\x02\x12j\n" +
-	"\x10GetServingStatus\x12'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponse\"\x03\x90\x02\x01B,Z*movie-recommender/clients/go/recommenderv1b\x06proto3"
+	"\x10GetServingStatus\x12'.recommender.v1.GetServingStatusRequest\x1a(.recommender.v1.GetServingStatusResponse\"\x03\x90\x02\x01\x12^\n" +
+	"\fListReleases\x12#.recommender.v1.ListReleasesRequest\x1a$.recommender.v1.ListReleasesResponse\"\x03\x90\x02\x01B,Z*movie-recommender/clients/go/recommenderv1b\x06proto3"
 
 var (
 	file_protos_recommender_v1_recommender_proto_rawDescOnce sync.Once
@@ -2372,7 +3259,7 @@ func file_protos_recommender_v1_recommender_proto_rawDescGZIP() []byte {
 }
 
 var file_protos_recommender_v1_recommender_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(SimilaritySource)(0),                 // 0: recommender.v1.SimilaritySource
 	(Source)(0),                           // 1: recommender.v1.Source
@@ -2390,70 +3277,98 @@ var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(*ListGenresRequest)(nil),             // 13: recommender.v1.ListGenresRequest
 	(*ListGenresResponse)(nil),            // 14: recommender.v1.ListGenresResponse
 	(*Genre)(nil),                         // 15: recommender.v1.Genre
-	(*Movie)(nil),                         // 16: recommender.v1.Movie
-	(*ScoredMovie)(nil),                   // 17: recommender.v1.ScoredMovie
-	(*Reason)(nil),                        // 18: recommender.v1.Reason
-	(*RecordEventsRequest)(nil),           // 19: recommender.v1.RecordEventsRequest
-	(*Event)(nil),                         // 20: recommender.v1.Event
-	(*RecordEventsResponse)(nil),          // 21: recommender.v1.RecordEventsResponse
-	(*RejectedEvent)(nil),                 // 22: recommender.v1.RejectedEvent
-	(*GetServingStatusRequest)(nil),       // 23: recommender.v1.GetServingStatusRequest
-	(*GetServingStatusResponse)(nil),      // 24: recommender.v1.GetServingStatusResponse
-	(*EventsStatus)(nil),                  // 25: recommender.v1.EventsStatus
-	(*ReleaseStatus)(nil),                 // 26: recommender.v1.ReleaseStatus
-	(*ModelServerStatus)(nil),             // 27: recommender.v1.ModelServerStatus
-	(*BatchRecommendResponse_Result)(nil), // 28: recommender.v1.BatchRecommendResponse.Result
-	nil,                                   // 29: recommender.v1.GetServingStatusResponse.MetricsEntry
-	(*timestamppb.Timestamp)(nil),         // 30: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 31: google.protobuf.Duration
-	(*status.Status)(nil),                 // 32: google.rpc.Status
+	(*ListUserMoviesRequest)(nil),         // 16: recommender.v1.ListUserMoviesRequest
+	(*ListUserMoviesResponse)(nil),        // 17: recommender.v1.ListUserMoviesResponse
+	(*UserMovie)(nil),                     // 18: recommender.v1.UserMovie
+	(*Movie)(nil),                         // 19: recommender.v1.Movie
+	(*ScoredMovie)(nil),                   // 20: recommender.v1.ScoredMovie
+	(*Reason)(nil),                        // 21: recommender.v1.Reason
+	(*RecordEventsRequest)(nil),           // 22: recommender.v1.RecordEventsRequest
+	(*Event)(nil),                         // 23: recommender.v1.Event
+	(*RecordEventsResponse)(nil),          // 24: recommender.v1.RecordEventsResponse
+	(*RejectedEvent)(nil),                 // 25: recommender.v1.RejectedEvent
+	(*GetServingStatusRequest)(nil),       // 26: recommender.v1.GetServingStatusRequest
+	(*GetServingStatusResponse)(nil),      // 27: recommender.v1.GetServingStatusResponse
+	(*CanaryStatus)(nil),                  // 28: recommender.v1.CanaryStatus
+	(*EventsStatus)(nil),                  // 29: recommender.v1.EventsStatus
+	(*ReleaseStatus)(nil),                 // 30: recommender.v1.ReleaseStatus
+	(*ModelServerStatus)(nil),             // 31: recommender.v1.ModelServerStatus
+	(*ListReleasesRequest)(nil),           // 32: recommender.v1.ListReleasesRequest
+	(*ListReleasesResponse)(nil),          // 33: recommender.v1.ListReleasesResponse
+	(*ReleaseDetails)(nil),                // 34: recommender.v1.ReleaseDetails
+	(*OfflineEvaluation)(nil),             // 35: recommender.v1.OfflineEvaluation
+	(*SearchCurve)(nil),                   // 36: recommender.v1.SearchCurve
+	(*SearchPoint)(nil),                   // 37: recommender.v1.SearchPoint
+	(*BatchRecommendResponse_Result)(nil), // 38: recommender.v1.BatchRecommendResponse.Result
+	nil,                                   // 39: recommender.v1.GetServingStatusResponse.MetricsEntry
+	nil,                                   // 40: recommender.v1.OfflineEvaluation.MetricsEntry
+	nil,                                   // 41: recommender.v1.OfflineEvaluation.StandardErrorsEntry
+	(*timestamppb.Timestamp)(nil),         // 42: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 43: google.protobuf.Duration
+	(*status.Status)(nil),                 // 44: google.rpc.Status
 }
 var file_protos_recommender_v1_recommender_proto_depIdxs = []int32{
 	8,  // 0: recommender.v1.RecommendRequest.filter:type_name -> recommender.v1.MovieFilter
-	17, // 1: recommender.v1.RecommendResponse.movies:type_name -> recommender.v1.ScoredMovie
+	20, // 1: recommender.v1.RecommendResponse.movies:type_name -> recommender.v1.ScoredMovie
 	1,  // 2: recommender.v1.RecommendResponse.source:type_name -> recommender.v1.Source
 	4,  // 3: recommender.v1.BatchRecommendRequest.requests:type_name -> recommender.v1.RecommendRequest
-	28, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
+	38, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
 	8,  // 5: recommender.v1.SimilarMoviesRequest.filter:type_name -> recommender.v1.MovieFilter
-	16, // 6: recommender.v1.SimilarMoviesResponse.movie:type_name -> recommender.v1.Movie
-	17, // 7: recommender.v1.SimilarMoviesResponse.movies:type_name -> recommender.v1.ScoredMovie
+	19, // 6: recommender.v1.SimilarMoviesResponse.movie:type_name -> recommender.v1.Movie
+	20, // 7: recommender.v1.SimilarMoviesResponse.movies:type_name -> recommender.v1.ScoredMovie
 	0,  // 8: recommender.v1.SimilarMoviesResponse.source:type_name -> recommender.v1.SimilaritySource
-	16, // 9: recommender.v1.SearchMoviesResponse.movies:type_name -> recommender.v1.Movie
+	19, // 9: recommender.v1.SearchMoviesResponse.movies:type_name -> recommender.v1.Movie
 	15, // 10: recommender.v1.ListGenresResponse.genres:type_name -> recommender.v1.Genre
-	16, // 11: recommender.v1.ScoredMovie.movie:type_name -> recommender.v1.Movie
-	18, // 12: recommender.v1.ScoredMovie.reasons:type_name -> recommender.v1.Reason
-	16, // 13: recommender.v1.Reason.because:type_name -> recommender.v1.Movie
-	20, // 14: recommender.v1.RecordEventsRequest.events:type_name -> recommender.v1.Event
-	2,  // 15: recommender.v1.Event.kind:type_name -> recommender.v1.EventKind
-	30, // 16: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	22, // 17: recommender.v1.RecordEventsResponse.rejected:type_name -> recommender.v1.RejectedEvent
-	29, // 18: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
-	26, // 19: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
-	27, // 20: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
-	25, // 21: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
-	31, // 22: recommender.v1.GetServingStatusResponse.uptime:type_name -> google.protobuf.Duration
-	3,  // 23: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
-	5,  // 24: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
-	32, // 25: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
-	4,  // 26: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
-	6,  // 27: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
-	9,  // 28: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
-	11, // 29: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
-	13, // 30: recommender.v1.RecommenderService.ListGenres:input_type -> recommender.v1.ListGenresRequest
-	19, // 31: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
-	23, // 32: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
-	5,  // 33: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
-	7,  // 34: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
-	10, // 35: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
-	12, // 36: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
-	14, // 37: recommender.v1.RecommenderService.ListGenres:output_type -> recommender.v1.ListGenresResponse
-	21, // 38: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
-	24, // 39: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
-	33, // [33:40] is the sub-list for method output_type
-	26, // [26:33] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	18, // 11: recommender.v1.ListUserMoviesResponse.movies:type_name -> recommender.v1.UserMovie
+	19, // 12: recommender.v1.UserMovie.movie:type_name -> recommender.v1.Movie
+	19, // 13: recommender.v1.ScoredMovie.movie:type_name -> recommender.v1.Movie
+	21, // 14: recommender.v1.ScoredMovie.reasons:type_name -> recommender.v1.Reason
+	19, // 15: recommender.v1.Reason.because:type_name -> recommender.v1.Movie
+	23, // 16: recommender.v1.RecordEventsRequest.events:type_name -> recommender.v1.Event
+	2,  // 17: recommender.v1.Event.kind:type_name -> recommender.v1.EventKind
+	42, // 18: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	25, // 19: recommender.v1.RecordEventsResponse.rejected:type_name -> recommender.v1.RejectedEvent
+	39, // 20: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
+	30, // 21: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
+	31, // 22: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
+	29, // 23: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
+	43, // 24: recommender.v1.GetServingStatusResponse.uptime:type_name -> google.protobuf.Duration
+	28, // 25: recommender.v1.GetServingStatusResponse.canary:type_name -> recommender.v1.CanaryStatus
+	3,  // 26: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
+	34, // 27: recommender.v1.ListReleasesResponse.releases:type_name -> recommender.v1.ReleaseDetails
+	30, // 28: recommender.v1.ReleaseDetails.status:type_name -> recommender.v1.ReleaseStatus
+	42, // 29: recommender.v1.ReleaseDetails.published:type_name -> google.protobuf.Timestamp
+	35, // 30: recommender.v1.ReleaseDetails.evaluations:type_name -> recommender.v1.OfflineEvaluation
+	36, // 31: recommender.v1.ReleaseDetails.searches:type_name -> recommender.v1.SearchCurve
+	40, // 32: recommender.v1.OfflineEvaluation.metrics:type_name -> recommender.v1.OfflineEvaluation.MetricsEntry
+	41, // 33: recommender.v1.OfflineEvaluation.standard_errors:type_name -> recommender.v1.OfflineEvaluation.StandardErrorsEntry
+	37, // 34: recommender.v1.SearchCurve.served:type_name -> recommender.v1.SearchPoint
+	37, // 35: recommender.v1.SearchCurve.points:type_name -> recommender.v1.SearchPoint
+	5,  // 36: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
+	44, // 37: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
+	4,  // 38: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
+	6,  // 39: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
+	9,  // 40: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
+	11, // 41: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
+	13, // 42: recommender.v1.RecommenderService.ListGenres:input_type -> recommender.v1.ListGenresRequest
+	16, // 43: recommender.v1.RecommenderService.ListUserMovies:input_type -> recommender.v1.ListUserMoviesRequest
+	22, // 44: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
+	26, // 45: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
+	32, // 46: recommender.v1.RecommenderService.ListReleases:input_type -> recommender.v1.ListReleasesRequest
+	5,  // 47: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
+	7,  // 48: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
+	10, // 49: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
+	12, // 50: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
+	14, // 51: recommender.v1.RecommenderService.ListGenres:output_type -> recommender.v1.ListGenresResponse
+	17, // 52: recommender.v1.RecommenderService.ListUserMovies:output_type -> recommender.v1.ListUserMoviesResponse
+	24, // 53: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
+	27, // 54: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
+	33, // 55: recommender.v1.RecommenderService.ListReleases:output_type -> recommender.v1.ListReleasesResponse
+	47, // [47:56] is the sub-list for method output_type
+	38, // [38:47] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_protos_recommender_v1_recommender_proto_init() }
@@ -2464,8 +3379,9 @@ func file_protos_recommender_v1_recommender_proto_init() {
 	file_protos_recommender_v1_recommender_proto_msgTypes[0].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[5].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[7].OneofWrappers = []any{}
-	file_protos_recommender_v1_recommender_proto_msgTypes[16].OneofWrappers = []any{}
-	file_protos_recommender_v1_recommender_proto_msgTypes[24].OneofWrappers = []any{
+	file_protos_recommender_v1_recommender_proto_msgTypes[12].OneofWrappers = []any{}
+	file_protos_recommender_v1_recommender_proto_msgTypes[19].OneofWrappers = []any{}
+	file_protos_recommender_v1_recommender_proto_msgTypes[34].OneofWrappers = []any{
 		(*BatchRecommendResponse_Result_Response)(nil),
 		(*BatchRecommendResponse_Result_Error)(nil),
 	}
@@ -2475,7 +3391,7 @@ func file_protos_recommender_v1_recommender_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protos_recommender_v1_recommender_proto_rawDesc), len(file_protos_recommender_v1_recommender_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   26,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

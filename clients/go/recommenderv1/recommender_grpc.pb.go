@@ -24,8 +24,10 @@ const (
 	RecommenderService_SimilarMovies_FullMethodName    = "/recommender.v1.RecommenderService/SimilarMovies"
 	RecommenderService_SearchMovies_FullMethodName     = "/recommender.v1.RecommenderService/SearchMovies"
 	RecommenderService_ListGenres_FullMethodName       = "/recommender.v1.RecommenderService/ListGenres"
+	RecommenderService_ListUserMovies_FullMethodName   = "/recommender.v1.RecommenderService/ListUserMovies"
 	RecommenderService_RecordEvents_FullMethodName     = "/recommender.v1.RecommenderService/RecordEvents"
 	RecommenderService_GetServingStatus_FullMethodName = "/recommender.v1.RecommenderService/GetServingStatus"
+	RecommenderService_ListReleases_FullMethodName     = "/recommender.v1.RecommenderService/ListReleases"
 )
 
 // RecommenderServiceClient is the client API for RecommenderService service.
@@ -77,6 +79,13 @@ type RecommenderServiceClient interface {
 	SearchMovies(ctx context.Context, in *SearchMoviesRequest, opts ...grpc.CallOption) (*SearchMoviesResponse, error)
 	// Lists the genres of the release, which `MovieFilter` may name.
 	ListGenres(ctx context.Context, in *ListGenresRequest, opts ...grpc.CallOption) (*ListGenresResponse, error)
+	// Lists the movies that a user is known to have liked, watched or hidden, from the ratings that the release was trained
+	// on and from newer events. It is what Recommend starts from and leaves out. Liked movies come first, then others that
+	// were watched, then those that were only hidden; of each kind, the nearest to the user's taste come first. Of a user
+	// who is unknown, or whose data were deleted, it lists nothing.
+	//
+	// INVALID_ARGUMENT: a field is out of bounds, or no user is named.
+	ListUserMovies(ctx context.Context, in *ListUserMoviesRequest, opts ...grpc.CallOption) (*ListUserMoviesResponse, error)
 	// Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
 	// process that answers this call, and within a second in every other that shares the event store; no retraining is
 	// needed. Once a release is trained on the events, they are part of the model.
@@ -91,6 +100,11 @@ type RecommenderServiceClient interface {
 	// Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
 	// answers even if no release is active.
 	GetServingStatus(ctx context.Context, in *GetServingStatusRequest, opts ...grpc.CallOption) (*GetServingStatusResponse, error)
+	// Lists the complete releases in the releases folder with their figures, newest first: what each was trained on, how
+	// good it is offline, and what its index loses and gains. It answers even if no release is active.
+	//
+	// INVALID_ARGUMENT: `limit` is out of bounds.
+	ListReleases(ctx context.Context, in *ListReleasesRequest, opts ...grpc.CallOption) (*ListReleasesResponse, error)
 }
 
 type recommenderServiceClient struct {
@@ -151,6 +165,16 @@ func (c *recommenderServiceClient) ListGenres(ctx context.Context, in *ListGenre
 	return out, nil
 }
 
+func (c *recommenderServiceClient) ListUserMovies(ctx context.Context, in *ListUserMoviesRequest, opts ...grpc.CallOption) (*ListUserMoviesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListUserMoviesResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_ListUserMovies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *recommenderServiceClient) RecordEvents(ctx context.Context, in *RecordEventsRequest, opts ...grpc.CallOption) (*RecordEventsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordEventsResponse)
@@ -165,6 +189,16 @@ func (c *recommenderServiceClient) GetServingStatus(ctx context.Context, in *Get
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetServingStatusResponse)
 	err := c.cc.Invoke(ctx, RecommenderService_GetServingStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) ListReleases(ctx context.Context, in *ListReleasesRequest, opts ...grpc.CallOption) (*ListReleasesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReleasesResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_ListReleases_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +254,13 @@ type RecommenderServiceServer interface {
 	SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error)
 	// Lists the genres of the release, which `MovieFilter` may name.
 	ListGenres(context.Context, *ListGenresRequest) (*ListGenresResponse, error)
+	// Lists the movies that a user is known to have liked, watched or hidden, from the ratings that the release was trained
+	// on and from newer events. It is what Recommend starts from and leaves out. Liked movies come first, then others that
+	// were watched, then those that were only hidden; of each kind, the nearest to the user's taste come first. Of a user
+	// who is unknown, or whose data were deleted, it lists nothing.
+	//
+	// INVALID_ARGUMENT: a field is out of bounds, or no user is named.
+	ListUserMovies(context.Context, *ListUserMoviesRequest) (*ListUserMoviesResponse, error)
 	// Records what users did: watched, rated or hid a movie, or took that back. Recommendations follow at once in the
 	// process that answers this call, and within a second in every other that shares the event store; no retraining is
 	// needed. Once a release is trained on the events, they are part of the model.
@@ -234,6 +275,11 @@ type RecommenderServiceServer interface {
 	// Tells what is served and why: the active release, the state of the other releases, and that of the model server. It
 	// answers even if no release is active.
 	GetServingStatus(context.Context, *GetServingStatusRequest) (*GetServingStatusResponse, error)
+	// Lists the complete releases in the releases folder with their figures, newest first: what each was trained on, how
+	// good it is offline, and what its index loses and gains. It answers even if no release is active.
+	//
+	// INVALID_ARGUMENT: `limit` is out of bounds.
+	ListReleases(context.Context, *ListReleasesRequest) (*ListReleasesResponse, error)
 	mustEmbedUnimplementedRecommenderServiceServer()
 }
 
@@ -259,11 +305,17 @@ func (UnimplementedRecommenderServiceServer) SearchMovies(context.Context, *Sear
 func (UnimplementedRecommenderServiceServer) ListGenres(context.Context, *ListGenresRequest) (*ListGenresResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListGenres not implemented")
 }
+func (UnimplementedRecommenderServiceServer) ListUserMovies(context.Context, *ListUserMoviesRequest) (*ListUserMoviesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListUserMovies not implemented")
+}
 func (UnimplementedRecommenderServiceServer) RecordEvents(context.Context, *RecordEventsRequest) (*RecordEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordEvents not implemented")
 }
 func (UnimplementedRecommenderServiceServer) GetServingStatus(context.Context, *GetServingStatusRequest) (*GetServingStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetServingStatus not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ListReleases(context.Context, *ListReleasesRequest) (*ListReleasesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReleases not implemented")
 }
 func (UnimplementedRecommenderServiceServer) mustEmbedUnimplementedRecommenderServiceServer() {}
 func (UnimplementedRecommenderServiceServer) testEmbeddedByValue()                            {}
@@ -376,6 +428,24 @@ func _RecommenderService_ListGenres_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecommenderService_ListUserMovies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUserMoviesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ListUserMovies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ListUserMovies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ListUserMovies(ctx, req.(*ListUserMoviesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecommenderService_RecordEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordEventsRequest)
 	if err := dec(in); err != nil {
@@ -412,6 +482,24 @@ func _RecommenderService_GetServingStatus_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecommenderService_ListReleases_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReleasesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ListReleases(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ListReleases_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ListReleases(ctx, req.(*ListReleasesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RecommenderService_ServiceDesc is the grpc.ServiceDesc for RecommenderService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -440,12 +528,20 @@ var RecommenderService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RecommenderService_ListGenres_Handler,
 		},
 		{
+			MethodName: "ListUserMovies",
+			Handler:    _RecommenderService_ListUserMovies_Handler,
+		},
+		{
 			MethodName: "RecordEvents",
 			Handler:    _RecommenderService_RecordEvents_Handler,
 		},
 		{
 			MethodName: "GetServingStatus",
 			Handler:    _RecommenderService_GetServingStatus_Handler,
+		},
+		{
+			MethodName: "ListReleases",
+			Handler:    _RecommenderService_ListReleases_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -40,6 +40,19 @@ class RecommendOptions(SimilarMoviesOptions, total=False):
     explain: bool
 
 
+class UserMoviesOptions(TypedDict, total=False):
+    """Which part of a user's movies to list.
+
+    limit: how many, 1 to 500; 10 if it is left out.
+    release: which must answer, as an answer before has named it; the active one if it is left out.
+    page_token: "" for the first of several pages, then `next_page_token` of the page before.
+    """
+
+    limit: int
+    release: int
+    page_token: str
+
+
 def recommend_request(user: Id | None = None, **options: Unpack[RecommendOptions]) -> api.RecommendRequest:
     """Return the request for one user, or for somebody of whom only the liked movies are known."""
     liked_ids, liked_keys = _ids_and_keys(options.get("liked", ()))
@@ -70,6 +83,17 @@ def similar_movies_request(movie: Id, **options: Unpack[SimilarMoviesOptions]) -
         exclude_movie_ids=exclude_ids,
         exclude_movie_keys=exclude_keys,
         filter=options.get("filter"),
+        release=options.get("release", 0),
+        page_token=options.get("page_token"),
+    )
+
+
+def list_user_movies_request(user: Id, **options: Unpack[UserMoviesOptions]) -> api.ListUserMoviesRequest:
+    """Return the request for what a user has liked, watched and hidden."""
+    return api.ListUserMoviesRequest(
+        user_id=user if isinstance(user, int) else None,
+        user_key=user if isinstance(user, str) else None,
+        limit=options.get("limit", 0),
         release=options.get("release", 0),
         page_token=options.get("page_token"),
     )

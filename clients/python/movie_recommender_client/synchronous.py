@@ -14,6 +14,8 @@ from movie_recommender_client.requests import (
     Id,
     RecommendOptions,
     SimilarMoviesOptions,
+    UserMoviesOptions,
+    list_user_movies_request,
     recommend_request,
     similar_movies_request,
 )
@@ -66,6 +68,10 @@ class Recommender(Connection):
         """Return the genres of the release, which a filter may name."""
         return self._call(self.stub.ListGenres, api.ListGenresRequest(release=release))
 
+    def list_user_movies(self, user: Id, **options: Unpack[UserMoviesOptions]) -> api.ListUserMoviesResponse:
+        """Return what a user has liked, watched and hidden, as far as it is known."""
+        return self._call(self.stub.ListUserMovies, list_user_movies_request(user, **options))
+
     def record_events(self, events: Iterable[api.Event]) -> api.RecordEventsResponse:
         """Record what users did, up to 1,000 events, which `event` makes. A repeated event is recorded once."""
         return self._call(self.stub.RecordEvents, api.RecordEventsRequest(events=events))
@@ -73,6 +79,10 @@ class Recommender(Connection):
     def serving_status(self) -> api.GetServingStatusResponse:
         """Return what is served and why."""
         return self._call(self.stub.GetServingStatus, api.GetServingStatusRequest())
+
+    def list_releases(self, limit: int = 0) -> api.ListReleasesResponse:
+        """Return the newest releases with their figures."""
+        return self._call(self.stub.ListReleases, api.ListReleasesRequest(limit=limit))
 
     def _call(self, method: Callable[..., Response], request: Any) -> Response:
         try:

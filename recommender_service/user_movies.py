@@ -1,0 +1,112 @@
+"""ListUserMovies: what a user has liked, watched and hidden."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.checks import NO_ROWS
+from recommender_service.errors import FIELD_MISSING, InvalidArgument
+from recommender_service.hidden_movies import number_of_user
+from recommender_service.page_tokens import NO_EMBEDDING, Cursor, checked_embedding, token_of
+from recommender_service.pages import LONG_SCAN, exact_scores
+from recommender_service.release import Release
+from recommender_service.resolved_request import ResolvedRequest, liked_rows_of, resolve
+
+if TYPE_CHECKING:  # it is not imported while events are off
+    from recommender_service.feedback.feedback import Feedback
+
+WATCHED_ONLY, HIDDEN_ONLY = -10.0, -20.0  # are added to cosines, so that these movies follow all liked ones
+WITHOUT_EMBEDDING = -2.0  # is below every cosine
+
+
+class UserMovies(NamedTuple):
+    """What is known of a user: int32 rows of a release's movies.  liked: trained movies, all of them watched."""
+
+    liked: np.ndarray
+    watched: np.ndarray
+    hidden: np.ndarray
+
+
+async def list_user_movies(
+    release: Release, request: api.ListUserMoviesRequest, feedback: Feedback | None, after: Cursor | None
+) -> bytes:
+    """Answer a request: an encoded ListUserMoviesResponse. Raises InvalidArgument.
+
+    feedback: what users did since; None if events are off.
+    after: where the page before ended; None for the first page, or if the request asks for no pages.
+    """
+    user = _user_of(request)
+    resolved = resolve(release, user, feedback)
+    known = _movies_of(release, user, resolved)
+    if after is not None:
+        taste = checked_embedding(after, release.manifest.embedding_dim)
+    else:
+        taste = release.mean_embedding(known.liked) if len(known.liked) else None
+    rows = np.union1d(known.watched, known.hidden).astype(np.int32)
+    if len(rows) * release.manifest.embedding_dim > LONG_SCAN:
+        places = await asyncio.to_thread(_places, release, known, rows, taste)
+    else:
+        places = _places(release, known, rows, taste)
+    if after is not None:
+        follows = (places < after.score) | ((places == after.score) & (rows > after.row))
+        rows, places = rows[follows], places[follows]
+    order = np.lexsort((rows, -places))[: resolved.limit]
+    token = ""
+    if request.HasField("page_token") and len(rows) > resolved.limit:
+        source, ranked_by = (api.SOURCE_FOLDED_IN, taste) if taste is not None else (api.SOURCE_POPULAR, NO_EMBEDDING)
+        last = order[-1]
+        token = token_of(request, Cursor(release.version, source, False, int(rows[last]), places[last], ranked_by))
+    return _encoded(release, resolved, known, rows[order], token)
+
+
+def _user_of(request: api.ListUserMoviesRequest) -> api.RecommendRequest:
+    """A request for recommendations of the same user, so that both are checked and looked up alike."""
+    if not request.HasField("user_id") and not request.user_key:
+        raise InvalidArgument("user_id", "expected an id, or a user_key; got none", FIELD_MISSING)
+    user_id = request.user_id if request.HasField("user_id") else None
+    return api.RecommendRequest(user_id=user_id, user_key=request.user_key, limit=request.limit)
+
+
+def _movies_of(release: Release, request: api.RecommendRequest, resolved: ResolvedRequest) -> UserMovies:
+    """What the release and newer events know of the user.  resolved: the request, resolved against the release."""
+    liked = liked_rows_of(release, resolved)
+    if resolved.history is not None:
+        return UserMovies(liked, resolved.history.watched_rows, resolved.history.hidden_rows)
+    watched = release.watched.rows_of(resolved.user) if resolved.user >= 0 else NO_ROWS
+    return UserMovies(liked, watched, release.hidden.rows_of(number_of_user(release, request)))
+
+
+def _places(release: Release, known: UserMovies, rows: np.ndarray, taste: np.ndarray | None) -> np.ndarray:
+    """float64[num_rows], by which the movies of these rows are sorted, descending.
+
+    taste: float32[embedding_dim], what liked movies have in common; None if nothing is liked.
+    """
+    vectors = release.movie_embeddings.vectors
+    has_embedding = rows < len(vectors)
+    places = np.where(has_embedding, 0.0, WITHOUT_EMBEDDING)
+    if taste is not None:
+        places[has_embedding] = exact_scores(vectors[rows[has_embedding]], taste)
+    others = np.where(np.isin(rows, known.watched), WATCHED_ONLY, HIDDEN_ONLY)
+    return places + np.where(np.isin(rows, known.liked), 0.0, others)
+
+
+def _encoded(
+    release: Release, resolved: ResolvedRequest, known: UserMovies, rows: np.ndarray, next_page_token: str
+) -> bytes:
+    what_they_did = zip(rows.tolist(), *(np.isin(rows, kind).tolist() for kind in known), strict=True)
+    return api.ListUserMoviesResponse(
+        movies=[
+            api.UserMovie(movie=release.movies[row], liked=liked, watched=watched, hidden=hidden)
+            for row, liked, watched, hidden in what_they_did
+        ],
+        num_liked=len(known.liked),
+        num_watched=len(known.watched),
+        num_hidden=len(known.hidden),
+        release=release.version,
+        degraded_reason=resolved.degraded_reason,
+        next_page_token=next_page_token,
+    ).SerializeToString()
