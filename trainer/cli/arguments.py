@@ -192,7 +192,7 @@ def _add_releases(parser: argparse.ArgumentParser) -> None:
     )
     rollback = actions.add_parser("rollback", help="withdraw the newest release, so that the one before it is served")
     canary = actions.add_parser("canary", help="let the newest release serve only a share of the users, or change it")
-    canary.add_argument("version", type=positive_int, help="the newest release")
+    canary.add_argument("version", type=release, help="the newest release")
     canary.add_argument("--share", type=share, required=True, help="of the users, such as 5%%")
     promoted = actions.add_parser("promote", help="let the canary serve all users")
     withdrawn = actions.add_parser("withdraw", help="withdraw the canary, so that the older release serves all users")
