@@ -17,7 +17,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve dev-certs train report bench bench-training test test-fast conformance game-day soak check format protos docs \
+.PHONY: help demo serve dev-certs train report bench bench-training test test-fast test-distributed conformance game-day soak check format protos docs \
 	compose-test lock audit sbom pin-images install clean
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo 'make bench-training  measure seconds, memory and quality of training beside ALS; ROWS="19m 100m" for more ratings'
 	@echo 'make test          the whole test suite'
 	@echo 'make test-fast     the tests that are not marked slow: within a minute on two cores'
+	@echo 'make test-distributed  what takes more than one host or other storage; says what was skipped and why'
 	@echo 'make conformance   ask the server at TF_SERVING_ADDRESS, or else the stand-in, what TensorFlow Serving is known to do'
 	@echo 'make game-day      break a stack in eight ways, and show which alert fires, after how long, and what to do'
 	@echo 'make soak          the long tests, SOAK_SECONDS (120) each: releases swapped, workers killed, abuse, arbitrary bytes'
@@ -76,6 +77,12 @@ test: $(STAMP)
 test-fast: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m 'not slow'
 
+# In hosts of their own, made of network namespaces, and with a server that speaks S3.
+DISTRIBUTED = tests/stack/test_hosts.py $(wildcard tests/stack/test_object_storage.py)
+
+test-distributed: $(STAMP)
+	@PATH=$(CURDIR)/.tools/bin:$$PATH $(BIN)/python -m pytest -s -rs --durations=0 --durations-min=5 $(DISTRIBUTED)
+
 # Your own server must serve the models of the tests: `.venv/bin/python -m tests.conformance prepare FOLDER` writes them
 # and prints how to start it.
 conformance: $(STAMP)
@@ -88,7 +95,7 @@ SOAK_SECONDS ?= 120
 
 soak: $(STAMP)
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -s --timeout 3600 \
-		tests/stack/test_hot_swap.py tests/stack/test_abuse.py tests/recommender/test_workers.py tests/recommender/test_fuzz_requests.py tests/recommender/test_fuzz_releases.py
+		tests/stack/test_hot_swap.py tests/stack/test_hosts.py tests/stack/test_abuse.py tests/recommender/test_workers.py tests/recommender/test_fuzz_requests.py tests/recommender/test_fuzz_releases.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .

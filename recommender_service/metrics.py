@@ -38,6 +38,8 @@ ACTIVE_RELEASE_PUBLISHED = Gauge(
     "recommender_active_release_published_timestamp_seconds",
     "When the active release was published, in seconds since 1970; 0 if none is active.",
 )
+CANARY_RELEASE = Gauge("recommender_canary_release", "Version of the canary that is served; 0 if none is.")
+CANARY_SHARE = Gauge("recommender_canary_share", "Share of the users whom the canary serves, up to 1; 0 without one.")
 RELEASES_ACTIVATED = Counter("recommender_releases_activated", "Releases that became active.")
 RELEASES_REFUSED = Counter("recommender_releases_refused", "Releases that were refused; the log says why.")
 NEWER_RELEASES = Gauge(
@@ -130,6 +132,14 @@ PREDICT_BATCH_SIZES = {signature: Distribution(BATCH_SIZES) for signature in PRE
 """How many users there were in a Predict, by the signature of the model."""
 
 
+STABLE, CANARY = "stable", "canary"
+RELEASE_CALLS = {STABLE: CallTally(), CANARY: CallTally()}
+"""Finished calls of Recommend while a canary is served, by which of the two releases answered."""
+
+RELEASE_ANSWERS: Tally[tuple[str, api.Source, bool]] = Tally()
+"""Their answers, by (which of the two releases answered, source, whether they are degraded)."""
+
+
 class Tallies(Collector):
     """Hands the tallies above to prometheus_client whenever Prometheus asks for metrics."""
 
@@ -143,6 +153,22 @@ class Tallies(Collector):
             "Finished Predict calls to the model server",
             "a Predict",
         )
+        yield from _calls(
+            "recommender_release_calls",
+            "recommender_release_call_seconds",
+            "release",
+            RELEASE_CALLS,
+            "Finished calls of Recommend while a canary is served",
+            "such a call",
+        )
+        by_release = CounterMetricFamily(
+            "recommender_release_answers",
+            "Answers to Recommend while a canary is served.",
+            labels=["release", "source", "degraded"],
+        )
+        for (release, source, degraded), count in list(RELEASE_ANSWERS.items()):
+            by_release.add_metric([release, api.Source.Name(source), str(degraded).lower()], count)
+        yield by_release
         sizes = HistogramMetricFamily("recommender_predict_batch_size", "Users in a Predict.", labels=["signature"])
         for signature, distribution in PREDICT_BATCH_SIZES.items():
             distribution.add_to(sizes, [signature])

@@ -124,6 +124,13 @@ def scores_of_many(
             yield from (next(scores) if isinstance(embedding, np.ndarray) else None for embedding in some)
 
 
+async def encoded(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
+    """An encoded RecommendResponse; made by a thread if that would hold up other calls."""
+    if _has_many_reasons(release, request):
+        return await asyncio.to_thread(encode, release, request, ranking)
+    return encode(release, request, ranking)
+
+
 def encode(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
     """Encode the RecommendResponse, with reasons if the request asks for them."""
     rest = api.RecommendResponse(
@@ -136,7 +143,7 @@ def encode(release: Release, request: ResolvedRequest, ranking: Ranking) -> byte
     return _movies(release, request, ranking.rows, ranking.scores) + rest.SerializeToString()
 
 
-def has_many_reasons(release: Release, request: ResolvedRequest) -> bool:
+def _has_many_reasons(release: Release, request: ResolvedRequest) -> bool:
     """Whether `encode` takes so long that it would hold up other calls."""
     return request.explain and request.limit * len(liked_rows_of(release, request)) > HEAVY_REASONS
 

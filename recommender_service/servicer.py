@@ -14,6 +14,7 @@ import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.batch_checks import check_batch, check_member
+from recommender_service.canary_calls import counted
 from recommender_service.checks import check_answer_size
 from recommender_service.errors import EventsAreOff, InvalidArgument, ServiceError
 from recommender_service.movie_bytes import message_field
@@ -24,8 +25,7 @@ from recommender_service.recommendation import (
     Embedding,
     Ranking,
     embeddings_of,
-    encode,
-    has_many_reasons,
+    encoded,
     rank,
     scores_of_many,
     taste_of,
@@ -33,12 +33,13 @@ from recommender_service.recommendation import (
 from recommender_service.release import Release
 from recommender_service.release_list import ReleaseList
 from recommender_service.resolved_request import ResolvedRequest, resolve
+from recommender_service.served_releases import ServedRelease
 from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.similarity import similar_movies, similar_page
 from recommender_service.title_search import search_movies
 from recommender_service.turns import Turns
 from recommender_service.user_movies import list_user_movies
-from recommender_service.watcher import ReleaseWatcher, ServedRelease
+from recommender_service.watcher import ReleaseWatcher
 
 if TYPE_CHECKING:  # it is not imported while events are off
     from recommender_service.feedback.feedback import Feedback
@@ -67,6 +68,7 @@ class RecommenderServicer:
     ) -> None:
         """feedback: None if events are off.  shadow_recall: repeats some queries; None if nobody is told."""
         self._watcher = watcher
+        self._releases = watcher.releases
         self._release_list = release_list
         self._turns = turns
         self._degraded_answers = degraded_answers
@@ -75,9 +77,18 @@ class RecommenderServicer:
         self._batches = asyncio.Semaphore(MAX_BATCHES_AT_ONCE)
 
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> bytes:
+        releases = self._releases
         if request.HasField("page_token"):
-            return await self._recommend_page(request, context)
-        served = self._watcher.held(request.release)
+            after = cursor_of(request)
+            served = releases.of_user(request) if after is None else releases.held(after.release)
+            answer = self._recommend_page(served, after, request, context)
+        else:
+            served = releases.of_user(request)
+            answer = self._recommend(served, request, context)
+        return await (answer if releases.canary is None else counted(answer, is_canary=served is releases.other))
+
+    async def _recommend(self, served: ServedRelease, request: api.RecommendRequest, context: Context) -> bytes:
+        """An encoded RecommendResponse."""
         resolved = self._resolve(served, request)
         embedding: Embedding = None
         if resolved.user_id is not None:
@@ -89,13 +100,14 @@ class RecommenderServicer:
         if self._shadow_recall is not None and isinstance(embedding, np.ndarray) and self._shadow_recall.is_due():
             self._shadow_recall.repeat(served.release, resolved, embedding, ranking.rows)
         await self._turns.step()
-        response = await _encoded(served.release, resolved, ranking)
+        response = await encoded(served.release, resolved, ranking)
         check_answer_size("limit", len(response))
         return response
 
-    async def _recommend_page(self, request: api.RecommendRequest, context: Context) -> bytes:
-        """An encoded RecommendResponse, which tells how to ask for the next page."""
-        served, after = self._page(request)
+    async def _recommend_page(
+        self, served: ServedRelease, after: Cursor | None, request: api.RecommendRequest, context: Context
+    ) -> bytes:
+        """An encoded RecommendResponse, which tells how to ask for the next page.  after: None for the first page."""
         resolved = self._resolve(served, request)
         if after is not None:
             taste = taste_of_page(served.release, resolved, after)
@@ -103,7 +115,7 @@ class RecommenderServicer:
             (embedding,) = await embeddings_of(served.user_embeddings, [resolved], context.time_remaining())
             taste = taste_of(served.release, resolved, embedding, self._degraded_answers)
         ranking, cursor = await recommended_page(served.release, resolved, taste, after)
-        response = await _encoded(served.release, resolved, ranking)
+        response = await encoded(served.release, resolved, ranking)
         if cursor is not None:
             response += api.RecommendResponse(next_page_token=token_of(request, cursor)).SerializeToString()
         check_answer_size("limit", len(response))
@@ -111,9 +123,21 @@ class RecommenderServicer:
 
     async def BatchRecommend(self, request: api.BatchRecommendRequest, context: Context) -> bytes:
         check_batch(request.requests)
-        served = self._watcher.held(request.release)
+        results = [b""] * len(request.requests)
+        for served, places in self._releases.of_batch(request):
+            requests = [request.requests[place] for place in places]
+            answers = await self._batch_results(served, requests, context.time_remaining())
+            for place, answer in zip(places, answers, strict=True):
+                results[place] = answer
+        check_answer_size("requests", sum(map(len, results)))
+        return b"".join(results)
+
+    async def _batch_results(
+        self, served: ServedRelease, requests: Sequence[api.RecommendRequest], time_remaining_s: float | None
+    ) -> list[bytes]:
+        """For each request, the encoded field `results`. Raises InvalidArgument if they would be too large."""
         entries: list[ResolvedRequest | ServiceError] = []
-        for single in request.requests:
+        for single in requests:
             try:
                 check_member(single, served.release.version)
                 entries.append(self._resolve(served, single))
@@ -121,7 +145,7 @@ class RecommenderServicer:
                 entries.append(error)
             await self._turns.pause()
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
-        embeddings = await embeddings_of(served.user_embeddings, valid, context.time_remaining())
+        embeddings = await embeddings_of(served.user_embeddings, valid, time_remaining_s)
         async with self._batches:
             known = zip(embeddings, scores_of_many(served.release, valid, embeddings), strict=True)
             return await self._answer_batch(served.release, entries, known)
@@ -131,8 +155,8 @@ class RecommenderServicer:
         release: Release,
         entries: Sequence[ResolvedRequest | ServiceError],
         known: Iterator[tuple[Embedding, np.ndarray | None]],
-    ) -> bytes:
-        """An encoded BatchRecommendResponse. Raises InvalidArgument if it would be too large.
+    ) -> list[bytes]:
+        """For each entry, the encoded field `results`. Raises InvalidArgument if it would be too large.
 
         known: for each resolved request, in order, its embedding and the scores that `rank` takes.
         """
@@ -149,21 +173,21 @@ class RecommenderServicer:
         results, num_bytes = [], 0
         for entry, ranking in zip(entries, rankings, strict=True):
             if isinstance(ranking, Ranking) and isinstance(entry, ResolvedRequest):
-                result = message_field(RESPONSE, await _encoded(release, entry, ranking))
+                result = message_field(RESPONSE, await encoded(release, entry, ranking))
             elif isinstance(ranking, ServiceError):
                 result = message_field(ERROR, ranking.status().SerializeToString())
             results.append(message_field(RESULTS, result))
             num_bytes += len(results[-1])
             check_answer_size("requests", num_bytes)
             await self._turns.pause()
-        return b"".join(results)
+        return results
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> bytes:
         if request.HasField("page_token"):
             served, after = self._page(request)
             response = await similar_page(served.release, request, after)
         else:
-            response = similar_movies(self._watcher.held(request.release).release, request)
+            response = similar_movies(self._releases.held(request.release).release, request)
         check_answer_size("limit", len(response))
         return response
 
@@ -174,10 +198,11 @@ class RecommenderServicer:
         return response
 
     async def ListGenres(self, request: api.ListGenresRequest, context: Context) -> bytes:
-        return self._watcher.held(request.release).release.genre_list
+        return self._releases.held(request.release).release.genre_list
 
     async def ListUserMovies(self, request: api.ListUserMoviesRequest, context: Context) -> bytes:
-        served, after = self._page(request)
+        after = cursor_of(request)
+        served = self._releases.of_user(request) if after is None else self._releases.held(after.release)
         response = await list_user_movies(served.release, request, self._feedback, after)
         check_answer_size("limit", len(response))
         return response
@@ -187,7 +212,7 @@ class RecommenderServicer:
             raise EventsAreOff()
         if len(request.events) > MAX_EVENTS:
             raise InvalidArgument("events", f"expected at most {MAX_EVENTS:,}, got {len(request.events):,}")
-        release = self._watcher.held(0).release
+        release = self._releases.held(0).release
         response, events = api.RecordEventsResponse(), []
         for index, event in enumerate(request.events):
             try:
@@ -202,7 +227,7 @@ class RecommenderServicer:
     async def GetServingStatus(self, request: api.GetServingStatusRequest, context: Context) -> bytes:
         status = self._watcher.status()
         if self._feedback is not None:
-            active = self._watcher.active
+            active = self._releases.active
             status.events.CopyFrom(self._feedback.status(active.release if active is not None else None))
         return status.SerializeToString()
 
@@ -212,18 +237,11 @@ class RecommenderServicer:
     def _page(self, request: PagedRequest) -> tuple[ServedRelease, Cursor | None]:
         """Return (the release that answers; where the page before ended, None for the first page or without pages)."""
         after = cursor_of(request)
-        return self._watcher.held(after.release if after is not None else request.release), after
+        return self._releases.held(after.release if after is not None else request.release), after
 
     def _resolve(self, served: ServedRelease, request: api.RecommendRequest) -> ResolvedRequest:
         """Check a request and look up what it names in a release. Raises InvalidArgument."""
-        resolved, active = resolve(served.release, request, self._feedback), self._watcher.active
-        if served is active or active is None:
-            return resolved
+        resolved, active = resolve(served.release, request, self._feedback), self._releases.active
+        if served is active or active is None or served.release.version > active.release.version:
+            return resolved  # a newer release knows what the active one does
         return without_watched_since(request, resolved, served.release, active.release)
-
-
-async def _encoded(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
-    """An encoded RecommendResponse; made by a thread if that would hold up other calls."""
-    if has_many_reasons(release, request):
-        return await asyncio.to_thread(encode, release, request, ranking)
-    return encode(release, request, ranking)

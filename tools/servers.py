@@ -75,10 +75,10 @@ def page(recommender_address: str, log: Path, **settings: str) -> Iterator[tuple
 
 
 @contextmanager
-def proxy(recommender_address: str, folder: Path) -> Iterator[str]:
-    """host:port of Envoy in front of a recommender, configured by deploy/envoy.yaml with other ports.
+def proxy(recommender_address: str, folder: Path, prefix: Sequence[str] = ()) -> Iterator[str]:
+    """host:port of Envoy in front of one or more recommenders, configured by deploy/envoy.yaml with other ports.
 
-    `envoy` must be on the PATH.
+    `envoy` must be on the PATH.  prefix: a command that runs the one after it.
     """
     port, (host, _, behind) = free_port(), recommender_address.rpartition(":")
     config = ENVOY_CONFIG.read_text(encoding="utf-8")
@@ -90,8 +90,8 @@ def proxy(recommender_address: str, folder: Path) -> Iterator[str]:
         assert theirs in config, f"{ENVOY_CONFIG}: expected {theirs!r}"
         config = config.replace(theirs, ours)
     (folder / "envoy.yaml").write_text(config, encoding="utf-8")
-    command = ["envoy", "--config-path", str(folder / "envoy.yaml"), "--concurrency", "1", "--use-dynamic-base-id"]
-    with served(command, folder / "envoy.log", {}, "Envoy") as server:
+    flags = ["--config-path", str(folder / "envoy.yaml"), "--concurrency", "1", "--use-dynamic-base-id"]
+    with served([*prefix, "envoy", *flags], folder / "envoy.log", {}, "Envoy") as server:
         server.wait_for_line("starting main dispatch loop")
         yield f"{HOST}:{port}"
 

@@ -44,16 +44,16 @@ def train(
     signing_key: bytes | None = None,
     liked_only: bool = False,
     bucket: Bucket | None = None,
+    canary_share: float | None = None,
 ) -> Path:
     """Evaluate, fit and publish; return the published release's folder.
 
     force: publish even if the figures are too bad; the release's manifest then says why it should not be there.
     on_evaluated: called with the evaluation before the gate judges it.
     cheapest: whether the fastest engine finds the nearest movies, or the Annoy index wherever it is nearly as fast.
-    signing_key: signs the release's manifest, if there is one.
     liked_only: never recommend a movie that nobody liked; if false, that is done where it was measured to help.
     bucket: where the release is published too, if there is one. Raises ObjectStorageError if it cannot be reached.
-
+    signing_key, canary_share: as of `publish`.
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
     _raise_unless_forced(problems := changed_ids(dataset, artifacts), force)
@@ -74,7 +74,7 @@ def train(
     helps = evaluation.cold_start is not None and evaluation.cold_start.helps
     known, embeddings = _fit(dataset, positive_threshold, hyperparameters, checkpoints, admits_unliked=helps)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
-    release = publish(fitted, artifacts, signing_key, bucket)
+    release = publish(fitted, artifacts, signing_key, bucket, canary_share)
     remove_folder(checkpoints)
     log.info("published release %s: %s", release.name, release)
     return release

@@ -30,6 +30,7 @@ STATES = {
     api.RELEASE_STATE_IDLE: "idle",
     api.RELEASE_STATE_WAITING: "waiting",
     api.RELEASE_STATE_REFUSED: "refused",
+    api.RELEASE_STATE_CANARY: "canary",
 }
 
 

@@ -123,6 +123,10 @@ def status(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
         _say(f"active release  {answer.release}, trained on {answer.dataset}" + (f" ({metrics})" if metrics else ""))
     else:
         print(f"active release  none: waiting for {answer.waiting_for}")
+    if answer.HasField("canary"):
+        canary = answer.canary
+        serves = f"serves {100 * canary.share:g}% of the users" if canary.running else "serves nobody"
+        print(f"canary          {canary.release}, {serves}" + (f"; {canary.problem}" if canary.problem else ""))
     model_server = answer.model_server
     available = "AVAILABLE: " + (", ".join(map(str, model_server.available_versions)) or "nothing")
     _say(f"model server    {model_server.address}, {available if model_server.reachable else model_server.error}")

@@ -39,14 +39,17 @@ class Feedback:
         HELD_EVENTS.set_function(lambda: len(self._tail.held))
         STORE_LAG.set_function(lambda: self._tail.lag_s)
 
-    async def prepare(self, release: Release) -> None:
-        """Read the events that the release does not hold; called before it becomes active."""
+    async def prepare(self, release: Release, oldest: Release) -> None:
+        """Read the events that the oldest release does not hold; called before a release serves.
+
+        oldest: of those that serve then: the active one, while a canary is served.
+        """
         kept = list(self._movie_rows.items())[-2:]  # the releases before, for calls that name them or are in progress
         rows: Mapping[int, int] = release.movie_rows
         if release.rows_by_key is not None:
             rows = await asyncio.to_thread(_rows_by_number, release.rows_by_key)
         self._movie_rows = {**dict(kept), release.version: rows}
-        await self._tail.prepare(release.manifest)
+        await self._tail.prepare(oldest.manifest)
 
     async def run(self) -> None:
         """Follow the store, for ever."""

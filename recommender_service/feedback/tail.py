@@ -76,7 +76,7 @@ class EventTail:
         return manifest.events.last_event if manifest.events.store_id == self._store_id else 0
 
     async def prepare(self, manifest: manifest_pb2.Manifest) -> None:
-        """Read what is newer than this release, unless it is held already. The release is about to become active."""
+        """Read what is newer than this release, unless it is held already. It is the oldest that is about to serve."""
         self._release = manifest
         self._trim_at = time.monotonic() + TRIM_PAUSE_S
         try:

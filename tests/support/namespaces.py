@@ -51,6 +51,10 @@ class Host:
             lines += [f"{value} {name}" for value in ([values] if isinstance(values, str) else values)]
         self._hosts.write_text("\n".join(lines) + "\n")  # in place: another file would not be seen through the mount
 
+    def forward(self) -> None:
+        """Pass on what hosts send to each other through this one. Raises subprocess.CalledProcessError."""
+        self.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+
     def connect(self, other: Host, address: str, other_address: str) -> str:
         """Lay a cable to another host, and return the name of its end there.  The addresses share a /24 network."""
         here, there = f"to{other.anchor}", f"to{self.anchor}"

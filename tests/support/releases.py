@@ -43,6 +43,7 @@ def publish_checkerboard(
     text_ids: bool = False,
     also_rated: Sequence[tuple[int, int, float]] = (),
     bucket: Bucket | None = None,
+    canary_share: float | None = None,
 ) -> int:
     """Publish the checkerboard: even users like even movies. Returns the version.
 
@@ -52,6 +53,7 @@ def publish_checkerboard(
     text_ids: whether ids are the numbers of keys, `user_key` and `movie_key` of them.
     also_rated: further ratings, (user, movie, rating).
     bucket: where the release is published too, if there is one.
+    canary_share: of the users whom the release serves at first; all of them if it is None.
     """
     rated = [(EVEN_USER, 2, LIKED), (EVEN_USER, 8, LIKED), (EVEN_USER, 3, DISLIKED), (ODD_USER, 1, LIKED)]
     rated += [(20, movie, LIKED) for movie in (2, 4, 6, 8, 10, 12)] + [
@@ -76,7 +78,7 @@ def publish_checkerboard(
     keys = None
     if text_ids:
         keys = _keys(known.user_ids, user_key), _keys(known.movie_ids, movie_key)
-    return _publish(artifacts, ratings, movies, users, items, signing_key, keys, bucket)
+    return _publish(artifacts, ratings, movies, users, items, signing_key, keys, bucket, canary_share)
 
 
 def user_key(user_id: int) -> str:
@@ -134,6 +136,7 @@ def _publish(
     signing_key: bytes | None = None,
     keys: tuple[Keys, Keys] | None = None,
     bucket: Bucket | None = None,
+    canary_share: float | None = None,
 ) -> int:
     known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
     embeddings = Embeddings(users.astype(np.float32), items.astype(np.float32), TEMPERATURE)
@@ -141,7 +144,7 @@ def _publish(
     dataset = Dataset("hand-made", ratings, movies, fingerprint="0" * 64)
     user_keys, movie_keys = keys or (None, None)
     fitted = Fitted(dataset, known, embeddings, settings, None, (), user_keys, movie_keys)
-    return int(publish(fitted, artifacts, signing_key, bucket).name)
+    return int(publish(fitted, artifacts, signing_key, bucket, canary_share).name)
 
 
 def _at_degrees(degrees: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import os
 
 from console.flags import add_completion, add_path, add_version
 from trainer.cli.shared_arguments import ARTIFACTS, add_artifacts, add_data, add_k, add_model, add_reading
-from trainer.cli.values import address, duration, not_negative_int, positive_float, positive_int, release
+from trainer.cli.values import address, duration, not_negative_int, positive_float, positive_int, release, share
 
 COMMAND = "recommender-trainer"  # the program's name once the package is installed
 OF_THE_PROGRAM = ("-h", "--help", "--version", "--print-completion")  # flags that no command may come before
@@ -27,7 +27,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     _add_compare(commands.add_parser("compare", help="score the model and the baselines on one split of a data set"))
     _add_tune(commands.add_parser("tune", help="search hyperparameters on an inner split, for a given time"))
     _add_report(commands.add_parser("report", help="write an HTML page about a release"))
-    _add_releases(commands.add_parser("releases", help="list, prune or roll back the published releases"))
+    _add_releases(commands.add_parser("releases", help="list, prune or roll back the published releases; canaries"))
     if not argv or argv[0].partition("=")[0] not in (*commands.choices, *OF_THE_PROGRAM):
         argv = ["train", *argv]
     arguments = parser.parse_args(_joined(argv))
@@ -96,6 +96,13 @@ def _add_publishing(parser: argparse.ArgumentParser) -> None:
     """Add the flags of every command that trains and publishes."""
     add_data(parser)
     add_artifacts(parser)
+    parser.add_argument(
+        "--canary",
+        type=share,
+        metavar="SHARE",
+        help="let the new release serve only this share of the users, such as 5%%, until `releases promote` or "
+        "`releases withdraw`; until then, nothing more is published",
+    )
     _add_events(parser)
     parser.add_argument(
         "--index",
@@ -184,5 +191,10 @@ def _add_releases(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="also remove what may be in use because the file system has no file locks"
     )
     rollback = actions.add_parser("rollback", help="withdraw the newest release, so that the one before it is served")
-    for action in (listing, prune, rollback):
+    canary = actions.add_parser("canary", help="let the newest release serve only a share of the users, or change it")
+    canary.add_argument("version", type=release, help="the newest release")
+    canary.add_argument("--share", type=share, required=True, help="of the users, such as 5%%")
+    promoted = actions.add_parser("promote", help="let the canary serve all users")
+    withdrawn = actions.add_parser("withdraw", help="withdraw the canary, so that the older release serves all users")
+    for action in (listing, prune, rollback, canary, promoted, withdrawn):
         add_artifacts(action)

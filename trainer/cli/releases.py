@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
+from protos.release.v1.canary import Canary
 from trainer.cli.inputs import dataset_of, merged_with_events
 from trainer.cli.object_storage import synchronised
 from trainer.release.bucket_catalogue import prune_bucket, releases_in, roll_back_bucket
+from trainer.release.canary import canary_of, expect_no_bucket, name_canary, promote, withdraw
 from trainer.release.catalogue import PublishedRelease, published_releases, roll_back
 from trainer.release.prune import complete_publishing, prune
 from trainer.report.release import load, manifest_of
@@ -28,9 +30,15 @@ def report(arguments: argparse.Namespace) -> None:
 
 
 def releases(arguments: argparse.Namespace) -> None:
-    """List, prune or roll back the published releases: those in the bucket, if ARTIFACTS names one, and then here."""
+    """List, prune or roll back the published releases: those in the bucket, if ARTIFACTS names one, and then here.
+
+    Or say what becomes of a canary.
+    """
     bucket = synchronised(arguments.artifacts)
-    if arguments.action == "prune":
+    if arguments.action in CANARY_ACTIONS:
+        expect_no_bucket(bucket)
+        print(CANARY_ACTIONS[arguments.action](arguments))
+    elif arguments.action == "prune":
         if bucket is not None:
             print(f"removed from {bucket.url}: {_listed(prune_bucket(bucket, arguments.keep)) or 'nothing'}")
         for version in complete_publishing(arguments.artifacts):
@@ -42,6 +50,8 @@ def releases(arguments: argparse.Namespace) -> None:
         if pruned.unknown:
             print(f"kept, because they may be in use (no file locks, or no permission): {_listed(pruned.unknown)}")
             print("--force removes them too")
+    elif arguments.action == "rollback" and canary_of(arguments.artifacts) is not None:
+        print(_withdraw(arguments))
     elif arguments.action == "rollback":
         if bucket is not None:
             withdrawn, newest = roll_back_bucket(bucket)
@@ -51,17 +61,37 @@ def releases(arguments: argparse.Namespace) -> None:
         print(f"withdrew {withdrawn}; the newest release is {newest}")
     else:
         print(f"{'release':<16}{'dataset':<20}{'recall@20':>10}{'ndcg@20':>10}{'MB':>8}  note")
+        canary = canary_of(arguments.artifacts)
         for release in releases_in(bucket) if bucket is not None else published_releases(arguments.artifacts):
-            print(_line(release))
+            print(_line(release, canary))
+
+
+def _canary(arguments: argparse.Namespace) -> str:
+    canary = Canary(arguments.version, arguments.share)
+    name_canary(arguments.artifacts, canary)
+    return f"release {canary.release} serves {100 * canary.share:g}% of the users"
+
+
+def _promote(arguments: argparse.Namespace) -> str:
+    return f"promoted {promote(arguments.artifacts).release}: it serves all users"
+
+
+def _withdraw(arguments: argparse.Namespace) -> str:
+    return f"withdrew {withdraw(arguments.artifacts).release}: the release before it serves all users"
+
+
+CANARY_ACTIONS = {"canary": _canary, "promote": _promote, "withdraw": _withdraw}
 
 
 def _listed(versions: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(versions)))
 
 
-def _line(release: PublishedRelease) -> str:
+def _line(release: PublishedRelease, canary: Canary | None) -> str:
     dataset = release.manifest.dataset.name if release.manifest else "?"
     metrics = [release.metric(name) for name in ("recall@20", "ndcg@20")]
     shown = "".join(f"{metric:>10.4f}" if metric is not None else f"{'-':>10}" for metric in metrics)
     note = "" if release.has_model else "without a model: not served"
+    if canary is not None and canary.release == release.version:
+        note = f"canary: serves {100 * canary.share:g}% of the users"
     return f"{release.version:<16}{dataset:<20}{shown}{release.num_bytes / 1e6:>8.1f}  {note}".rstrip()

@@ -55,6 +55,17 @@ def duration(text: str) -> float:
     return float(seconds)
 
 
+def share(text: str) -> float:
+    """The share that a text such as 5% or 0.5% names, above 0 and at most 1."""
+    try:
+        percent = float(text[:-1]) if text[-1:] == "%" else 0.0
+    except ValueError:
+        percent = 0.0
+    if not 0 < percent <= 100:
+        raise argparse.ArgumentTypeError(f"expected a share above 0% and up to 100%, such as 5%; got {text[:40]!r}")
+    return percent / 100
+
+
 def address(text: str) -> str:
     """host:port, or nothing."""
     host, _, port = text.rpartition(":")

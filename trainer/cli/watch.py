@@ -16,7 +16,9 @@ from trainer.cli.news import News, news_of
 from trainer.cli.object_storage import synchronised
 from trainer.cli.watch_metrics import Result, WatchMetrics
 from trainer.release.bucket_catalogue import prune_bucket
+from trainer.release.canary import canary_of
 from trainer.release.catalogue import check_writable, served_versions
+from trainer.release.errors import CanaryError
 from trainer.release.prune import prune
 
 RETRY_S = 60.0  # a store that cannot be reached is asked again after so long, or after --every if that is less
@@ -51,13 +53,18 @@ def _look(arguments: argparse.Namespace, metrics: WatchMetrics, stopping: thread
     """Look once, and train if there is reason to. Return whether event store and bucket could be read."""
     try:
         bucket = synchronised(arguments.artifacts)
+        canary = canary_of(arguments.artifacts)
         news = news_of(arguments.events, arguments.artifacts)
-    except (EventStoreError, ObjectStorageError) as error:
-        what = "event store" if isinstance(error, EventStoreError) else "bucket"
+    except (CanaryError, EventStoreError, ObjectStorageError) as error:
+        what = {EventStoreError: "event store", CanaryError: "canary"}.get(type(error), "bucket")
         log.error("the %s cannot be read: %s", what, error)
         metrics.record(Result.FAILED)
         return False
     metrics.new_events.set(news.num_events)
+    if canary is not None:
+        log.info("%s: nothing to do before the canary %d is promoted or withdrawn", news, canary.release)
+        metrics.record(Result.NOTHING)
+        return True
     if not news.suffice(arguments.min_new_events):
         log.info("%s: nothing to do", news)
         metrics.record(Result.NOTHING)

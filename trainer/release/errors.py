@@ -7,6 +7,7 @@ ReleaseError
 ├── SigningKeyError    the key that is to sign the release cannot be read
 ├── KeyTableError      the table of text keys cannot be read
 ├── ArtifactsError     the variable ARTIFACTS names no bucket
+├── CanaryError        a canary cannot be named, promoted or withdrawn, or none may be there
 └── NoOlderRelease     there is no release to go back to
 """
 
@@ -39,6 +40,10 @@ class KeyTableError(ReleaseError):
 
 class ArtifactsError(ReleaseError):
     """Nothing was done, because the variable ARTIFACTS is wrong."""
+
+
+class CanaryError(ReleaseError):
+    """The canary stays as it is, and nothing was published."""
 
 
 class NoOlderRelease(ReleaseError):

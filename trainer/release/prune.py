@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainer.release.canary import canary_of
 from trainer.release.catalogue import (
     REMOVING,
     STAGING,
@@ -38,11 +39,14 @@ class Pruned:
 def prune(artifacts: Path, keep: int, force: bool = False) -> Pruned:
     """Remove all but the newest `keep` releases that have a model, and everything that dead trainers left behind.
 
+    Of a canary and the release that serves the other users, none is removed. Raises CanaryError if the file that names
+    the canary cannot be used.
+
     force: also remove what nobody can tell to be unused.
     """
     releases, models = releases_folder(artifacts), models_folder(artifacts)
     pruned = Pruned()
-    spared = set(served_versions(artifacts)[-keep:])
+    spared = set(served_versions(artifacts)[-(keep if canary_of(artifacts) is None else max(keep, 2)) :])
     for version in sorted({*versions_in(releases), *versions_in(models)} - spared):
         if _may_go(pruned, version, [releases / str(version)], force):
             for parent in (releases, models):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from object_storage.bucket import Bucket
-from trainer.release.catalogue import models_folder, releases_folder
+from protos.release.v1.canary import Canary
+from trainer.release.canary import expect_no_canary, forget_canary, write_canary
+from trainer.release.catalogue import models_folder, releases_folder, served_versions
 from trainer.release.files import write_files, write_model
 from trainer.release.fitted import Fitted
 from trainer.release.manifest import write_manifest
@@ -15,7 +17,13 @@ from trainer.stages import stage
 
 
 @stage("building the indexes, writing and checking")
-def publish(fitted: Fitted, artifacts: Path, signing_key: bytes | None = None, bucket: Bucket | None = None) -> Path:
+def publish(
+    fitted: Fitted,
+    artifacts: Path,
+    signing_key: bytes | None = None,
+    bucket: Bucket | None = None,
+    canary_share: float | None = None,
+) -> Path:
     """Write releases/<version> and models/user_embedding/<version> under `artifacts`, and return the release's folder.
 
     Each folder appears whole by a rename; the manifest is written last. The release is renamed first: without its model
@@ -24,7 +32,10 @@ def publish(fitted: Fitted, artifacts: Path, signing_key: bytes | None = None, b
 
     signing_key: signs the manifest, if there is one.
     bucket: the release is published there first, if there is one. Raises ObjectStorageError if it cannot be.
+    canary_share: of the users whom the release serves at first; all of them if it is None or no older release is there.
+    Raises CanaryError if a canary is there already.
     """
+    expect_no_canary(artifacts)
     releases, models = releases_folder(artifacts), models_folder(artifacts)
     with claimed_version(models, releases, bucket) as version:
         staged_release, staged_model = staging_folder(releases, version), staging_folder(models, version)
@@ -35,6 +46,9 @@ def publish(fitted: Fitted, artifacts: Path, signing_key: bytes | None = None, b
             sync(folder)
         if bucket is not None:
             upload(bucket, version, staged_release, staged_model)
+        forget_canary(artifacts)  # of a trainer that was killed
+        if canary_share is not None and served_versions(artifacts):
+            write_canary(artifacts, Canary(version, canary_share))  # first, so that the release never serves more users
         staged_release.rename(releases / str(version))
         staged_model.rename(models / str(version))
         for parent in (releases, models):

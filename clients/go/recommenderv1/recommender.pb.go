@@ -213,6 +213,8 @@ const (
 	ReleaseState_RELEASE_STATE_WAITING ReleaseState = 3
 	// The files or the model of the release differ from what its manifest says.
 	ReleaseState_RELEASE_STATE_REFUSED ReleaseState = 4
+	// The release is the canary, and answers calls for a share of the users.
+	ReleaseState_RELEASE_STATE_CANARY ReleaseState = 5
 )
 
 // Enum value maps for ReleaseState.
@@ -223,6 +225,7 @@ var (
 		2: "RELEASE_STATE_IDLE",
 		3: "RELEASE_STATE_WAITING",
 		4: "RELEASE_STATE_REFUSED",
+		5: "RELEASE_STATE_CANARY",
 	}
 	ReleaseState_value = map[string]int32{
 		"RELEASE_STATE_UNSPECIFIED": 0,
@@ -230,6 +233,7 @@ var (
 		"RELEASE_STATE_IDLE":        2,
 		"RELEASE_STATE_WAITING":     3,
 		"RELEASE_STATE_REFUSED":     4,
+		"RELEASE_STATE_CANARY":      5,
 	}
 )
 
@@ -286,10 +290,10 @@ type RecommendRequest struct {
 	LikedMovieKeys []string `protobuf:"bytes,9,rep,name=liked_movie_keys,json=likedMovieKeys,proto3" json:"liked_movie_keys,omitempty"`
 	// Movies that must not be in the answer, by key. They count like `exclude_movie_ids`.
 	ExcludeMovieKeys []string `protobuf:"bytes,10,rep,name=exclude_movie_keys,json=excludeMovieKeys,proto3" json:"exclude_movie_keys,omitempty"`
-	// Version of the release that must answer, as a response has named it; 0 stands for the active one. A process holds the
-	// active release, and the one that was active before until a third is loaded or the model server has dropped its
-	// model. Any other is UNAVAILABLE (reason RELEASE_GONE). What the active release knows the user to have watched or
-	// hidden is left out here too. Negative numbers are INVALID_ARGUMENT.
+	// Version of the release that must answer, as a response has named it; 0 stands for the active one, or for the canary if
+	// it serves the user. A process holds the active release, and the canary or else the one that was active before until a
+	// third is loaded or the model server has dropped its model. Any other is UNAVAILABLE (reason RELEASE_GONE). What the
+	// active release knows the user to have watched or hidden is left out of an older one too. Negative numbers are INVALID_ARGUMENT.
 	Release int64 `protobuf:"varint,11,opt,name=release,proto3" json:"release,omitempty"`
 	// Asks for the list page by page, `limit` movies each: empty asks for the first page, `next_page_token` of a response
 	// for the one after it. All pages are of one release and in one order, whatever happens meanwhile, so no movie comes
@@ -576,7 +580,8 @@ func (x *BatchRecommendRequest) GetRelease() int64 {
 // The results of several requests for recommendations.
 type BatchRecommendResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One result for each request, in the order of the requests. All are of the same release.
+	// One result for each request, in the order of the requests. All are of the same release, unless the batch names none
+	// and a canary serves some of their users.
 	Results       []*BatchRecommendResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2004,10 +2009,13 @@ type GetServingStatusResponse struct {
 	MoviesHaveKeys bool `protobuf:"varint,9,opt,name=movies_have_keys,json=moviesHaveKeys,proto3" json:"movies_have_keys,omitempty"`
 	// The event store, as the process that answers sees it. Absent if the operator has set none.
 	Events *EventsStatus `protobuf:"bytes,10,opt,name=events,proto3" json:"events,omitempty"`
-	// Version of the release that was active before, if the process still holds it for calls that name it; else 0.
+	// Version of the release that was active before or was a canary, if the process still holds it for calls that name it;
+	// else 0.
 	PreviousRelease int64 `protobuf:"varint,11,opt,name=previous_release,json=previousRelease,proto3" json:"previous_release,omitempty"`
 	// The time since the service started.
-	Uptime        *durationpb.Duration `protobuf:"bytes,12,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	Uptime *durationpb.Duration `protobuf:"bytes,12,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	// The canary, as the process that answers sees it. Absent if the operator has named none.
+	Canary        *CanaryStatus `protobuf:"bytes,13,opt,name=canary,proto3" json:"canary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2127,6 +2135,86 @@ func (x *GetServingStatusResponse) GetUptime() *durationpb.Duration {
 	return nil
 }
 
+func (x *GetServingStatusResponse) GetCanary() *CanaryStatus {
+	if x != nil {
+		return x.Canary
+	}
+	return nil
+}
+
+// A new release that serves a share of the users, until the operator promotes or withdraws it.
+type CanaryStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version of the canary; 0 if the operator has named one in a way that cannot be read.
+	Release int64 `protobuf:"varint,1,opt,name=release,proto3" json:"release,omitempty"`
+	// The share of the users whom it serves, above 0 and at most 1. They are the same in every process.
+	Share float64 `protobuf:"fixed64,2,opt,name=share,proto3" json:"share,omitempty"`
+	// Whether it serves them. If not, the active release serves all, and the canary's state among `releases` says why.
+	Running bool `protobuf:"varint,3,opt,name=running,proto3" json:"running,omitempty"`
+	// Why what the operator has said last cannot be read, so that what was said before holds. Empty if it can.
+	Problem       string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CanaryStatus) Reset() {
+	*x = CanaryStatus{}
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CanaryStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CanaryStatus) ProtoMessage() {}
+
+func (x *CanaryStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CanaryStatus.ProtoReflect.Descriptor instead.
+func (*CanaryStatus) Descriptor() ([]byte, []int) {
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *CanaryStatus) GetRelease() int64 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+func (x *CanaryStatus) GetShare() float64 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *CanaryStatus) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+func (x *CanaryStatus) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 // What a process knows of the event store.
 type EventsStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2145,7 +2233,7 @@ type EventsStatus struct {
 
 func (x *EventsStatus) Reset() {
 	*x = EventsStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2245,7 @@ func (x *EventsStatus) String() string {
 func (*EventsStatus) ProtoMessage() {}
 
 func (x *EventsStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[24]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2258,7 @@ func (x *EventsStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsStatus.ProtoReflect.Descriptor instead.
 func (*EventsStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{24}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *EventsStatus) GetLastEvent() int64 {
@@ -2216,7 +2304,7 @@ type ReleaseStatus struct {
 
 func (x *ReleaseStatus) Reset() {
 	*x = ReleaseStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[25]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2228,7 +2316,7 @@ func (x *ReleaseStatus) String() string {
 func (*ReleaseStatus) ProtoMessage() {}
 
 func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[25]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2241,7 +2329,7 @@ func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStatus.ProtoReflect.Descriptor instead.
 func (*ReleaseStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{25}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReleaseStatus) GetRelease() int64 {
@@ -2282,7 +2370,7 @@ type ModelServerStatus struct {
 
 func (x *ModelServerStatus) Reset() {
 	*x = ModelServerStatus{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[26]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2382,7 @@ func (x *ModelServerStatus) String() string {
 func (*ModelServerStatus) ProtoMessage() {}
 
 func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[26]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2395,7 @@ func (x *ModelServerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelServerStatus.ProtoReflect.Descriptor instead.
 func (*ModelServerStatus) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{26}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ModelServerStatus) GetAddress() string {
@@ -2349,7 +2437,7 @@ type ListReleasesRequest struct {
 
 func (x *ListReleasesRequest) Reset() {
 	*x = ListReleasesRequest{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[27]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2361,7 +2449,7 @@ func (x *ListReleasesRequest) String() string {
 func (*ListReleasesRequest) ProtoMessage() {}
 
 func (x *ListReleasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[27]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2374,7 +2462,7 @@ func (x *ListReleasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReleasesRequest.ProtoReflect.Descriptor instead.
 func (*ListReleasesRequest) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{27}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListReleasesRequest) GetLimit() int32 {
@@ -2397,7 +2485,7 @@ type ListReleasesResponse struct {
 
 func (x *ListReleasesResponse) Reset() {
 	*x = ListReleasesResponse{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[28]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2497,7 @@ func (x *ListReleasesResponse) String() string {
 func (*ListReleasesResponse) ProtoMessage() {}
 
 func (x *ListReleasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[28]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2510,7 @@ func (x *ListReleasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReleasesResponse.ProtoReflect.Descriptor instead.
 func (*ListReleasesResponse) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{28}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListReleasesResponse) GetReleases() []*ReleaseDetails {
@@ -2474,7 +2562,7 @@ type ReleaseDetails struct {
 
 func (x *ReleaseDetails) Reset() {
 	*x = ReleaseDetails{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[29]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2486,7 +2574,7 @@ func (x *ReleaseDetails) String() string {
 func (*ReleaseDetails) ProtoMessage() {}
 
 func (x *ReleaseDetails) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[29]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2499,7 +2587,7 @@ func (x *ReleaseDetails) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseDetails.ProtoReflect.Descriptor instead.
 func (*ReleaseDetails) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{29}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReleaseDetails) GetStatus() *ReleaseStatus {
@@ -2610,7 +2698,7 @@ type OfflineEvaluation struct {
 
 func (x *OfflineEvaluation) Reset() {
 	*x = OfflineEvaluation{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[30]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2622,7 +2710,7 @@ func (x *OfflineEvaluation) String() string {
 func (*OfflineEvaluation) ProtoMessage() {}
 
 func (x *OfflineEvaluation) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[30]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2635,7 +2723,7 @@ func (x *OfflineEvaluation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfflineEvaluation.ProtoReflect.Descriptor instead.
 func (*OfflineEvaluation) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{30}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *OfflineEvaluation) GetRanking() string {
@@ -2683,7 +2771,7 @@ type SearchCurve struct {
 
 func (x *SearchCurve) Reset() {
 	*x = SearchCurve{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[31]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2695,7 +2783,7 @@ func (x *SearchCurve) String() string {
 func (*SearchCurve) ProtoMessage() {}
 
 func (x *SearchCurve) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[31]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2708,7 +2796,7 @@ func (x *SearchCurve) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchCurve.ProtoReflect.Descriptor instead.
 func (*SearchCurve) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{31}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SearchCurve) GetQueries() string {
@@ -2754,7 +2842,7 @@ type SearchPoint struct {
 
 func (x *SearchPoint) Reset() {
 	*x = SearchPoint{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[32]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2766,7 +2854,7 @@ func (x *SearchPoint) String() string {
 func (*SearchPoint) ProtoMessage() {}
 
 func (x *SearchPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[32]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2779,7 +2867,7 @@ func (x *SearchPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchPoint.ProtoReflect.Descriptor instead.
 func (*SearchPoint) Descriptor() ([]byte, []int) {
-	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{32}
+	return file_protos_recommender_v1_recommender_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SearchPoint) GetEngine() string {
@@ -2819,7 +2907,7 @@ type BatchRecommendResponse_Result struct {
 
 func (x *BatchRecommendResponse_Result) Reset() {
 	*x = BatchRecommendResponse_Result{}
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[33]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2831,7 +2919,7 @@ func (x *BatchRecommendResponse_Result) String() string {
 func (*BatchRecommendResponse_Result) ProtoMessage() {}
 
 func (x *BatchRecommendResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[33]
+	mi := &file_protos_recommender_v1_recommender_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3040,7 +3128,7 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x19\n" +
-	"\x17GetServingStatusRequest\"\x82\x05\n" +
+	"\x17GetServingStatusRequest\"\xb8\x05\n" +
 	"\x18GetServingStatusResponse\x12\x18\n" +
 	"\arelease\x18\x01 \x01(\x03R\arelease\x12\x1f\n" +
 	"\vwaiting_for\x18\x02 \x01(\tR\n" +
@@ -3055,10 +3143,16 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x06events\x18\n" +
 	" \x01(\v2\x1c.recommender.v1.EventsStatusR\x06events\x12)\n" +
 	"\x10previous_release\x18\v \x01(\x03R\x0fpreviousRelease\x121\n" +
-	"\x06uptime\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x1a:\n" +
+	"\x06uptime\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x124\n" +
+	"\x06canary\x18\r \x01(\v2\x1c.recommender.v1.CanaryStatusR\x06canary\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x96\x01\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"r\n" +
+	"\fCanaryStatus\x12\x18\n" +
+	"\arelease\x18\x01 \x01(\x03R\arelease\x12\x14\n" +
+	"\x05share\x18\x02 \x01(\x01R\x05share\x12\x18\n" +
+	"\arunning\x18\x03 \x01(\bR\arunning\x12\x18\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\x96\x01\n" +
 	"\fEventsStatus\x12\x1d\n" +
 	"\n" +
 	"last_event\x18\x01 \x01(\x03R\tlastEvent\x12,\n" +
@@ -3132,13 +3226,14 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x12EVENT_KIND_WATCHED\x10\x01\x12\x14\n" +
 	"\x10EVENT_KIND_RATED\x10\x02\x12\x15\n" +
 	"\x11EVENT_KIND_HIDDEN\x10\x03\x12\x16\n" +
-	"\x12EVENT_KIND_REMOVED\x10\x04*\x95\x01\n" +
+	"\x12EVENT_KIND_REMOVED\x10\x04*\xaf\x01\n" +
 	"\fReleaseState\x12\x1d\n" +
 	"\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14RELEASE_STATE_ACTIVE\x10\x01\x12\x16\n" +
 	"\x12RELEASE_STATE_IDLE\x10\x02\x12\x19\n" +
 	"\x15RELEASE_STATE_WAITING\x10\x03\x12\x19\n" +
-	"\x15RELEASE_STATE_REFUSED\x10\x042\x80\a\n" +
+	"\x15RELEASE_STATE_REFUSED\x10\x04\x12\x18\n" +
+	"\x14RELEASE_STATE_CANARY\x10\x052\x80\a\n" +
 	"\x12RecommenderService\x12U\n" +
 	"\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\"\x03\x90\x02\x01\x12d\n" +
 	"\x0eBatchRecommend\x12%.recommender.v1.BatchRecommendRequest\x1a&.recommender.v1.BatchRecommendResponse\"\x03\x90\x02\x01\x12a\n" +
@@ -3164,7 +3259,7 @@ func file_protos_recommender_v1_recommender_proto_rawDescGZIP() []byte {
 }
 
 var file_protos_recommender_v1_recommender_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_protos_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(SimilaritySource)(0),                 // 0: recommender.v1.SimilaritySource
 	(Source)(0),                           // 1: recommender.v1.Source
@@ -3194,29 +3289,30 @@ var file_protos_recommender_v1_recommender_proto_goTypes = []any{
 	(*RejectedEvent)(nil),                 // 25: recommender.v1.RejectedEvent
 	(*GetServingStatusRequest)(nil),       // 26: recommender.v1.GetServingStatusRequest
 	(*GetServingStatusResponse)(nil),      // 27: recommender.v1.GetServingStatusResponse
-	(*EventsStatus)(nil),                  // 28: recommender.v1.EventsStatus
-	(*ReleaseStatus)(nil),                 // 29: recommender.v1.ReleaseStatus
-	(*ModelServerStatus)(nil),             // 30: recommender.v1.ModelServerStatus
-	(*ListReleasesRequest)(nil),           // 31: recommender.v1.ListReleasesRequest
-	(*ListReleasesResponse)(nil),          // 32: recommender.v1.ListReleasesResponse
-	(*ReleaseDetails)(nil),                // 33: recommender.v1.ReleaseDetails
-	(*OfflineEvaluation)(nil),             // 34: recommender.v1.OfflineEvaluation
-	(*SearchCurve)(nil),                   // 35: recommender.v1.SearchCurve
-	(*SearchPoint)(nil),                   // 36: recommender.v1.SearchPoint
-	(*BatchRecommendResponse_Result)(nil), // 37: recommender.v1.BatchRecommendResponse.Result
-	nil,                                   // 38: recommender.v1.GetServingStatusResponse.MetricsEntry
-	nil,                                   // 39: recommender.v1.OfflineEvaluation.MetricsEntry
-	nil,                                   // 40: recommender.v1.OfflineEvaluation.StandardErrorsEntry
-	(*timestamppb.Timestamp)(nil),         // 41: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 42: google.protobuf.Duration
-	(*status.Status)(nil),                 // 43: google.rpc.Status
+	(*CanaryStatus)(nil),                  // 28: recommender.v1.CanaryStatus
+	(*EventsStatus)(nil),                  // 29: recommender.v1.EventsStatus
+	(*ReleaseStatus)(nil),                 // 30: recommender.v1.ReleaseStatus
+	(*ModelServerStatus)(nil),             // 31: recommender.v1.ModelServerStatus
+	(*ListReleasesRequest)(nil),           // 32: recommender.v1.ListReleasesRequest
+	(*ListReleasesResponse)(nil),          // 33: recommender.v1.ListReleasesResponse
+	(*ReleaseDetails)(nil),                // 34: recommender.v1.ReleaseDetails
+	(*OfflineEvaluation)(nil),             // 35: recommender.v1.OfflineEvaluation
+	(*SearchCurve)(nil),                   // 36: recommender.v1.SearchCurve
+	(*SearchPoint)(nil),                   // 37: recommender.v1.SearchPoint
+	(*BatchRecommendResponse_Result)(nil), // 38: recommender.v1.BatchRecommendResponse.Result
+	nil,                                   // 39: recommender.v1.GetServingStatusResponse.MetricsEntry
+	nil,                                   // 40: recommender.v1.OfflineEvaluation.MetricsEntry
+	nil,                                   // 41: recommender.v1.OfflineEvaluation.StandardErrorsEntry
+	(*timestamppb.Timestamp)(nil),         // 42: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 43: google.protobuf.Duration
+	(*status.Status)(nil),                 // 44: google.rpc.Status
 }
 var file_protos_recommender_v1_recommender_proto_depIdxs = []int32{
 	8,  // 0: recommender.v1.RecommendRequest.filter:type_name -> recommender.v1.MovieFilter
 	20, // 1: recommender.v1.RecommendResponse.movies:type_name -> recommender.v1.ScoredMovie
 	1,  // 2: recommender.v1.RecommendResponse.source:type_name -> recommender.v1.Source
 	4,  // 3: recommender.v1.BatchRecommendRequest.requests:type_name -> recommender.v1.RecommendRequest
-	37, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
+	38, // 4: recommender.v1.BatchRecommendResponse.results:type_name -> recommender.v1.BatchRecommendResponse.Result
 	8,  // 5: recommender.v1.SimilarMoviesRequest.filter:type_name -> recommender.v1.MovieFilter
 	19, // 6: recommender.v1.SimilarMoviesResponse.movie:type_name -> recommender.v1.Movie
 	20, // 7: recommender.v1.SimilarMoviesResponse.movies:type_name -> recommender.v1.ScoredMovie
@@ -3230,48 +3326,49 @@ var file_protos_recommender_v1_recommender_proto_depIdxs = []int32{
 	19, // 15: recommender.v1.Reason.because:type_name -> recommender.v1.Movie
 	23, // 16: recommender.v1.RecordEventsRequest.events:type_name -> recommender.v1.Event
 	2,  // 17: recommender.v1.Event.kind:type_name -> recommender.v1.EventKind
-	41, // 18: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	42, // 18: recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
 	25, // 19: recommender.v1.RecordEventsResponse.rejected:type_name -> recommender.v1.RejectedEvent
-	38, // 20: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
-	29, // 21: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
-	30, // 22: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
-	28, // 23: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
-	42, // 24: recommender.v1.GetServingStatusResponse.uptime:type_name -> google.protobuf.Duration
-	3,  // 25: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
-	33, // 26: recommender.v1.ListReleasesResponse.releases:type_name -> recommender.v1.ReleaseDetails
-	29, // 27: recommender.v1.ReleaseDetails.status:type_name -> recommender.v1.ReleaseStatus
-	41, // 28: recommender.v1.ReleaseDetails.published:type_name -> google.protobuf.Timestamp
-	34, // 29: recommender.v1.ReleaseDetails.evaluations:type_name -> recommender.v1.OfflineEvaluation
-	35, // 30: recommender.v1.ReleaseDetails.searches:type_name -> recommender.v1.SearchCurve
-	39, // 31: recommender.v1.OfflineEvaluation.metrics:type_name -> recommender.v1.OfflineEvaluation.MetricsEntry
-	40, // 32: recommender.v1.OfflineEvaluation.standard_errors:type_name -> recommender.v1.OfflineEvaluation.StandardErrorsEntry
-	36, // 33: recommender.v1.SearchCurve.served:type_name -> recommender.v1.SearchPoint
-	36, // 34: recommender.v1.SearchCurve.points:type_name -> recommender.v1.SearchPoint
-	5,  // 35: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
-	43, // 36: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
-	4,  // 37: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
-	6,  // 38: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
-	9,  // 39: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
-	11, // 40: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
-	13, // 41: recommender.v1.RecommenderService.ListGenres:input_type -> recommender.v1.ListGenresRequest
-	16, // 42: recommender.v1.RecommenderService.ListUserMovies:input_type -> recommender.v1.ListUserMoviesRequest
-	22, // 43: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
-	26, // 44: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
-	31, // 45: recommender.v1.RecommenderService.ListReleases:input_type -> recommender.v1.ListReleasesRequest
-	5,  // 46: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
-	7,  // 47: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
-	10, // 48: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
-	12, // 49: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
-	14, // 50: recommender.v1.RecommenderService.ListGenres:output_type -> recommender.v1.ListGenresResponse
-	17, // 51: recommender.v1.RecommenderService.ListUserMovies:output_type -> recommender.v1.ListUserMoviesResponse
-	24, // 52: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
-	27, // 53: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
-	32, // 54: recommender.v1.RecommenderService.ListReleases:output_type -> recommender.v1.ListReleasesResponse
-	46, // [46:55] is the sub-list for method output_type
-	37, // [37:46] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	39, // 20: recommender.v1.GetServingStatusResponse.metrics:type_name -> recommender.v1.GetServingStatusResponse.MetricsEntry
+	30, // 21: recommender.v1.GetServingStatusResponse.releases:type_name -> recommender.v1.ReleaseStatus
+	31, // 22: recommender.v1.GetServingStatusResponse.model_server:type_name -> recommender.v1.ModelServerStatus
+	29, // 23: recommender.v1.GetServingStatusResponse.events:type_name -> recommender.v1.EventsStatus
+	43, // 24: recommender.v1.GetServingStatusResponse.uptime:type_name -> google.protobuf.Duration
+	28, // 25: recommender.v1.GetServingStatusResponse.canary:type_name -> recommender.v1.CanaryStatus
+	3,  // 26: recommender.v1.ReleaseStatus.state:type_name -> recommender.v1.ReleaseState
+	34, // 27: recommender.v1.ListReleasesResponse.releases:type_name -> recommender.v1.ReleaseDetails
+	30, // 28: recommender.v1.ReleaseDetails.status:type_name -> recommender.v1.ReleaseStatus
+	42, // 29: recommender.v1.ReleaseDetails.published:type_name -> google.protobuf.Timestamp
+	35, // 30: recommender.v1.ReleaseDetails.evaluations:type_name -> recommender.v1.OfflineEvaluation
+	36, // 31: recommender.v1.ReleaseDetails.searches:type_name -> recommender.v1.SearchCurve
+	40, // 32: recommender.v1.OfflineEvaluation.metrics:type_name -> recommender.v1.OfflineEvaluation.MetricsEntry
+	41, // 33: recommender.v1.OfflineEvaluation.standard_errors:type_name -> recommender.v1.OfflineEvaluation.StandardErrorsEntry
+	37, // 34: recommender.v1.SearchCurve.served:type_name -> recommender.v1.SearchPoint
+	37, // 35: recommender.v1.SearchCurve.points:type_name -> recommender.v1.SearchPoint
+	5,  // 36: recommender.v1.BatchRecommendResponse.Result.response:type_name -> recommender.v1.RecommendResponse
+	44, // 37: recommender.v1.BatchRecommendResponse.Result.error:type_name -> google.rpc.Status
+	4,  // 38: recommender.v1.RecommenderService.Recommend:input_type -> recommender.v1.RecommendRequest
+	6,  // 39: recommender.v1.RecommenderService.BatchRecommend:input_type -> recommender.v1.BatchRecommendRequest
+	9,  // 40: recommender.v1.RecommenderService.SimilarMovies:input_type -> recommender.v1.SimilarMoviesRequest
+	11, // 41: recommender.v1.RecommenderService.SearchMovies:input_type -> recommender.v1.SearchMoviesRequest
+	13, // 42: recommender.v1.RecommenderService.ListGenres:input_type -> recommender.v1.ListGenresRequest
+	16, // 43: recommender.v1.RecommenderService.ListUserMovies:input_type -> recommender.v1.ListUserMoviesRequest
+	22, // 44: recommender.v1.RecommenderService.RecordEvents:input_type -> recommender.v1.RecordEventsRequest
+	26, // 45: recommender.v1.RecommenderService.GetServingStatus:input_type -> recommender.v1.GetServingStatusRequest
+	32, // 46: recommender.v1.RecommenderService.ListReleases:input_type -> recommender.v1.ListReleasesRequest
+	5,  // 47: recommender.v1.RecommenderService.Recommend:output_type -> recommender.v1.RecommendResponse
+	7,  // 48: recommender.v1.RecommenderService.BatchRecommend:output_type -> recommender.v1.BatchRecommendResponse
+	10, // 49: recommender.v1.RecommenderService.SimilarMovies:output_type -> recommender.v1.SimilarMoviesResponse
+	12, // 50: recommender.v1.RecommenderService.SearchMovies:output_type -> recommender.v1.SearchMoviesResponse
+	14, // 51: recommender.v1.RecommenderService.ListGenres:output_type -> recommender.v1.ListGenresResponse
+	17, // 52: recommender.v1.RecommenderService.ListUserMovies:output_type -> recommender.v1.ListUserMoviesResponse
+	24, // 53: recommender.v1.RecommenderService.RecordEvents:output_type -> recommender.v1.RecordEventsResponse
+	27, // 54: recommender.v1.RecommenderService.GetServingStatus:output_type -> recommender.v1.GetServingStatusResponse
+	33, // 55: recommender.v1.RecommenderService.ListReleases:output_type -> recommender.v1.ListReleasesResponse
+	47, // [47:56] is the sub-list for method output_type
+	38, // [38:47] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_protos_recommender_v1_recommender_proto_init() }
@@ -3284,7 +3381,7 @@ func file_protos_recommender_v1_recommender_proto_init() {
 	file_protos_recommender_v1_recommender_proto_msgTypes[7].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[12].OneofWrappers = []any{}
 	file_protos_recommender_v1_recommender_proto_msgTypes[19].OneofWrappers = []any{}
-	file_protos_recommender_v1_recommender_proto_msgTypes[33].OneofWrappers = []any{
+	file_protos_recommender_v1_recommender_proto_msgTypes[34].OneofWrappers = []any{
 		(*BatchRecommendResponse_Result_Response)(nil),
 		(*BatchRecommendResponse_Result_Error)(nil),
 	}
@@ -3294,7 +3391,7 @@ func file_protos_recommender_v1_recommender_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protos_recommender_v1_recommender_proto_rawDesc), len(file_protos_recommender_v1_recommender_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,13 +31,16 @@ RETRIES = {
     "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
 }
 
+# Of several recommenders, those that are not ready get no calls. A proxy's health is that of any recommender behind it.
+FOLLOW_HEALTH = {"healthCheckConfig": {"serviceName": ""}, "loadBalancingConfig": [{"round_robin": {}}]}
+
 OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.service_config", json.dumps(RETRIES)),
     ("grpc.lb_policy_name", "round_robin"),  # a name may stand for several recommenders
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-    # A host that is gone without a word is noticed after half a minute, instead of a quarter of an hour.
+    # A host that is gone without a word is noticed after half a minute, instead of a quarter of an hour. A call on the
+    # way to it is lost after a second, and is made again elsewhere.
     ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_timeout_ms", 1_000),
 ]
 
 
@@ -78,6 +81,7 @@ class Connection:
         token: str | None = None,
         timeout_s: float = 2.0,
         use_proxy: bool = False,
+        replicas: bool = False,
     ) -> None:
         """Connect when the first call is made.
 
@@ -85,10 +89,13 @@ class Connection:
         tls: how to encrypt; None: not at all.  token: shows who calls, and needs `tls`.
         timeout_s: of each call, its retries included.
         use_proxy: whether the proxy that `http_proxy` names takes the calls.
+        replicas: whether the address is that of the recommenders themselves, and not of a proxy in front of them. Then
+            those that are not ready get no calls.
         """
         self._metadata = _metadata_of(token, tls)
         self._timeout_s = timeout_s
-        options = [*OPTIONS, ("grpc.enable_http_proxy", int(use_proxy))]
+        config = json.dumps({**RETRIES, **FOLLOW_HEALTH} if replicas else RETRIES)
+        options = [*OPTIONS, ("grpc.service_config", config), ("grpc.enable_http_proxy", int(use_proxy))]
         if tls is None:
             self._channel = self.library.insecure_channel(address, options=options)
         else:

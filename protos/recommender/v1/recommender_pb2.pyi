@@ -41,6 +41,7 @@ class ReleaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RELEASE_STATE_IDLE: _ClassVar[ReleaseState]
     RELEASE_STATE_WAITING: _ClassVar[ReleaseState]
     RELEASE_STATE_REFUSED: _ClassVar[ReleaseState]
+    RELEASE_STATE_CANARY: _ClassVar[ReleaseState]
 SIMILARITY_SOURCE_UNSPECIFIED: SimilaritySource
 SIMILARITY_SOURCE_EMBEDDINGS: SimilaritySource
 SIMILARITY_SOURCE_GENRES_AND_YEAR: SimilaritySource
@@ -58,6 +59,7 @@ RELEASE_STATE_ACTIVE: ReleaseState
 RELEASE_STATE_IDLE: ReleaseState
 RELEASE_STATE_WAITING: ReleaseState
 RELEASE_STATE_REFUSED: ReleaseState
+RELEASE_STATE_CANARY: ReleaseState
 
 class RecommendRequest(_message.Message):
     __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain", "user_key", "liked_movie_keys", "exclude_movie_keys", "release", "page_token")
@@ -345,7 +347,7 @@ class GetServingStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServingStatusResponse(_message.Message):
-    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s", "users_have_keys", "movies_have_keys", "events", "previous_release", "uptime")
+    __slots__ = ("release", "waiting_for", "dataset", "metrics", "releases", "model_server", "uptime_s", "users_have_keys", "movies_have_keys", "events", "previous_release", "uptime", "canary")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -365,6 +367,7 @@ class GetServingStatusResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_RELEASE_FIELD_NUMBER: _ClassVar[int]
     UPTIME_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
     release: int
     waiting_for: str
     dataset: str
@@ -377,7 +380,20 @@ class GetServingStatusResponse(_message.Message):
     events: EventsStatus
     previous_release: int
     uptime: _duration_pb2.Duration
-    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ..., events: _Optional[_Union[EventsStatus, _Mapping]] = ..., previous_release: _Optional[int] = ..., uptime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    canary: CanaryStatus
+    def __init__(self, release: _Optional[int] = ..., waiting_for: _Optional[str] = ..., dataset: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., releases: _Optional[_Iterable[_Union[ReleaseStatus, _Mapping]]] = ..., model_server: _Optional[_Union[ModelServerStatus, _Mapping]] = ..., uptime_s: _Optional[float] = ..., users_have_keys: _Optional[bool] = ..., movies_have_keys: _Optional[bool] = ..., events: _Optional[_Union[EventsStatus, _Mapping]] = ..., previous_release: _Optional[int] = ..., uptime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., canary: _Optional[_Union[CanaryStatus, _Mapping]] = ...) -> None: ...
+
+class CanaryStatus(_message.Message):
+    __slots__ = ("release", "share", "running", "problem")
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    release: int
+    share: float
+    running: bool
+    problem: str
+    def __init__(self, release: _Optional[int] = ..., share: _Optional[float] = ..., running: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class EventsStatus(_message.Message):
     __slots__ = ("last_event", "release_last_event", "held_events", "problem")
