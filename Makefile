@@ -17,7 +17,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve dev-certs train report bench bench-training test test-fast test-distributed conformance game-day soak check format protos docs \
+.PHONY: help demo serve dev-certs train report bench bench-training test test-fast test-long test-distributed conformance game-day soak check format protos docs \
 	compose-test lock audit sbom pin-images install clean
 
 help:
@@ -27,8 +27,9 @@ help:
 	@echo 'make report        write an HTML page about the newest release in artifacts/: figures, plots, examples'
 	@echo 'make bench         measure everything that docs/benchmarks.md says of speed; TF_SERVING=/path/to/tensorflow_model_server puts that in'
 	@echo 'make bench-training  measure seconds, memory and quality of training beside ALS; ROWS="19m 100m" for more ratings'
-	@echo 'make test          the whole test suite'
+	@echo 'make test          all tests but those that take long'
 	@echo 'make test-fast     the tests that are not marked slow: within a minute on two cores'
+	@echo 'make test-long     the tests that make test leaves out'
 	@echo 'make test-distributed  what takes more than one host or other storage; says what was skipped and why'
 	@echo 'make conformance   ask the server at TF_SERVING_ADDRESS, or else the stand-in, what TensorFlow Serving is known to do'
 	@echo 'make game-day      break a stack in eight ways, and show which alert fires, after how long, and what to do'
@@ -72,10 +73,13 @@ bench-training: $(BENCH_STAMP)
 	@$(BIN)/python -m benchmarks.training $(ROWS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --durations 20
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m 'not long' --durations 20
+
+test-long: $(STAMP)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m long --durations 0
 
 test-fast: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m 'not slow'
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m 'not slow and not long'
 
 # In hosts of their own, made of network namespaces, and with a server that speaks S3.
 DISTRIBUTED = tests/stack/test_hosts.py $(wildcard tests/stack/test_object_storage.py)

@@ -177,6 +177,7 @@ def test_a_full_disk_refuses_events_and_nothing_else(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
+@pytest.mark.long
 def test_a_million_events_are_read_at_the_start(
     kind: str, checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -19,6 +19,7 @@ pytestmark = [
 
 
 @needs_mounts
+@pytest.mark.long
 def test_what_breaks_fires_its_alert_within_a_minute() -> None:
     """No alert fires while all is well; a refused release and a killed worker fire theirs, and the table says so."""
     flags = ["--healthy-seconds", "10", "--only", "release refused", "worker killed"]

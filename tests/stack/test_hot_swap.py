@@ -101,6 +101,7 @@ def test_releases_are_swapped_under_load(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @needs_jaeger
+@pytest.mark.long
 def test_releases_are_swapped_with_tls_tokens_and_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same with mutual TLS on both legs, tokens, every call traced, and events on."""
     first = publish_format_2(tmp_path, publish_checkerboard)

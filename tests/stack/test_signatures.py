@@ -144,6 +144,7 @@ def train(tmp_path: Path, key_file: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_a_trained_release_is_signed_and_served(tmp_path: Path) -> None:
     """The trainer signs with the first key of SIGNING_KEY_FILE, and the service verifies that."""
     (tmp_path / "keys").write_text(f"{NEW_KEY}\n{OLD_KEY}\n")

@@ -168,6 +168,7 @@ def test_genres_that_tell_nothing_admit_no_movie(tmp_path: Path) -> None:
     assert "they are not recommended" in output
 
 
+@pytest.mark.long
 def test_liked_only_admits_no_movie(tmp_path: Path) -> None:
     """With --liked-only nothing is measured, and no unliked movie gets in."""
     _write_data(tmp_path / "data")

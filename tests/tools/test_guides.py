@@ -113,6 +113,7 @@ def test_the_tutorial_leads_from_a_csv_to_a_page(after_tutorial: list[tuple[List
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # several training runs; a busy machine takes a minute for one
 @needs_grpcurl
+@pytest.mark.long
 def test_guides_can_be_followed(after_tutorial: list[tuple[Listing, str]], reader: Reader) -> None:
     """After the tutorial, the guides' commands run. Retraining leads to a newer release, and rolling back from it."""
     assert after_tutorial

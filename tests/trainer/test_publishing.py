@@ -39,6 +39,7 @@ def check_whole(artifacts: Path) -> None:
         assert {"saved_model.pb", "variables.index", "tf_serving_warmup_requests"} <= files
 
 
+@pytest.mark.long
 def test_a_killed_trainer_leaves_only_whole_releases(tmp_path: Path) -> None:
     """Killed at any moment, a trainer leaves the old releases or the old and the new, and `prune` removes the rest."""
     publish_checkerboard(tmp_path)
@@ -61,6 +62,7 @@ def test_a_killed_trainer_leaves_only_whole_releases(tmp_path: Path) -> None:
     assert versions(tmp_path)[-1] == newest
 
 
+@pytest.mark.long
 def test_two_trainers_in_one_second_publish_two_releases(tmp_path: Path) -> None:
     """Two trainers that publish at once get two versions."""
     command = [sys.executable, "-c", SCRIPT + "publish_checkerboard(Path(sys.argv[1]))", str(tmp_path)]

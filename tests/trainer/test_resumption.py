@@ -37,6 +37,7 @@ def published(artifacts: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)  # several runs, each of which imports TensorFlow
+@pytest.mark.long
 def test_a_killed_run_goes_on_to_the_same_release(tmp_path: Path) -> None:
     """Killed in an epoch and started again, a run publishes the bytes of one that was left alone."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"

@@ -73,6 +73,7 @@ def test_it_trains_prunes_and_stops(tmp_path: Path, url: str) -> None:
     assert served_versions(tmp_path) == kept
 
 
+@pytest.mark.long
 def test_a_worse_run_publishes_nothing(tmp_path: Path, url: str) -> None:
     """The release stays, the log names the figures, and the metric counts up."""
     release = trained(tmp_path, url)
@@ -87,6 +88,7 @@ def test_a_worse_run_publishes_nothing(tmp_path: Path, url: str) -> None:
 
 
 @needs_postgresql
+@pytest.mark.long
 def test_a_store_that_is_gone(tmp_path: Path) -> None:
     """A trainer that has read the store publishes although it is gone; a watching one says so, and goes on when it is
     back. The password is never shown."""
