@@ -67,10 +67,9 @@ def test_the_coefficients_are_those_that_were_measured() -> None:
     """The lines of docs/benchmarks.md that the coefficients come from say the same."""
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     for line in (
-        "| Recommend from the cache, through Annoy | 1.66 | 1.63–1.68 | 321 / 188 |",
-        "| Recommend without the cache | 2.04 | 2.02–2.14 | 390 / 191 |",
+        "321 µs from the cache and 390 without",
+        "through Annoy of 234 µs at 10,000 movies and 466 at 60,000.",
         "A search takes 130 µs of CPU",
-        "| Annoy, search_k 2,895 | 0.954 | 234 | 0.2 | Annoy, search_k 4,522 | 0.955 | 466 | 1.6 |",
         "needed 150 µs of CPU for such a Predict",
     ):
         assert line in page
