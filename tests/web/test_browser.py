@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.support.releases import EVEN_USER, UNKNOWN_MOVIE, UNKNOWN_USER
 
@@ -63,8 +63,9 @@ def tab(browser: Browser) -> Iterator[Page]:
     assert [problem for problem in problems if "status of 404" not in problem] == []
 
 
-def titles(tab: Page) -> list[str]:
-    return tab.locator(".films h3 a").all_inner_texts()
+def films(tab: Page) -> Locator:
+    """The titles of the first list of movies; `expect` waits until the page shows them."""
+    return tab.locator(".films h3 a")
 
 
 def test_a_user_is_found_by_keyboard_alone(tab: Page, page_address: str) -> None:
@@ -77,7 +78,7 @@ def test_a_user_is_found_by_keyboard_alone(tab: Page, page_address: str) -> None
     tab.keyboard.type(str(EVEN_USER))
     tab.keyboard.press("Enter")
     tab.wait_for_url("**/user?user=10")
-    assert titles(tab)[0] == "Amélie, le fabuleux destin"
+    expect(films(tab).first).to_have_text("Amélie, le fabuleux destin")
     first = tab.locator(".films h3 a").first
     first.focus()
     assert first.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
@@ -95,29 +96,29 @@ def test_a_newcomer_watches_the_answer_follow(browser: Browser, page_address: st
     tab.get_by_label("Find a movie to add").fill("movie 1")
     tab.get_by_role("button", name="Find").click()
     tab.get_by_role("link", name="Add Movie 1 (1991)").click()
-    assert tab.url.endswith("/newcomer?like=1")
-    assert titles(tab)[0] == "Movie 3"
+    tab.wait_for_url("**/newcomer?like=1")
+    expect(films(tab).first).to_have_text("Movie 3")
     tab.get_by_role("link", name="I like it: Movie 3 (1993)").click()
-    assert titles(tab)[0] == "Movie 5"
+    expect(films(tab).first).to_have_text("Movie 5")
     tab.get_by_label("Genre").select_option("Animation")
     tab.get_by_role("button", name="Filter").click()
-    assert titles(tab) == ["千と千尋の神隠し"]
+    expect(films(tab)).to_have_text(["千と千尋の神隠し"])
     tab.get_by_role("link", name="Remove Movie 1 (1991)").click()
-    assert tab.url.endswith("/newcomer?like=3&genre=Animation")
+    tab.wait_for_url("**/newcomer?like=3&genre=Animation")
     tab.go_back()
-    assert "like=1&like=3" in tab.url
+    tab.wait_for_url(lambda url: "like=1&like=3" in url)
     context.close()
 
 
 def test_hiding_and_undoing_by_button(tab: Page, page_address: str) -> None:
     """Hide takes the movie out of the list and says so; Undo brings it back."""
     tab.goto(f"{page_address}/user?user=20002")
-    hidden = titles(tab)[0]
+    hidden = films(tab).first.inner_text()
     tab.get_by_role("button", name=f"Hide: {hidden}", exact=True).click()
-    assert hidden not in titles(tab)
-    assert tab.get_by_role("status").inner_text().startswith(f"{hidden} is hidden.")
+    expect(tab.get_by_role("status")).to_contain_text(f"{hidden} is hidden.")
+    expect(films(tab).get_by_text(hidden, exact=True)).to_have_count(0)
     tab.get_by_role("button", name="Undo").click()
-    assert hidden in titles(tab)
+    expect(films(tab).get_by_text(hidden, exact=True)).to_have_count(1)
 
 
 def test_the_status_follows_until_it_is_paused(tab: Page, page_address: str) -> None:
