@@ -14,7 +14,6 @@ from recommender_service.page_tokens import Cursor
 from recommender_service.release import Release
 
 MAX_ERROR = 2.0**-23  # of a float32 score, for each dimension: half of it for the sum (Higham 2002, 3.1)
-# of a float32 score, for each dimension: n * 2**-24 for the sum (Higham 2002, 3.1) and for rounding
 LONG_SCAN = 2_000_000  # numbers; multiplying so many takes half a millisecond
 
 Page = tuple[list[int], list[float], bool]
@@ -59,12 +58,19 @@ def _nearest_page(
     if len(rows) > wanted:
         least = np.partition(scores[rows], len(rows) - wanted)[len(rows) - wanted]
         rows = rows[scores[rows] >= least - 2 * error]
-    exact = exact_scores(vectors[rows], query)
+    return page_of(rows, exact_scores(vectors[rows], query), limit, after)
+
+
+def page_of(rows: np.ndarray, scores: np.ndarray, limit: int, after: Cursor | None) -> Page:
+    """The movies after those of the pages before, the highest score first, equal ones by row.
+
+    rows: int[n].  scores: float64[n], the same for every page.  after: None for the first page.
+    """
     if after is not None:
-        follows = (exact < after.score) | ((exact == after.score) & (rows > after.row))
-        rows, exact = rows[follows], exact[follows]
-    order = np.lexsort((rows, -exact))[:limit]
-    return rows[order].tolist(), exact[order].tolist(), len(rows) > limit
+        follows = (scores < after.score) | ((scores == after.score) & (rows > after.row))
+        rows, scores = rows[follows], scores[follows]
+    order = np.lexsort((rows, -scores))[:limit]
+    return rows[order].tolist(), scores[order].tolist(), len(rows) > limit
 
 
 def exact_scores(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:

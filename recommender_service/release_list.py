@@ -44,7 +44,6 @@ class ReleaseList:
         if not 0 <= request.limit <= MAX_LIMIT:
             problem = f"expected 1 to {MAX_LIMIT}, or 0 for {DEFAULT_LIMIT}; got {request.limit}"
             raise InvalidArgument("limit", problem)
-        response = api.ListReleasesResponse(num_releases=len(states))
         listed = states[: request.limit or DEFAULT_LIMIT]
         response = api.ListReleasesResponse(num_releases=len(states))
         async with self._reading:

@@ -18,10 +18,7 @@ MOVIES = api.SimilarMoviesResponse.MOVIES_FIELD_NUMBER
 
 def similar_movies(release: Release, request: api.SimilarMoviesRequest) -> bytes:
     """Answer a request: an encoded SimilarMoviesResponse. Raises InvalidArgument and UnknownMovie."""
-    row = _row(release, request)
-    limit = check_limit(request.limit)
-    qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
-    excluded, _, _ = excluded_rows(release, request.exclude_movie_ids, request.exclude_movie_keys)
+    row, limit, excluded, qualifying = _resolved(release, request)
     found = _from_list(release, row, limit, excluded, qualifying)
     rows, scores = found if found is not None else _by_search(release, row, limit, excluded, qualifying)
     return _encoded(release, row, rows, scores, "")
@@ -32,10 +29,7 @@ async def similar_page(release: Release, request: api.SimilarMoviesRequest, afte
 
     after: where the page before ended; None for the first page.
     """
-    row = _row(release, request)
-    limit = check_limit(request.limit)
-    qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
-    excluded, _, _ = excluded_rows(release, request.exclude_movie_ids, request.exclude_movie_keys)
+    row, limit, excluded, qualifying = _resolved(release, request)
     excluded, vector = np.append(excluded, np.int32(row)), release.similarity_vectors[row]
     if vector.any():
         vectors = release.similarity.vectors
@@ -56,6 +50,17 @@ def _encoded(release: Release, row: int, rows: list[int], scores: list[float], n
         next_page_token=next_page_token,
     )
     return release.movie_bytes.fields(MOVIES, rows, scores) + rest.SerializeToString()
+
+
+def _resolved(release: Release, request: api.SimilarMoviesRequest) -> tuple[int, int, np.ndarray, np.ndarray | None]:
+    """Return (row of the movie, limit, excluded rows, mask of the movies that qualify or None without a filter).
+
+    Raises InvalidArgument and UnknownMovie.
+    """
+    row, limit = _row(release, request), check_limit(request.limit)
+    qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
+    excluded, _, _ = excluded_rows(release, request.exclude_movie_ids, request.exclude_movie_keys)
+    return row, limit, excluded, qualifying
 
 
 def _row(release: Release, request: api.SimilarMoviesRequest) -> int:

@@ -12,7 +12,7 @@ from recommender_service.checks import NO_ROWS
 from recommender_service.errors import FIELD_MISSING, InvalidArgument
 from recommender_service.hidden_movies import number_of_user
 from recommender_service.page_tokens import NO_EMBEDDING, Cursor, checked_embedding, token_of
-from recommender_service.pages import LONG_SCAN, exact_scores
+from recommender_service.pages import LONG_SCAN, exact_scores, page_of
 from recommender_service.release import Release
 from recommender_service.resolved_request import ResolvedRequest, liked_rows_of, resolve
 
@@ -51,16 +51,12 @@ async def list_user_movies(
         places = await asyncio.to_thread(_places, release, known, rows, taste)
     else:
         places = _places(release, known, rows, taste)
-    if after is not None:
-        follows = (places < after.score) | ((places == after.score) & (rows > after.row))
-        rows, places = rows[follows], places[follows]
-    order = np.lexsort((rows, -places))[: resolved.limit]
+    listed, scores, more = page_of(rows, places, resolved.limit, after)
     token = ""
-    if request.HasField("page_token") and len(rows) > resolved.limit:
+    if request.HasField("page_token") and more:
         source, ranked_by = (api.SOURCE_FOLDED_IN, taste) if taste is not None else (api.SOURCE_POPULAR, NO_EMBEDDING)
-        last = order[-1]
-        token = token_of(request, Cursor(release.version, source, False, int(rows[last]), places[last], ranked_by))
-    return _encoded(release, resolved, known, rows[order], token)
+        token = token_of(request, Cursor(release.version, source, False, listed[-1], scores[-1], ranked_by))
+    return _encoded(release, resolved, known, listed, token)
 
 
 def _user_of(request: api.ListUserMoviesRequest) -> api.RecommendRequest:
@@ -95,9 +91,9 @@ def _places(release: Release, known: UserMovies, rows: np.ndarray, taste: np.nda
 
 
 def _encoded(
-    release: Release, resolved: ResolvedRequest, known: UserMovies, rows: np.ndarray, next_page_token: str
+    release: Release, resolved: ResolvedRequest, known: UserMovies, rows: list[int], next_page_token: str
 ) -> bytes:
-    what_they_did = zip(rows.tolist(), *(np.isin(rows, kind).tolist() for kind in known), strict=True)
+    what_they_did = zip(rows, *(np.isin(rows, kind).tolist() for kind in known), strict=True)
     return api.ListUserMoviesResponse(
         movies=[
             api.UserMovie(movie=release.movies[row], liked=liked, watched=watched, hidden=hidden)

@@ -20,8 +20,7 @@ release = whole_number(1, 2**63 - 1)
 positive_float = number("a positive number", lambda value: value > 0)
 embedding_dim = whole_number(1, 4096)  # more would take gigabytes even for few movies
 list_length = whole_number(1, 10_000)
-recency = number("a number from 0 to 100", lambda value: 0 <= value <= 100)  # exp(−100) is nothing
-watched_weight = number("a number from 0 to 100", lambda value: 0 <= value <= 100)
+recency = watched_weight = number("a number from 0 to 100", lambda value: 0 <= value <= 100)  # exp(−100) is nothing
 rating = number("a number", lambda value: True)
 
 
