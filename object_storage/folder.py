@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
@@ -15,7 +14,9 @@ from object_storage.bucket import Bucket, ObjectStorageError
 from object_storage.download import download, holds
 from object_storage.url import SETTING
 from protos.release.v1 import manifest_pb2 as pb
+from protos.release.v1.durable import sync, sync_folder
 from protos.release.v1.layout import MANIFEST, RELEASES, version_named
+from protos.release.v1.locks import Use, locked
 
 DOWNLOADING, REMOVING = ".downloading-", ".removing-"  # prefixes of a version; every reader skips such names
 MARKER = ".object-storage"  # holds the URL of the bucket; was touched when the bucket was last reached
@@ -77,9 +78,9 @@ class Folder:
                 num_bytes += file.size
         for name, content in small_files.items():
             (staging / name).write_bytes(content)
-        _flush(staging)
+        sync(staging)
         staging.rename(folder)
-        _flush_names(self._path)
+        sync_folder(self._path)
         shown = {"path": str(folder), "bytes": num_bytes, "seconds": round(time.monotonic() - started, 2)}
         log.info("synchronised", extra={"fields": shown})
 
@@ -110,15 +111,8 @@ class Folder:
     @contextmanager
     def locked(self) -> Iterator[bool]:
         """Try to lock the folder for this process, and yield whether it is. Where files have no locks, it counts as."""
-        with (self._path / MARKER).open("r+b") as marker:
-            try:
-                fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            except OSError:
-                yield True
-            else:
-                yield True
+        with locked(self._path / MARKER) as use:
+            yield use != Use.IN_USE
 
     def _versions(self) -> set[int]:
         named = (version_named(path.name) for path in self._path.iterdir())
@@ -144,29 +138,7 @@ def _have(folder: Path, small_files: Mapping[str, bytes]) -> bool:
 def _is_served(folder: Path) -> bool:
     """Whether a recommender holds the lock on the manifest in this folder."""
     try:
-        with (folder / MANIFEST).open("r+b") as manifest:
-            fcntl.flock(manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a model has no manifest, and some file systems have no locks
+        with locked(folder / MANIFEST) as use:
+            return use == Use.IN_USE
+    except OSError:  # a model has no manifest
         return False
-    return False
-
-
-def _flush(folder: Path) -> None:
-    """Flush everything below a folder to disk, so that the rename does not reach it before the contents."""
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with (Path(root) / name).open("rb") as file:
-                os.fsync(file.fileno())
-        _flush_names(Path(root))
-
-
-def _flush_names(folder: Path) -> None:
-    """Flush the folder's own list of names, if its file system can do that."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from object_storage.bucket import Bucket
 from protos.release.v1.canary import CANARY, Canary, CanaryFileError, read_canary
+from protos.release.v1.durable import sync_folder
 from trainer.release.catalogue import releases_folder, roll_back, served_versions, versions_in
 from trainer.release.errors import CanaryError
-from trainer.release.staging import sync_folder
 
 
 def canary_of(artifacts: Path) -> Canary | None:

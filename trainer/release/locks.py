@@ -1,60 +1,24 @@
-"""Locks that tell whether a folder of artifacts is in use. The operating system releases those of a dead process.
+"""Locks that tell whether a folder of artifacts is in use.
 
 A trainer holds the claim file in the folder that it writes, and a recommender shares the manifest of the release that
-it serves. Files are locked and not folders, whose locks do not reach other hosts on NFS, and they are opened for
-writing, because NFS grants no exclusive lock otherwise.
+it serves.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 
 from protos.release.v1 import layout
+from protos.release.v1.locks import Use, locked
 from trainer.release.errors import TrainerRunning
 
 CLAIM = ".claim"
 TRAINER = ".trainer.lock"  # beside the releases; it stays, and says nothing unless it is locked
 
 log = logging.getLogger(__name__)
-
-
-class Use(Enum):
-    """Whether another process has locked something."""
-
-    FREE = "free"
-    IN_USE = "in use"
-    UNKNOWN = "its file system has no locks"
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[Use]:
-    """Try to lock a file for this process alone, and yield whether it was free. If it was, it is locked."""
-    descriptor = _opened(path)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            use = Use.IN_USE
-        except OSError:
-            use = Use.UNKNOWN
-        else:
-            use = Use.FREE
-        yield use
-    finally:
-        os.close(descriptor)
-
-
-def _opened(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDWR)
-    except OSError:  # this process may only read it
-        return os.open(path, os.O_RDONLY)
 
 
 @contextmanager

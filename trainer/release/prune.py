@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from protos.release.v1.locks import Use
 from trainer.release.canary import canary_of
 from trainer.release.catalogue import (
     REMOVING,
@@ -20,7 +21,7 @@ from trainer.release.catalogue import (
     version_of,
     versions_in,
 )
-from trainer.release.locks import CLAIM, Use, use_of
+from trainer.release.locks import CLAIM, use_of
 
 
 @dataclass

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from object_storage.bucket import Bucket
 from protos.release.v1.canary import Canary
+from protos.release.v1.durable import sync, sync_folder
 from trainer.release.canary import expect_no_canary, forget_canary, write_canary
 from trainer.release.catalogue import models_folder, releases_folder, served_versions
 from trainer.release.files import write_files, write_model
 from trainer.release.fitted import Fitted
 from trainer.release.manifest import write_manifest
-from trainer.release.staging import claimed_version, staging_folder, sync, sync_folder
+from trainer.release.staging import claimed_version, staging_folder
 from trainer.release.upload import upload
 from trainer.stages import stage
 

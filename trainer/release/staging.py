@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from object_storage.bucket import Bucket
+from protos.release.v1.locks import locked
 from trainer.release.catalogue import STAGING, remove_folder, version_of
-from trainer.release.locks import CLAIM, locked
+from trainer.release.locks import CLAIM
 from trainer.release.upload import claim, claimed_numbers
 
 
@@ -66,24 +65,3 @@ def _is_claimed(releases: Path, version: int, bucket: Bucket | None) -> bool:
 
 def staging_folder(parent: Path, version: int) -> Path:
     return parent / f"{STAGING}{version}"
-
-
-def sync(folder: Path) -> None:
-    """Flush every file and folder below `folder` to disk, so that no rename reaches the disk before the contents."""
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with (Path(root) / name).open("rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(Path(root))
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the folder's own list of names to disk, if its file system can do that."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # what network file systems answer
-            raise
-    finally:
-        os.close(descriptor)
