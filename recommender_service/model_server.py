@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from recommender_service.tracing import Tracing
 
 CLOSE_GRACE_S = 15.0  # longer than any call takes
+# Servers take turns, also with Predicts and with what gRPC repeats, so that all tries of a call may meet the one that
+# lacks a version. Whether any of them has it is asked so often before it counts as gone.
+TIMES_ASKED = 3
 
 Response = TypeVar("Response", bound=Message)
 
@@ -135,7 +138,10 @@ class ModelServer:
     async def is_available(self, model_name: str, version: int, timeout_s: float) -> bool:
         """Whether a server offers that version, although another may not have it. Raises ModelServerError."""
         spec = pb.ModelSpec(name=model_name, version=pb.Int64Value(value=version))
-        return version in await self._available_versions(spec, timeout_s)
+        for _ in range(TIMES_ASKED):
+            if version in await self._available_versions(spec, timeout_s):
+                return True
+        return False
 
     async def _available_versions(self, spec: pb.ModelSpec, timeout_s: float) -> set[int]:
         """Those of the spec's versions that are AVAILABLE. Makes a new channel if no server can be reached."""
