@@ -11,10 +11,8 @@ from google.protobuf import json_format
 from object_storage.bucket import Bucket
 from object_storage.download import DamagedRelease
 from protos.release.v1 import manifest_pb2 as pb
-from protos.release.v1.layout import MANIFEST, RELEASES, SIGNATURE
+from protos.release.v1.layout import MANIFEST, MAX_MANIFEST_BYTES, RELEASES, SIGNATURE
 from protos.release.v1.signature import is_signed, read_keys
-
-MAX_BYTES = 16 << 20  # five hundred times what a manifest takes
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,8 @@ def read_manifest(bucket: Bucket, version: int, verify_key_file: Path | None) ->
     """
     path, signature_path = f"{RELEASES}/{version}/{MANIFEST}", f"{RELEASES}/{version}/{SIGNATURE}"
     size = bucket.size(path)
-    if size is None or size > MAX_BYTES:
-        raise DamagedRelease(f"{bucket.url}/{path}: expected at most {MAX_BYTES} bytes, got {size}")
+    if size is None or size > MAX_MANIFEST_BYTES:
+        raise DamagedRelease(f"{bucket.url}/{path}: expected at most {MAX_MANIFEST_BYTES} bytes, got {size}")
     small_files = {MANIFEST: bucket.read(path)}
     if bucket.size(signature_path) is not None:
         small_files[SIGNATURE] = bucket.read(signature_path, 0, 200)

@@ -6,7 +6,6 @@ import csv
 import errno
 import math
 import stat
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +14,21 @@ from google.protobuf import json_format
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
-from protos.release.v1.layout import FORMATS, GENRE_SEPARATOR, MANIFEST, SIGNATURE, Format, version_named
+from protos.release.v1.calibrations import ANNOY, SCAN
+from protos.release.v1.layout import (
+    FORMATS,
+    GENRE_SEPARATOR,
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    SIGNATURE,
+    Format,
+    version_named,
+)
 from protos.release.v1.signature import is_signed, read_keys
 
 METRICS: dict[str, Literal["angular", "euclidean"]] = {"": "angular", "angular": "angular", "euclidean": "euclidean"}
 """Annoy's metric by the manifest's word for it."""
-ENGINES = ("", "annoy", "scan")
-MAX_MANIFEST_BYTES = 16 << 20  # five hundred times what it takes
+ENGINES = ("", ANNOY, SCAN)
 
 
 class ReleaseError(Exception):
@@ -40,14 +47,6 @@ def complete_versions(releases: Path) -> list[int]:
         return []
     versions = [(version_named(folder.name), folder) for folder in folders]
     return sorted((version for version, folder in versions if version and _has_manifest(folder)), reverse=True)
-
-
-def published_at(version: int) -> float:
-    """When a release was published, in seconds since 1970, by its version; 0.0 if that is no time."""
-    try:
-        return datetime.strptime(str(version), "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def _has_manifest(folder: Path) -> bool:

@@ -13,15 +13,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
-from protos.release.v1.layout import MANIFEST
+from protos.release.v1.calibrations import ANNOY, SCAN, is_chosen
+from protos.release.v1.layout import MANIFEST, published_at
 from recommender_service.errors import InvalidArgument
-from recommender_service.release_files import ReleaseError, published_at, read_manifest
+from recommender_service.release_files import ReleaseError, read_manifest
 from recommender_service.user_embeddings.lru_cache import LruCache
 
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 MAX_DETAILS_BYTES = 32_000  # ten times what a release takes; so many of MAX_LIMIT releases fit into an answer
 MAX_REASON = 1_000  # characters
-ANNOY, SCAN = "annoy", "scan"
 
 Fingerprint = tuple[Path, int, int]
 
@@ -81,12 +81,12 @@ def _described(folder: Path, verify_key_file: Path | None) -> api.ReleaseDetails
 
 
 def _of_manifest(manifest: pb.Manifest) -> api.ReleaseDetails:
-    published_s = int(published_at(manifest.version))
+    published = published_at(manifest.version)
     kinds = [("recommend", manifest.index.recommend), ("similar_movies", manifest.index.similar_movies)]
     if manifest.index.HasField("newcomers"):
         kinds.insert(1, ("newcomers", manifest.index.newcomers))
     return api.ReleaseDetails(
-        published=Timestamp(seconds=published_s) if published_s else None,
+        published=Timestamp(seconds=int(published.timestamp())) if published is not None else None,
         dataset=manifest.dataset.name,
         num_users=manifest.num_users,
         num_movies=manifest.num_movies,
@@ -110,11 +110,7 @@ def _of_manifest(manifest: pb.Manifest) -> api.ReleaseDetails:
 
 def _search(queries: str, calibration: pb.Calibration) -> api.SearchCurve:
     engine = calibration.engine or ANNOY
-    measured = [
-        point.latency_us
-        for point in calibration.curve
-        if (point.search_k == calibration.search_k if engine == ANNOY else _is_scan_of(calibration, point))
-    ]
+    measured = [point.latency_us for point in calibration.curve if is_chosen(calibration, point)]
     return api.SearchCurve(
         queries=queries,
         engine=engine,
@@ -124,9 +120,3 @@ def _search(queries: str, calibration: pb.Calibration) -> api.SearchCurve:
             for point in calibration.curve
         ],
     )
-
-
-def _is_scan_of(calibration: pb.Calibration, point: pb.CurvePoint) -> bool:
-    """Whether a scan was measured with the settings at which the release is scanned."""
-    settings = calibration.scan_dims, calibration.scan_candidates
-    return not point.search_k and (point.scan_dims, point.scan_candidates) == settings

@@ -14,6 +14,7 @@ from annoy import AnnoyIndex
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
+from protos.release.v1.calibrations import SCAN
 from protos.release.v1.search import Effort, IndexedVectors, leading_components
 from recommender_service.annoy_file import check_annoy_file
 from recommender_service.genres import encoded_list, genre_masks
@@ -190,7 +191,7 @@ def _hidden(files: Files, manifest: pb.Manifest) -> HiddenMovies:
 
 
 def _effort(calibration: pb.Calibration) -> Effort:
-    return Effort(uses_index=calibration.engine != "scan", search_k=calibration.search_k)
+    return Effort(uses_index=calibration.engine != SCAN, search_k=calibration.search_k)
 
 
 def _newcomer_effort(calibrations: pb.Index) -> Effort:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1.canary import Canary
+from protos.release.v1.layout import published_at
 from recommender_service.errors import InvalidArgument, NoActiveRelease, ReleaseGone
 from recommender_service.metrics import (
     ACTIVE_RELEASE,
@@ -17,7 +18,6 @@ from recommender_service.metrics import (
     RELEASES_ACTIVATED,
 )
 from recommender_service.release import Release
-from recommender_service.release_files import published_at
 from recommender_service.user_embeddings.source import UserEmbeddings
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,8 @@ class ServedReleases:
         log.info("release active", extra={"fields": fields})
         _warn_unless_locked(release)
         ACTIVE_RELEASE.set(release.version)
-        ACTIVE_RELEASE_PUBLISHED.set(published_at(release.version))
+        published = published_at(release.version)
+        ACTIVE_RELEASE_PUBLISHED.set(published.timestamp() if published is not None else 0)
         RELEASES_ACTIVATED.inc()
 
     def start_canary(self, canary: Canary, served: ServedRelease) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from protos.release.v1.calibrations import ANNOY
 from trainer.evaluation.cold_start import ColdStart
 from trainer.evaluation.comparison import Entry, paired_difference
 from trainer.evaluation.evaluate import Evaluation
-from trainer.index.calibration import ANNOY, Calibration
+from trainer.index.calibration import Calibration
 
 
 def print_evaluation(evaluation: Evaluation) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from annoy import AnnoyIndex
 from scipy import sparse
 
+from protos.release.v1.calibrations import ANNOY, SCAN
 from protos.release.v1.search import Effort, IndexedVectors, leading_components, search_is_worthwhile
 from trainer.index.annoy_index import NUM_TREES, RECALL_K, ranking
 from trainer.index.ranking import exact_ranking
@@ -21,7 +22,6 @@ LOWEST_EFFORT, EFFORT_RATIO = 200, 1.25  # of the geometric grid of efforts
 SCAN_DIMS, SCAN_CANDIDATES = (32, 64, 96, 128), (50, 100, 200, 400)  # are tried in this order, the cheapest first
 MEASURED_SEARCHES = 200  # tell the recall to a percent
 MAX_TIMES_SLOWER = 3  # the index is preferred to a scan that is up to so many times faster
-ANNOY, SCAN = "annoy", "scan"
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from google.protobuf import json_format
 
 from protos.release.v1 import manifest_pb2 as pb
+from protos.release.v1.calibrations import SCAN
+from protos.release.v1.layout import published_at
 from trainer.release.catalogue import PublishedRelease
 from trainer.report.release import LoadedRelease
 
@@ -44,12 +45,10 @@ class Figure:
     popularity: float
 
 
-def published_at(version: int) -> str:
+def publication(version: int) -> str:
     """When a release was published, in UTC; its version says it."""
-    try:
-        return f"{datetime.strptime(str(version), '%Y%m%d%H%M%S').replace(tzinfo=UTC):%d %B %Y, %H:%M} UTC"
-    except ValueError:
-        return "at an unknown time"
+    published = published_at(version)
+    return f"{published:%d %B %Y, %H:%M} UTC" if published is not None else "at an unknown time"
 
 
 def rankings(manifest: pb.Manifest) -> dict[str, dict[str, tuple[float, float]]]:
@@ -150,6 +149,6 @@ def _signed(difference: float, form: str) -> str:
 
 
 def _effort(calibration: pb.Calibration) -> str:
-    if calibration.engine == "scan":
+    if calibration.engine == SCAN:
         return f"a scan of {calibration.scan_dims} components, {calibration.scan_candidates} movies ranked exactly"
     return f"Annoy, search_k {calibration.search_k:,}"

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from sklearn.manifold import TSNE
 
 from protos.release.v1 import manifest_pb2 as pb
+from protos.release.v1.calibrations import SCAN, is_chosen
 from trainer.report.drawing import as_svg, drawing
 
 MAP_MOVIES = 1500  # more would be slow to lay out and to draw
@@ -95,21 +96,15 @@ def index_curves(calibrations: Mapping[str, pb.Calibration]) -> Markup:
         axes = figure.add_subplot()
         styles = zip((BLUE, ORANGE, GREEN), "os^", strict=True)
         for (name, calibration), (colour, mark) in zip(calibrations.items(), styles, strict=False):
-            points = [point for point in calibration.curve if bool(point.search_k) == (calibration.engine != "scan")]
+            points = [point for point in calibration.curve if bool(point.search_k) == (calibration.engine != SCAN)]
             times, recalls = [point.latency_us for point in points], [point.recall for point in points]
             axes.plot(times, recalls, color=colour, marker=mark, markersize=4, label=name)
-            chosen = [point for point in points if _is_chosen(point, calibration)]
+            chosen = [point for point in points if is_chosen(calibration, point)]
             axes.scatter([p.latency_us for p in chosen], [p.recall for p in chosen], color=colour, marker=mark, s=90)
             says += [f"{name} {point.recall:.3f} in {point.latency_us:.0f} µs" for point in chosen]
         axes.set(xlabel="µs per query", ylabel="recall@10")
         axes.legend(loc="lower right")
         return as_svg(figure, f"Recall by time of a query; chosen: {', '.join(says)}")
-
-
-def _is_chosen(point: pb.CurvePoint, calibration: pb.Calibration) -> bool:
-    if point.search_k:
-        return point.search_k == calibration.search_k
-    return (point.scan_dims, point.scan_candidates) == (calibration.scan_dims, calibration.scan_candidates)
 
 
 def recommended_by_popularity(ranked: np.ndarray, num_likes: np.ndarray) -> Markup:

@@ -48,7 +48,7 @@ def _page(release: LoadedRelease, measured: Measurements | None) -> str:
     manifest = release.manifest
     return environment.get_template("report.html").render(
         version=manifest.version,
-        published=facts.published_at(manifest.version),
+        published=facts.publication(manifest.version),
         written=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
         figures=facts.figures(manifest),
         num_scored=max((evaluation.num_users for evaluation in manifest.evaluations), default=0),

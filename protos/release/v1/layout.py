@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 RELEASES = "releases"
 MODELS = "models"
@@ -33,6 +34,7 @@ HIDDEN_USERS = "hidden_users.npy"
 HIDDEN_ROWS = "hidden_rows.npy"
 
 GENRE_SEPARATOR = "|"
+MAX_MANIFEST_BYTES = 16 << 20  # five hundred times what it takes
 MAX_KEY_BYTES = 256  # of a text key in UTF-8; a key holds no control characters
 
 
@@ -42,6 +44,14 @@ VERSION = re.compile("[1-9][0-9]{0,17}")  # any such number fits into int64
 def version_named(name: str) -> int | None:
     """The version of a folder with this name; None for all other names, which both sides skip."""
     return int(name) if VERSION.fullmatch(name) else None
+
+
+def published_at(version: int) -> datetime | None:
+    """When a release was published, in UTC, by its version; None if that is no time."""
+    try:
+        return datetime.strptime(str(version), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)
