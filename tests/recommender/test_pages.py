@@ -78,7 +78,7 @@ def test_equal_scores_lose_no_movie(stub: RecommenderServiceStub, movie_id: int)
 
 
 def test_the_order_of_sums_does_not_matter() -> None:
-    """Of vectors with many near ties, whose components change places from page to page, each movie comes once."""
+    """Each movie comes once, although many are nearly equal and components change places from page to page."""
     rng = np.random.default_rng(0)
     vectors = _unit(rng.normal(size=(60, 64)))[rng.integers(0, 60, 300)] + rng.normal(scale=1e-8, size=(300, 64))
     vectors, query = vectors.astype(np.float32), _unit(rng.normal(size=64)).astype(np.float32)

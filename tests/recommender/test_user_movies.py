@@ -37,7 +37,7 @@ def movies_of(stub: RecommenderServiceStub, user_id: int) -> list[tuple[int, str
 
 
 def test_liked_movies_come_before_watched_ones(stub: RecommenderServiceStub) -> None:
-    """Of liked ones, those in the middle of the user's taste come first; movies without an embedding come last."""
+    """Liked movies begin with those in the middle of the user's taste; movies without an embedding come last."""
     liked = [(movie, "liked watched") for movie in (6, 8, 4, 10, 2, 12)]  # at 7°, the mean of 2° to 12°
     assert sorted(movies_of(stub, 20)[:2]) == liked[:2]
     assert sorted(movies_of(stub, 20)) == sorted(liked)

@@ -100,7 +100,7 @@ def test_envoy_repeats_calls_that_a_killed_worker_lost(
 def test_envoy_bounds_the_streams_that_watch_health(
     checkerboard_artifacts: Path, model_server_address: str, tmp_path: Path
 ) -> None:
-    """Of 101 streams one is refused; the others are told of a change, although one of them does not read."""
+    """The 101st stream is refused; the others are told of a change, although one of them does not read."""
     with (
         recommender(tmp_path, model_server_address, tmp_path / "log") as (_, behind),
         proxy(behind, tmp_path) as address,

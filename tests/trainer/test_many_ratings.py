@@ -99,7 +99,7 @@ def test_wide_and_sparse_ids_split_and_group_like_dense_ones(generated: pd.DataF
 
 
 def test_freshness_is_the_rank_of_the_time(generated: pd.DataFrame) -> None:
-    """As pandas ranks: among equal times, the mean of their ranks."""
+    """Ranks are those of pandas: equal times share the mean of their ranks."""
     days = generated.assign(timestamp=generated["timestamp"] // 864_000).sample(frac=1, random_state=0)
     known = interactions_of(days, 3.5)
     ranks = days.groupby("user_id")["timestamp"].rank(pct=True).to_numpy(np.float32)

@@ -56,7 +56,7 @@ def test_refuses_bad_ratings_by_file_and_line(tmp_path: Path, ratings: str, mess
     ],
 )
 def test_refuses_bad_movies_by_file_and_line(tmp_path: Path, movies: str | bytes, message: str) -> None:
-    """As for ratings."""
+    """A wrong movie ends with an error that names the file and the line, as a wrong rating does."""
     with pytest.raises(DataError) as error:
         read_folder(folder_with(tmp_path, movies=movies))
     assert message in str(error.value)
