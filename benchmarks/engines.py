@@ -63,14 +63,14 @@ def _annoy(vectors: np.ndarray, k: int) -> Built:
 def _scan(vectors: np.ndarray, k: int) -> Built:
     searches = {}
     for dims, candidates in SCANS:
-        movies = IndexedVectors(vectors, None, leading_components(vectors, dims), candidates, k)  # type: ignore[arg-type]
-        searches[f"{dims} components, {candidates} exact"] = searching(movies, Effort(False, 0), k)
+        movies = IndexedVectors(vectors, None, leading_components(vectors, dims), k)  # type: ignore[arg-type]
+        searches[f"{dims} components, {candidates} exact"] = searching(movies, Effort(False, 0, candidates), k)
     return Built(searches, vectors.nbytes + vectors[:, : SCANS[-1][0]].nbytes)
 
 
 def _exact(vectors: np.ndarray, k: int) -> Built:
-    movies = IndexedVectors(vectors, None, vectors, k, k)  # type: ignore[arg-type]
-    return Built({"": searching(movies, Effort(False, 0), k)}, vectors.nbytes)
+    movies = IndexedVectors(vectors, None, vectors, k)  # type: ignore[arg-type]
+    return Built({"": searching(movies, Effort(False, 0, k), k)}, vectors.nbytes)
 
 
 def searching(movies: IndexedVectors, effort: Effort, k: int) -> Search:

@@ -76,7 +76,7 @@ def _as_calibrated(vectors: TrainedVectors) -> tuple[str, Search]:
     with TemporaryDirectory() as scratch:
         index = build_index(vectors.movies, Path(scratch) / "index")
         (chosen,) = calibrate(vectors.movies, index, [Queries(vectors.users, nothing)], cheapest=False)
-    movies = indexed(vectors.movies, index, chosen.scan.scan_dims, chosen.scan.scan_candidates)
+    movies = indexed(vectors.movies, index, chosen.scan.scan_dims)
     scan = f"scan of {chosen.scan.scan_dims} components, {chosen.scan.scan_candidates} exact"
     setting = f"Annoy, search_k {chosen.index.search_k:,}" if chosen.effort.uses_index else scan
     return setting, searching(movies, chosen.effort, K)

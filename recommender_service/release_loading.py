@@ -191,7 +191,7 @@ def _hidden(files: Files, manifest: pb.Manifest) -> HiddenMovies:
 
 
 def _effort(calibration: pb.Calibration) -> Effort:
-    return Effort(uses_index=calibration.engine != SCAN, search_k=calibration.search_k)
+    return Effort(calibration.engine != SCAN, calibration.search_k, calibration.scan_candidates)
 
 
 def _newcomer_effort(calibrations: pb.Index) -> Effort:
@@ -206,7 +206,7 @@ def _indexed(
     index = AnnoyIndex(vectors.shape[1], metric)
     index.load(str(file.path))
     leading = leading_components(vectors, calibration.scan_dims)
-    return IndexedVectors(vectors, index, leading, calibration.scan_candidates, manifest.index.recall_k)
+    return IndexedVectors(vectors, index, leading, manifest.index.recall_k)
 
 
 def _array(file: VerifiedFile, dtype: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray:

@@ -101,8 +101,8 @@ def _through_index(
         calibrations = calibrate(movies, index, calibration_queries(task, embeddings), cheapest)
         if not calibrations:
             return [], np.full((len(users), k), -1, np.int32)
-        scan, effort = calibrations[0].scan, calibrations[0].effort
-        vectors = indexed(movies, index, scan.scan_dims, scan.scan_candidates)
+        effort = calibrations[0].effort
+        vectors = indexed(movies, index, calibrations[0].scan.scan_dims)
         found = np.empty((len(users), k), np.int32)
         for start in range(0, len(users), BLOCK):
             rows = slice(start, min(start + BLOCK, len(users)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -74,15 +73,15 @@ class Calibration:
 
     @property
     def effort(self) -> Effort:
-        return Effort(self.engine == ANNOY, self.index.search_k)
+        return Effort(self.engine == ANNOY, self.index.search_k, self.scan.scan_candidates)
 
 
-def indexed(vectors: np.ndarray, index: AnnoyIndex, scan_dims: int, scan_candidates: int) -> IndexedVectors:
-    """The vectors, their index and the setting of scans, as a service holds them.
+def indexed(vectors: np.ndarray, index: AnnoyIndex, scan_dims: int) -> IndexedVectors:
+    """The vectors, their index and the components that scans begin with, as a service holds them.
 
     vectors: float32[num_movies, d], which the index was built from.
     """
-    return IndexedVectors(vectors, index, leading_components(vectors, scan_dims), scan_candidates, RECALL_K)
+    return IndexedVectors(vectors, index, leading_components(vectors, scan_dims), RECALL_K)
 
 
 def calibrate(
@@ -92,24 +91,27 @@ def calibrate(
     cheapest: bool,
     sufficed: Sequence[Calibration] = (),
 ) -> list[Calibration]:
-    """Calibrate for each kind of query. They share the setting of scans, which is good enough for all of them.
+    """Calibrate for each kind of query. Their scans begin with the same components.
 
     vectors: float32[num_movies, d], unit rows, which the index was built from.
     cheapest: choose the faster engine; if false, the index unless it is over MAX_TIMES_SLOWER times slower.
     sufficed: on a held-out part, for each kind; less effort and smaller scans are not tried. Empty tries all.
     """
     exact = [exact_ranking(queries.vectors, vectors, queries.exclude, RECALL_K) for queries in kinds]
-    scans = _calibrate_scan(vectors, index, kinds, exact, sufficed)
-    movies = indexed(vectors, index, scans[-1][0].scan_dims, scans[-1][0].scan_candidates)
+    scan_curves = _calibrate_scans(vectors, index, kinds, exact, [calibration.scan for calibration in sufficed])
+    movies = indexed(vectors, index, scan_curves[0][-1].scan_dims)
     lowest = [calibration.index.search_k for calibration in sufficed] or [LOWEST_EFFORT] * len(kinds)
     calibrations = []
-    for number, (queries, nearest_rows, least) in enumerate(zip(kinds, exact, lowest, strict=True)):
-        of_index = _calibrate_index(movies, queries, nearest_rows, least)
-        scan_curve = [settings[number] for settings in scans]
-        times_slower = of_index[-1].latency_us / scan_curve[-1].latency_us
-        is_good = of_index[-1].recall >= TARGET_RECALL and search_is_worthwhile(movies, of_index[-1].search_k, RECALL_K)
+    for queries, nearest_rows, least, scan_curve in zip(kinds, exact, lowest, scan_curves, strict=True):
+        scan = scan_curve[-1]
+        of_index = _calibrate_index(movies, queries, nearest_rows, least, scan.scan_candidates)
+        index_setting = of_index[-1]
+        times_slower = index_setting.latency_us / scan.latency_us
+        is_good = index_setting.recall >= TARGET_RECALL and search_is_worthwhile(
+            movies, index_setting.search_k, scan.scan_candidates, RECALL_K
+        )
         engine = ANNOY if is_good and times_slower <= (1 if cheapest else MAX_TIMES_SLOWER) else SCAN
-        calibration = Calibration(engine, of_index[-1], scan_curve[-1], [*of_index, *scan_curve], 0.0, 0.0)
+        calibration = Calibration(engine, index_setting, scan, [*of_index, *scan_curve], 0.0, 0.0)
         if queries.losses is not None:
             found, _ = ranking(movies, calibration.effort, queries.vectors, queries.exclude, LOSS_K)
             recall_loss, ndcg_loss = queries.losses(found)
@@ -118,43 +120,63 @@ def calibrate(
     return calibrations
 
 
-def _calibrate_scan(
+def _calibrate_scans(
     vectors: np.ndarray,
     index: AnnoyIndex,
     kinds: Sequence[Queries],
     exact: Sequence[np.ndarray],
-    sufficed: Sequence[Calibration],
+    sufficed: Sequence[Setting],
 ) -> list[list[Setting]]:
-    """Return the settings that were measured, one for each kind; the last ones are good enough for all kinds."""
-    dim, scan = vectors.shape[1], Effort(uses_index=False, search_k=0)
-    measured = []
-    grid = [*itertools.product((dims for dims in SCAN_DIMS if dims < dim), SCAN_CANDIDATES), (dim, RECALL_K)]
-    # The vectors may have other dimensions than those on the held-out part; an exact scan of those stays an exact one.
-    scanned = [(calibration.scan.scan_dims, calibration.scan.scan_candidates) for calibration in sufficed]
-    smallest = next((n for n, pair in enumerate(grid) if pair in scanned), len(grid) - 1 if scanned else 0)
-    for scan_dims, candidates in grid[smallest:]:  # the last is an exact scan
-        movies = indexed(vectors, index, scan_dims, candidates)
-        settings = []
-        for queries, nearest_rows in zip(kinds, exact, strict=True):
-            recall, latency_us = _measure(movies, scan, queries, nearest_rows)
-            settings.append(Setting(0, scan_dims, candidates, recall, latency_us))
-        measured.append(settings)
-        if min(setting.recall for setting in settings) >= TARGET_RECALL and all(
-            _loses_little(movies, scan, queries) for queries in kinds
-        ):
+    """Return for each kind what was measured; the last settings are good enough, and scan as many components."""
+    dim = vectors.shape[1]
+    fewest = max((setting.scan_dims for setting in sufficed), default=0)
+    curves: list[list[Setting]] = [[] for _ in kinds]
+    for scan_dims in [*(dims for dims in SCAN_DIMS if fewest <= dims < dim), dim]:  # the last is an exact scan
+        movies = indexed(vectors, index, scan_dims)
+        are_good = []
+        for number, (queries, nearest_rows, curve) in enumerate(zip(kinds, exact, curves, strict=True)):
+            least = sufficed[number].scan_candidates if scan_dims == fewest else 0
+            settings, is_good = _calibrate_scan(movies, queries, nearest_rows, least)
+            curve += settings
+            are_good.append(is_good)
+        if all(are_good):
             break
-    return measured
+    return curves
 
 
-def _calibrate_index(movies: IndexedVectors, queries: Queries, nearest_rows: np.ndarray, least: int) -> list[Setting]:
-    """Raise the effort until the index is good enough, or a scan would answer instead; return what was measured."""
+def _calibrate_scan(
+    movies: IndexedVectors, queries: Queries, nearest_rows: np.ndarray, least: int
+) -> tuple[list[Setting], bool]:
+    """Rank more movies exactly until a scan is good enough; return what was measured, and whether it is.
+
+    least: fewer movies are not tried.
+    """
+    scan_dims = movies.leading.shape[1]
+    is_exact = scan_dims == movies.vectors.shape[1]
+    settings: list[Setting] = []
+    for candidates in (RECALL_K,) if is_exact else (number for number in SCAN_CANDIDATES if number >= least):
+        scan = Effort(uses_index=False, search_k=0, scan_candidates=candidates)
+        recall, latency_us = _measure(movies, scan, queries, nearest_rows)
+        settings.append(Setting(0, scan_dims, candidates, recall, latency_us))
+        if is_exact or (recall >= TARGET_RECALL and _loses_little(movies, scan, queries)):
+            return settings, True
+    return settings, False
+
+
+def _calibrate_index(
+    movies: IndexedVectors, queries: Queries, nearest_rows: np.ndarray, least: int, scan_candidates: int
+) -> list[Setting]:
+    """Raise the effort until the index is good enough, or a scan would answer instead; return what was measured.
+
+    scan_candidates: of that scan.
+    """
     curve: list[Setting] = []
     for search_k in _efforts(len(movies.vectors), least):
-        effort = Effort(uses_index=True, search_k=search_k)
+        effort = Effort(uses_index=True, search_k=search_k, scan_candidates=scan_candidates)
         recall, latency_us = _measure(movies, effort, queries, nearest_rows)
         curve.append(Setting(search_k, 0, 0, recall, latency_us))
         is_good = recall >= TARGET_RECALL and _loses_little(movies, effort, queries)
-        if is_good or not search_is_worthwhile(movies, search_k, RECALL_K):
+        if is_good or not search_is_worthwhile(movies, search_k, scan_candidates, RECALL_K):
             break
     return curve
 

@@ -50,7 +50,7 @@ def fit(
 ) -> Embeddings:
     """Fit the movies, then fold in the users; the same seed gives the same embeddings.
 
-    Both are rotated so that their leading components tell most: see `principal_axes`.
+    Both are rotated so that the leading components tell most of how much a user likes a movie: see `principal_axes`.
 
     on_progress: called after each step.  checkpoints: a folder in which a long fit leaves its state. If the fit is
     killed, the same call goes on from there, with the same result as without the interruption.
@@ -65,9 +65,15 @@ def fit(
     partition = Partition(num_likes)
     users, movies = train_tables(training_history, partition, hyperparameters, on_progress, checkpoints)
     del training_history  # it may take gigabytes, and so does the next
-    axes = principal_axes(movies)
+    axes = principal_axes(users, _as_often_as_liked(movies, num_likes))
     users, movies = unit_rows(users @ axes), unit_rows(movies @ axes)
     history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
     temperatures = user_temperatures(temperature, history)
     users[folded] = fold_in(history[folded], movies, temperatures[folded], users[folded], partition, on_progress)
     return Embeddings(users, movies, temperature)
+
+
+def _as_often_as_liked(movies: np.ndarray, num_likes: np.ndarray) -> np.ndarray:
+    """Return float32[num_movies, d] whose second moment is that of all likes' movies.  num_likes: int64[num_movies]."""
+    weights: np.ndarray = np.sqrt(num_likes / num_likes.mean()).astype(np.float32)
+    return movies * weights[:, None]

@@ -15,15 +15,18 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     return unit
 
 
-def principal_axes(vectors: np.ndarray) -> np.ndarray:
+def principal_axes(*sets: np.ndarray) -> np.ndarray:
     """Return the axes along which vectors vary, float32[d, d], orthonormal columns, those of most variance first.
 
-    They are the eigenvectors of vectorsᵀ·vectors. `vectors @ axes` has the same dot products as `vectors`, and most of
-    them in its leading components.  vectors: float32[n, d].  Raises DataError if they are not finite.
+    They are the eigenvectors of the sum of setᵀ·set / len(set), so each set counts alike. `vectors @ axes` has the same
+    dot products as `vectors`, and most of them in its leading components.
+
+    sets: each float32[any, d].  Raises DataError if they are not finite.
     """
-    if not np.isfinite(vectors).all():
+    if not all(np.isfinite(vectors).all() for vectors in sets):
         raise DataError("expected finite embeddings, got NaN or infinity: the training diverged; lower --learning-rate")
-    _, axes = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors)  # ascending
+    moments = sum((vectors.T @ vectors).astype(np.float64) / len(vectors) for vectors in sets)  # float64[d, d]
+    _, axes = np.linalg.eigh(moments)  # ascending
     axes = axes[:, ::-1]
     largest = np.abs(axes).argmax(axis=0)
     axes = axes * np.sign(axes[largest, np.arange(axes.shape[1])])  # else the signs would be arbitrary

@@ -90,7 +90,7 @@ def _write_similar_movies(vectors: np.ndarray, fitted: Fitted, folder: Path) -> 
     index = build_index(trained, folder / layout.SIMILAR_MOVIES_INDEX)
     queries = of_movies(trained, fitted.known.popularity[:num_trained])
     (calibration,) = calibrate(trained, index, [queries], fitted.cheapest)
-    movies = indexed(trained, index, calibration.scan.scan_dims, calibration.scan.scan_candidates)
+    movies = indexed(trained, index, calibration.scan.scan_dims)
     rows, cosines = similar_lists(vectors, movies, calibration.effort)
     np.save(folder / layout.SIMILAR_ROWS, rows)
     np.save(folder / layout.SIMILAR_COSINES, cosines)

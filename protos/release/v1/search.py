@@ -22,10 +22,12 @@ class Effort:
 
     uses_index: whether the index is searched if `index_is_worthwhile` says so; if false, a scan answers every query.
     search_k: Annoy's effort for a list of `recall_k`.
+    scan_candidates: how many movies a scan scores by their whole vectors, for a list of `recall_k`.
     """
 
     uses_index: bool
     search_k: int
+    scan_candidates: int
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,12 @@ class IndexedVectors:
     vectors: float32[num_trained_movies, any], rows of unit length.
     index: Annoy over the same rows.
     leading: float32[num_trained_movies, scan_dims], the leading components of the vectors, which a scan looks at first.
-    scan_candidates: how many movies a scan then scores by their whole vectors, for a list of `recall_k`.
+    recall_k: the length of list that efforts are calibrated for.
     """
 
     vectors: np.ndarray
     index: AnnoyIndex
     leading: np.ndarray
-    scan_candidates: int
     recall_k: int
 
 
@@ -88,17 +89,18 @@ def nearest(
         if num_qualifying < FEW_QUALIFY * len(movies.vectors):
             return _score_few(movies.vectors, query, limit, excluded_rows, qualifying)
     if effort.uses_index:
-        found = _search(movies, effort.search_k, query, limit, excluded_rows, qualifying, num_qualifying)
+        found = _search(movies, effort, query, limit, excluded_rows, qualifying, num_qualifying)
         if found is not None:
             return found
     if scores is None:
         scores = movies.leading @ query[: movies.leading.shape[1]]
-    return _scan(movies, scores, query, limit, excluded_rows, qualifying)
+    depth = scan_depth(effort.scan_candidates, movies.recall_k, limit)
+    return _scan(movies, depth, scores, query, limit, excluded_rows, qualifying)
 
 
 def _search(
     movies: IndexedVectors,
-    search_k: int,
+    effort: Effort,
     query: np.ndarray,
     limit: int,
     excluded_rows: np.ndarray,
@@ -112,11 +114,11 @@ def _search(
     if qualifying is not None:
         # Movies that qualify are spread by chance over the neighbours: three standard deviations more are asked for.
         candidates = math.ceil((candidates + 3 * math.sqrt(candidates)) / share)
-    effort = search_effort(search_k, movies.recall_k, limit / share, candidates)
-    if not search_is_worthwhile(movies, effort, limit):
+    search_k = search_effort(effort.search_k, movies.recall_k, limit / share, candidates)
+    if not search_is_worthwhile(movies, search_k, effort.scan_candidates, limit):
         return None
     # From here on plain Python: for so few movies each call of numpy would cost more than the loop.
-    found, distances = movies.index.get_nns_by_vector(query.tolist(), candidates, effort, include_distances=True)
+    found, distances = movies.index.get_nns_by_vector(query.tolist(), candidates, search_k, include_distances=True)
     excluded = set(excluded_rows.tolist())
     rows, cosines = [], []
     for row, distance in zip(found, distances, strict=True):
@@ -128,15 +130,19 @@ def _search(
     return None
 
 
-def search_is_worthwhile(movies: IndexedVectors, effort: int, limit: int) -> bool:
-    """Whether the index answers a list of `limit` that takes this effort; if not, a scan does."""
+def search_is_worthwhile(movies: IndexedVectors, search_k: int, scan_candidates: int, limit: int) -> bool:
+    """Whether the index answers a list of `limit` that takes this effort; if not, a scan does.
+
+    scan_candidates: as of `Effort`.
+    """
     num_movies, dim = movies.vectors.shape
-    depth = scan_depth(movies.scan_candidates, movies.recall_k, limit)
-    return index_is_worthwhile(effort, num_movies, movies.leading.shape[1], depth, dim)
+    depth = scan_depth(scan_candidates, movies.recall_k, limit)
+    return index_is_worthwhile(search_k, num_movies, movies.leading.shape[1], depth, dim)
 
 
 def _scan(
     movies: IndexedVectors,
+    depth: int,
     scores: np.ndarray,
     query: np.ndarray,
     limit: int,
@@ -145,13 +151,14 @@ def _scan(
 ) -> tuple[list[int], list[float]]:
     """Rank the movies that are best by their leading components by their whole vectors.
 
+    depth: how many of them.
     scores: float32[num_trained_movies], of all movies by their leading components; they are overwritten.
     """
     num_movies, scan_dims = movies.leading.shape
     scores[excluded_rows[excluded_rows < num_movies]] = -np.inf
     if qualifying is not None:
         scores[~qualifying] = -np.inf
-    depth = min(scan_depth(movies.scan_candidates, movies.recall_k, limit), num_movies)
+    depth = min(depth, num_movies)
     rows = scores.argpartition(num_movies - depth)[num_movies - depth :]
     if qualifying is not None or len(excluded_rows) + depth > num_movies:  # else at least `depth` movies are left
         rows = rows[scores[rows] > -np.inf]
