@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
-from protos.release.v1.search import leading_scores, nearest
+from protos.release.v1.search import nearest
 from recommender_service.errors import ModelServerUnavailable, ServiceError
 from recommender_service.metrics import ANSWERS, FALLBACKS, NO_LIKES, UNKNOWN_USER
 from recommender_service.ranking import most_popular, reasons
@@ -18,7 +18,6 @@ from recommender_service.resolved_request import ResolvedRequest, liked_rows_of
 from recommender_service.user_embeddings.source import UserEmbeddings
 
 MOVIES = api.RecommendResponse.MOVIES_FIELD_NUMBER
-SCANNED_TOGETHER = 16  # with more, 60,000 movies would take longer than calls should hold each other up
 HEAVY_REASONS = 20_000  # recommended movies × liked movies; comparing so many pairs takes a millisecond or two
 
 Embedding: TypeAlias = np.ndarray | ServiceError | None
@@ -105,23 +104,6 @@ async def embeddings_of(
         else:
             embeddings.append(None)
     return embeddings
-
-
-def scores_of_many(
-    release: Release, requests: Sequence[ResolvedRequest], embeddings: Sequence[Embedding]
-) -> Iterator[np.ndarray | None]:
-    """For each request, the scores that `rank` takes, computed for SCANNED_TOGETHER at a time.
-
-    None for all where the index is searched, and for requests that have no embedding.
-    """
-    for start in range(0, len(requests), SCANNED_TOGETHER):
-        some = embeddings[start : start + SCANNED_TOGETHER]
-        queries = [embedding for embedding in some if isinstance(embedding, np.ndarray)]
-        if release.effort.uses_index or not queries:
-            yield from [None] * len(some)
-        else:
-            scores = iter(leading_scores(release.movie_embeddings, np.array(queries)))
-            yield from (next(scores) if isinstance(embedding, np.ndarray) else None for embedding in some)
 
 
 async def encoded(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:

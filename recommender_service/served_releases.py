@@ -10,6 +10,7 @@ from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1.canary import Canary
 from protos.release.v1.layout import published_at
 from recommender_service.errors import InvalidArgument, NoActiveRelease, ReleaseGone
+from recommender_service.joint_scans import JointScans
 from recommender_service.metrics import (
     ACTIVE_RELEASE,
     ACTIVE_RELEASE_PUBLISHED,
@@ -29,6 +30,7 @@ class ServedRelease:
 
     release: Release
     user_embeddings: UserEmbeddings
+    scans: JointScans
 
 
 class ServedReleases:

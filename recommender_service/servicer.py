@@ -6,7 +6,8 @@ Responses are returned encoded: lists of movies are put together from parts that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -17,20 +18,12 @@ from recommender_service.batch_checks import check_batch, check_member
 from recommender_service.canary_calls import counted
 from recommender_service.checks import check_answer_size
 from recommender_service.errors import EventsAreOff, InvalidArgument, ServiceError
+from recommender_service.joint_scans import Scan
 from recommender_service.movie_bytes import message_field
 from recommender_service.page_tokens import Cursor, PagedRequest, cursor_of, token_of
 from recommender_service.paged_recommendation import recommended_page, taste_of_page
 from recommender_service.pinned import without_watched_since
-from recommender_service.recommendation import (
-    Embedding,
-    Ranking,
-    embeddings_of,
-    encoded,
-    rank,
-    scores_of_many,
-    taste_of,
-)
-from recommender_service.release import Release
+from recommender_service.recommendation import Embedding, Ranking, embeddings_of, encoded, rank, taste_of
 from recommender_service.release_list import ReleaseList
 from recommender_service.resolved_request import ResolvedRequest, resolve
 from recommender_service.served_releases import ServedRelease
@@ -95,8 +88,9 @@ class RecommenderServicer:
             embedding = served.user_embeddings.by_user_id.cached(resolved.user_id)
         if embedding is None:
             (embedding,) = await embeddings_of(served.user_embeddings, [resolved], context.time_remaining())
+        scan = served.scans.add(resolved, embedding)
         await self._turns.step()
-        ranking = rank(served.release, resolved, embedding, self._degraded_answers)
+        ranking = rank(served.release, resolved, embedding, self._degraded_answers, served.scans.begin(scan))
         if self._shadow_recall is not None and isinstance(embedding, np.ndarray) and self._shadow_recall.is_due():
             self._shadow_recall.repeat(served.release, resolved, embedding, ranking.rows)
         await self._turns.step()
@@ -147,25 +141,27 @@ class RecommenderServicer:
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
         embeddings = await embeddings_of(served.user_embeddings, valid, time_remaining_s)
         async with self._batches:
-            known = zip(embeddings, scores_of_many(served.release, valid, embeddings), strict=True)
-            return await self._answer_batch(served.release, entries, known)
+            scans = [served.scans.add(*pair) for pair in zip(valid, embeddings, strict=True)]
+            return await self._answer_batch(served, entries, deque(zip(embeddings, scans, strict=True)))
 
     async def _answer_batch(
         self,
-        release: Release,
+        served: ServedRelease,
         entries: Sequence[ResolvedRequest | ServiceError],
-        known: Iterator[tuple[Embedding, np.ndarray | None]],
+        known: deque[tuple[Embedding, Scan | None]],
     ) -> list[bytes]:
         """For each entry, the encoded field `results`. Raises InvalidArgument if it would be too large.
 
-        known: for each resolved request, in order, its embedding and the scores that `rank` takes.
+        known: for each resolved request, in order, its embedding and its scan; they are taken out.
         """
+        release = served.release
         rankings: list[Ranking | ServiceError] = []
         for entry in entries:
             try:
                 if isinstance(entry, ServiceError):
                     raise entry
-                embedding, scores = next(known)
+                embedding, scan = known.popleft()
+                scores = served.scans.begin(scan)
                 rankings.append(rank(release, entry, embedding, self._degraded_answers, scores))
             except ServiceError as error:
                 rankings.append(error)

@@ -22,6 +22,7 @@ from object_storage.folder import reached_at
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
 from recommender_service.canary_setting import CanarySetting
+from recommender_service.joint_scans import JointScans
 from recommender_service.metrics import NEWER_RELEASES, OBJECT_STORAGE_REACHED
 from recommender_service.model_server import ModelServer
 from recommender_service.probe import ModelServerProbe, NotYet
@@ -228,7 +229,7 @@ class ReleaseWatcher:
     def _with_embeddings(self, release: Release) -> ServedRelease:
         settings, timeout_s = self._settings, self._settings.predict_timeout_ms / 1000
         embeddings = UserEmbeddings(self._model_server, release.manifest, settings.user_cache_size, timeout_s)
-        return ServedRelease(release, embeddings)
+        return ServedRelease(release, embeddings, JointScans(release))
 
     def _activate(self, served: ServedRelease) -> None:
         is_first = self.releases.active is None

@@ -75,5 +75,5 @@ def fit(
 
 def _as_often_as_liked(movies: np.ndarray, num_likes: np.ndarray) -> np.ndarray:
     """Return float32[num_movies, d] whose second moment is that of all likes' movies.  num_likes: int64[num_movies]."""
-    weights: np.ndarray = np.sqrt(num_likes / num_likes.mean()).astype(np.float32)
-    return movies * weights[:, None]
+    weighted: np.ndarray = movies * np.sqrt(num_likes / num_likes.mean()).astype(np.float32)[:, None]
+    return weighted
