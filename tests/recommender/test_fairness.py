@@ -49,14 +49,15 @@ def test_health_is_checked_while_a_batch_is_answered(address: str) -> None:
     assert calls >= FEW
 
 
-def test_many_scans_of_a_batch_answer_as_single_calls(address: str) -> None:
-    """A batch that is scanned together finds the same movies, with the same scores, as calls one by one."""
+def test_scans_that_begin_together_answer_as_single_calls(address: str) -> None:
+    """A batch, and calls at the same time, find the same movies with the same scores as calls one by one."""
     requests = [RecommendRequest(user_id=user_id, limit=1 + user_id % 40) for user_id in range(61)]
     with grpc.insecure_channel(address) as channel:
         stub = RecommenderServiceStub(channel)
-        results = stub.BatchRecommend(BatchRecommendRequest(requests=requests)).results
-        for request, result in zip(requests, results, strict=True):
+        batch = stub.BatchRecommend(BatchRecommendRequest(requests=requests)).results
+        at_once = [stub.Recommend.future(request) for request in requests]
+        for request, result, future in zip(requests, batch, at_once, strict=True):
             single = stub.Recommend(request).movies
-            assert [movie.movie for movie in result.response.movies] == [movie.movie for movie in single]
-            scores = [movie.score for movie in single]
-            assert [movie.score for movie in result.response.movies] == pytest.approx(scores, abs=1e-6)
+            for together in (result.response.movies, future.result().movies):
+                assert [movie.movie for movie in together] == [movie.movie for movie in single]
+                assert [movie.score for movie in together] == pytest.approx([m.score for m in single], abs=1e-6)
