@@ -1,6 +1,7 @@
 """A bucket with releases, which fsspec reaches: S3 and what speaks its protocol, Google Cloud Storage, a folder.
 
     releases/<version>/                 the files of a release; its manifest is written last
+    releases/canary.json                names the canary, if there is one
     models/user_embedding/<version>/    its model
     claims/<version>                    the number is taken, for ever
     keys/<table>/<offset>               a piece of a table of text keys
@@ -18,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from object_storage.url import SETTING
+from protos.release.v1.canary import CANARY, MAX_BYTES
 from protos.release.v1.layout import MANIFEST, MODEL_NAME, MODELS, RELEASES, version_named
 
 # A store that sends no byte for so long is asked once more. Left to themselves, the libraries wait for minutes. It must
 # be long enough for what is still on its way when an upload has been handed over: megabytes, over a slow line.
 TIMEOUT_S, TRIES = 15.0, 2
 LIBRARIES = ("fsspec", "s3fs", "gcsfs", "aiobotocore", "botocore", "aiohttp", "urllib3")
+CANARY_PATH = f"{RELEASES}/{CANARY}"
 MODELS_PREFIX = f"{MODELS}/{MODEL_NAME}"
 
 
@@ -51,6 +54,19 @@ class Bucket:
         found = [path.split("/") for path in self.objects(RELEASES)]
         versions = [version_named(parts[0]) for parts in found if parts[1:] == [MANIFEST]]
         return sorted((version for version in versions if version), reverse=True)
+
+    def canary(self) -> bytes:
+        """The content of the file that names the canary, or more than it may have; empty if there is none."""
+        return self.read(CANARY_PATH, 0, MAX_BYTES + 1) if self.size(CANARY_PATH) else b""
+
+    def name_canary(self, content: bytes) -> None:
+        """Write the file that names the canary, or write over it."""
+        with self._expecting(f"to write {CANARY_PATH}"):
+            self._fs.pipe_file(f"{self._root}/{CANARY_PATH}", content)
+
+    def forget_canary(self) -> None:
+        """Remove the file that names the canary, if it is there."""
+        self.remove([CANARY_PATH])
 
     def objects(self, folder: str) -> dict[str, int]:
         """The size in bytes of every object below a folder, by its path relative to that; none if it is empty."""

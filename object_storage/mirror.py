@@ -16,6 +16,7 @@ from object_storage.bucket import MODELS_PREFIX, Bucket, ObjectStorageError
 from object_storage.download import DamagedRelease
 from object_storage.folder import Folder
 from object_storage.manifest import read_manifest
+from protos.release.v1.canary import CANARY, forget_canary, write_canary
 from protos.release.v1.layout import RELEASES
 
 KEEP = 3  # the model server loads two, and the third is what a rollback needs at once
@@ -36,6 +37,7 @@ class Mirror:
         """
         self.url = bucket.url
         self._bucket = bucket
+        self._releases = releases
         self._verify_key_file = verify_key_file
         # In this order: a model whose release is missing would take the place of an older one on the model server.
         self._folders = [
@@ -56,7 +58,11 @@ class Mirror:
         with ExitStack() as stack:
             if not all(stack.enter_context(folder.locked()) for folder in self._folders):
                 return False
+            ended = self._releases is not None and (self._releases / CANARY).exists() and not self._bucket.canary()
             listed = self._bucket.releases()
+            canary = self._bucket.canary() if self._releases is not None else b""
+            if self._releases is not None and canary:  # first, so that a new release never serves more users
+                write_canary(self._releases, canary)
             problem: ObjectStorageError | None = None
             for version in listed[:KEEP]:
                 try:
@@ -69,6 +75,9 @@ class Mirror:
             for folder in self._folders:
                 if listed:
                     wanted |= folder.remove_all_but(wanted, listed[0])
+            if self._releases is not None and ended and not canary:  # last, when one that was withdrawn is not here
+                forget_canary(self._releases)
+            for folder in self._folders:
                 folder.note_success()
             return True
 

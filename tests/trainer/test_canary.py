@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from protos.release.v1.canary import CANARY, Canary, read_canary
+from protos.release.v1.canary import CANARY, Canary, read_canary, write_canary
 from tests.support.releases import publish_checkerboard
 from trainer.cli.main import main
-from trainer.release.canary import write_canary
 from trainer.release.catalogue import served_versions
 from trainer.release.errors import CanaryError
 
@@ -64,7 +63,7 @@ def test_a_withdrawn_canary_goes_with_its_model(tmp_path: Path, how: str) -> Non
 def test_the_file_of_a_killed_trainer_bars_nothing(tmp_path: Path) -> None:
     """A canary whose release never appeared is no canary."""
     first = publish_checkerboard(tmp_path)
-    write_canary(tmp_path, Canary(first + 1000, 0.05))
+    write_canary(tmp_path / "releases", Canary(first + 1000, 0.05).encoded())
     publish_checkerboard(tmp_path)
     assert not (tmp_path / "releases" / CANARY).exists()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
+from object_storage.bucket import Bucket
 from protos.release.v1.canary import Canary
 from trainer.cli.inputs import dataset_of, merged_with_events
 from trainer.cli.object_storage import synchronised
 from trainer.release.bucket_catalogue import prune_bucket, releases_in, roll_back_bucket
-from trainer.release.canary import canary_of, expect_no_bucket, name_canary, promote, withdraw
+from trainer.release.canary import canary_of, name_canary, promote, withdraw
 from trainer.release.catalogue import PublishedRelease, published_releases, roll_back
 from trainer.release.prune import complete_publishing, prune
 from trainer.report.release import load, manifest_of
@@ -36,8 +37,7 @@ def releases(arguments: argparse.Namespace) -> None:
     """
     bucket = synchronised(arguments.artifacts)
     if arguments.action in CANARY_ACTIONS:
-        expect_no_bucket(bucket)
-        print(CANARY_ACTIONS[arguments.action](arguments))
+        print(CANARY_ACTIONS[arguments.action](arguments, bucket))
     elif arguments.action == "prune":
         if bucket is not None:
             print(f"removed from {bucket.url}: {_listed(prune_bucket(bucket, arguments.keep)) or 'nothing'}")
@@ -51,11 +51,10 @@ def releases(arguments: argparse.Namespace) -> None:
             print(f"kept, because they may be in use (no file locks, or no permission): {_listed(pruned.unknown)}")
             print("--force removes them too")
     elif arguments.action == "rollback" and canary_of(arguments.artifacts) is not None:
-        print(_withdraw(arguments))
+        print(_withdraw(arguments, bucket))
     elif arguments.action == "rollback":
         if bucket is not None:
             withdrawn, newest = roll_back_bucket(bucket)
-            synchronised(arguments.artifacts)
         else:
             withdrawn, newest = roll_back(arguments.artifacts)
         print(f"withdrew {withdrawn}; the newest release is {newest}")
@@ -64,20 +63,22 @@ def releases(arguments: argparse.Namespace) -> None:
         canary = canary_of(arguments.artifacts)
         for release in releases_in(bucket) if bucket is not None else published_releases(arguments.artifacts):
             print(_line(release, canary))
+    if bucket is not None and arguments.action in ("rollback", *CANARY_ACTIONS):
+        synchronised(arguments.artifacts)  # the folder here follows
 
 
-def _canary(arguments: argparse.Namespace) -> str:
+def _canary(arguments: argparse.Namespace, bucket: Bucket | None) -> str:
     canary = Canary(arguments.version, arguments.share)
-    name_canary(arguments.artifacts, canary)
+    name_canary(arguments.artifacts, canary, bucket)
     return f"release {canary.release} serves {100 * canary.share:g}% of the users"
 
 
-def _promote(arguments: argparse.Namespace) -> str:
-    return f"promoted {promote(arguments.artifacts).release}: it serves all users"
+def _promote(arguments: argparse.Namespace, bucket: Bucket | None) -> str:
+    return f"promoted {promote(arguments.artifacts, bucket).release}: it serves all users"
 
 
-def _withdraw(arguments: argparse.Namespace) -> str:
-    return f"withdrew {withdraw(arguments.artifacts).release}: the release before it serves all users"
+def _withdraw(arguments: argparse.Namespace, bucket: Bucket | None) -> str:
+    return f"withdrew {withdraw(arguments.artifacts, bucket).release}: the release before it serves all users"
 
 
 CANARY_ACTIONS = {"canary": _canary, "promote": _promote, "withdraw": _withdraw}

@@ -13,7 +13,7 @@ from trainer.cli.arguments import CHEAPEST
 from trainer.cli.inputs import dataset_of, hyperparameters_of, merged_with_events, positive_threshold_of
 from trainer.cli.news import news_of
 from trainer.cli.object_storage import synchronised
-from trainer.release.canary import canary_of, expect_no_bucket, expect_no_canary
+from trainer.release.canary import canary_of, expect_no_canary
 from trainer.release.catalogue import check_writable, served_versions
 from trainer.release.errors import SigningKeyError
 from trainer.release.locks import sole_trainer
@@ -47,8 +47,6 @@ def _train(arguments: argparse.Namespace, signing_key: bytes | None, bucket: Buc
         log.info("release %d is a canary: nothing to do before it is promoted or withdrawn", canary.release)
         return
     expect_no_canary(arguments.artifacts)
-    if arguments.canary is not None:
-        expect_no_bucket(bucket)
     if arguments.min_new_events:
         found = news_of(arguments.events, arguments.artifacts)
         log.info("%s", found)

@@ -34,10 +34,13 @@ def releases_in(bucket: Bucket) -> list[PublishedRelease]:
 def prune_bucket(bucket: Bucket, keep: int) -> list[int]:
     """Remove all but the newest `keep` releases and what dead trainers left, and return the versions.
 
-    Who serves a release that is removed has a copy of it. Raises ObjectStorageError.
+    Of a canary and the release that serves the other users, none is removed. Who serves a release that is removed has a
+    copy of it. Raises ObjectStorageError.
     """
     releases, models = _sizes(bucket, RELEASES), _sizes(bucket, MODELS_PREFIX)
     complete = bucket.releases()
+    if bucket.canary():
+        keep = max(keep, 2)
     removed = []
     for version in sorted({*releases, *models} - {*complete[:keep]}):
         if version in complete or _is_abandoned(bucket, version):

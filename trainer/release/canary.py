@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from object_storage.bucket import Bucket
-from protos.release.v1.canary import CANARY, Canary, CanaryFileError, read_canary
-from protos.release.v1.durable import sync_folder
+from protos.release.v1.canary import Canary, CanaryFileError, forget_canary, read_canary, write_canary
+from trainer.release.bucket_catalogue import roll_back_bucket
 from trainer.release.catalogue import releases_folder, roll_back, served_versions, versions_in
 from trainer.release.errors import CanaryError
 
@@ -33,15 +32,10 @@ def expect_no_canary(artifacts: Path) -> None:
         )
 
 
-def expect_no_bucket(bucket: Bucket | None) -> None:
-    """Raise CanaryError if releases are published to a bucket, from which recommenders learn of no canary."""
-    if bucket is not None:
-        raise CanaryError(f"a canary needs a folder that the recommenders share; ARTIFACTS names {bucket.url}")
-
-
-def name_canary(artifacts: Path, canary: Canary) -> None:
+def name_canary(artifacts: Path, canary: Canary, bucket: Bucket | None) -> None:
     """Name a release as the canary, or change its share.
 
+    bucket: of which `artifacts` is a copy, if there is one; then it is named there.
     Raises CanaryError unless it is the newest release and an older one can serve the other users.
     """
     served = served_versions(artifacts)
@@ -50,46 +44,45 @@ def name_canary(artifacts: Path, canary: Canary) -> None:
         raise CanaryError(f"expected {newest} as the canary, got {canary.release}")
     if len(served) < 2:
         raise CanaryError(f"expected an older release in {artifacts} for the other users, found none")
-    write_canary(artifacts, canary)
+    if bucket is not None:
+        bucket.name_canary(canary.encoded())
+    else:
+        write_canary(releases_folder(artifacts), canary.encoded())
 
 
-def write_canary(artifacts: Path, canary: Canary) -> None:
-    """Write the file that names the canary. It appears whole, by a rename."""
-    releases = releases_folder(artifacts)
-    written = releases / f".{CANARY}.new"
-    with written.open("w", encoding="utf-8") as file:
-        file.write(canary.encoded())
-        file.flush()
-        os.fsync(file.fileno())
-    written.replace(releases / CANARY)
-    sync_folder(releases)
+def promote(artifacts: Path, bucket: Bucket | None) -> Canary:
+    """Let the canary serve all users, and return it. Raises CanaryError if there is none.
 
-
-def promote(artifacts: Path) -> Canary:
-    """Let the canary serve all users, and return it. Raises CanaryError if there is none."""
+    bucket: as for `name_canary`.
+    """
     canary = _expect_canary(artifacts)
-    forget_canary(artifacts)
+    _forget(artifacts, bucket)
     return canary
 
 
-def withdraw(artifacts: Path) -> Canary:
+def withdraw(artifacts: Path, bucket: Bucket | None) -> Canary:
     """Let the older release serve all users, withdraw the canary with its model, and return it.
 
+    bucket: as for `name_canary`.
     Raises CanaryError if there is none, and NoOlderRelease if no other release has a model.
     """
     canary = _expect_canary(artifacts)
     newest = served_versions(artifacts)[-1:]
     if newest != [canary.release]:
         raise CanaryError(f"expected the canary {canary.release} to be the newest release, got {newest}")
-    roll_back(artifacts)
-    forget_canary(artifacts)  # last: without it, a recommender that still lists the release would serve it to all
+    if bucket is not None:
+        roll_back_bucket(bucket)
+    else:
+        roll_back(artifacts)
+    _forget(artifacts, bucket)  # last: without it, a recommender that still lists the release would serve it to all
     return canary
 
 
-def forget_canary(artifacts: Path) -> None:
-    """Remove the file that names the canary, if it is there."""
-    (releases_folder(artifacts) / CANARY).unlink(missing_ok=True)
-    sync_folder(releases_folder(artifacts))
+def _forget(artifacts: Path, bucket: Bucket | None) -> None:
+    if bucket is not None:
+        bucket.forget_canary()
+    else:
+        forget_canary(releases_folder(artifacts))
 
 
 def _expect_canary(artifacts: Path) -> Canary:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from object_storage.bucket import Bucket
-from protos.release.v1.canary import Canary
+from protos.release.v1.canary import Canary, forget_canary, write_canary
 from protos.release.v1.durable import sync, sync_folder
-from trainer.release.canary import expect_no_canary, forget_canary, write_canary
+from trainer.release.canary import expect_no_canary
 from trainer.release.catalogue import models_folder, releases_folder, served_versions
 from trainer.release.files import write_files, write_model
 from trainer.release.fitted import Fitted
@@ -45,11 +45,12 @@ def publish(
         write_manifest(fitted, version, calibrations, staged_release, staged_model, signing_key)
         for folder in (staged_model, staged_release):
             sync(folder)
+        canary = Canary(version, canary_share) if canary_share is not None and served_versions(artifacts) else None
         if bucket is not None:
-            upload(bucket, version, staged_release, staged_model)
-        forget_canary(artifacts)  # of a trainer that was killed
-        if canary_share is not None and served_versions(artifacts):
-            write_canary(artifacts, Canary(version, canary_share))  # first, so that the release never serves more users
+            upload(bucket, version, staged_release, staged_model, canary)
+        forget_canary(releases)  # of a trainer that was killed
+        if canary is not None:
+            write_canary(releases, canary.encoded())  # first, so that the release never serves more users
         staged_release.rename(releases / str(version))
         staged_model.rename(models / str(version))
         for parent in (releases, models):

@@ -17,6 +17,7 @@ from object_storage.bucket import MODELS_PREFIX, Bucket, ObjectStorageError
 from object_storage.url import SETTING
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
+from protos.release.v1.canary import Canary
 
 CLAIMS = "claims"
 PATIENCE_S = 300.0  # how long a store may be away while a release is uploaded
@@ -49,9 +50,10 @@ def claim(bucket: Bucket, version: int) -> bool:
     return True
 
 
-def upload(bucket: Bucket, version: int, release: Path, model: Path) -> None:
+def upload(bucket: Bucket, version: int, release: Path, model: Path, canary: Canary | None = None) -> None:
     """Upload a release and its model from these folders; the manifest comes last, when all else is there.
 
+    canary: what the bucket then names as one; None if the release serves all users.
     A store that is away is asked again for PATIENCE_S. Raises ObjectStorageError.
     """
     manifest = json_format.Parse((release / layout.MANIFEST).read_bytes(), pb.Manifest())
@@ -64,6 +66,7 @@ def upload(bucket: Bucket, version: int, release: Path, model: Path) -> None:
     for path, file in files.items():
         _patiently(partial(bucket.upload, file, path))
     _patiently(partial(_expect_whole, bucket, version, files))
+    _patiently(partial(bucket.name_canary, canary.encoded()) if canary is not None else bucket.forget_canary)
     _patiently(partial(bucket.upload, release / layout.MANIFEST, f"{prefix}/{layout.MANIFEST}"))
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from protos.release.v1.durable import sync_folder
 from protos.release.v1.layout import version_named
 
 CANARY = "canary.json"
@@ -37,9 +39,26 @@ class Canary:
         digest = hashlib.blake2b(f"{self.release}:{user}".encode("utf-8", "replace"), digest_size=8).digest()
         return int.from_bytes(digest, "big") < self.share * 2**64
 
-    def encoded(self) -> str:
+    def encoded(self) -> bytes:
         """The content of the file."""
-        return json.dumps({"release": self.release, "share": self.share}) + "\n"
+        return json.dumps({"release": self.release, "share": self.share}).encode() + b"\n"
+
+
+def write_canary(releases: Path, content: bytes) -> None:
+    """Write the file that names the canary of a folder of releases. It appears whole, by a rename."""
+    written = releases / f".{CANARY}.new"
+    with written.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    written.replace(releases / CANARY)
+    sync_folder(releases)
+
+
+def forget_canary(releases: Path) -> None:
+    """Remove the file that names the canary of a folder of releases, if it is there."""
+    (releases / CANARY).unlink(missing_ok=True)
+    sync_folder(releases)
 
 
 def read_canary(releases: Path) -> Canary | None:
