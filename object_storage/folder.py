@@ -84,10 +84,11 @@ class Folder:
         shown = {"path": str(folder), "bytes": num_bytes, "seconds": round(time.monotonic() - started, 2)}
         log.info("synchronised", extra={"fields": shown})
 
-    def remove_all_but(self, wanted: set[int], newest: int) -> set[int]:
+    def remove_all_but(self, wanted: set[int], listed: Sequence[int]) -> set[int]:
         """Remove all versions but the wanted ones, and return what is there then.
 
-        newest: in the bucket. What is newer was withdrawn; what is older stays while a recommender serves it.
+        listed: the versions in the bucket, at least one. Of the others, those that are older than all of these were
+            pruned, and stay while a recommender serves them; the rest were withdrawn.
         """
         for leftover in self._path.glob(f"{REMOVING}*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -96,7 +97,8 @@ class Folder:
         for version, since in self._unwanted_since.items():
             folder, hidden = self._path / str(version), self._path / f"{REMOVING}{version}"
             is_due = self.prefix == RELEASES or time.monotonic() - since > HANDOVER_S
-            if is_due and (version > newest or not _is_served(folder)):
+            is_withdrawn = version not in listed and version > min(listed)
+            if is_due and (is_withdrawn or not _is_served(folder)):
                 folder.rename(hidden)
                 shutil.rmtree(hidden, ignore_errors=True)
         for staging in self._path.glob(f"{DOWNLOADING}*"):

@@ -74,7 +74,7 @@ class Mirror:
             wanted = set(listed[:KEEP])
             for folder in self._folders:
                 if listed:
-                    wanted |= folder.remove_all_but(wanted, listed[0])
+                    wanted |= folder.remove_all_but(wanted, listed)
             if self._releases is not None and ended and not canary:  # last, when one that was withdrawn is not here
                 forget_canary(self._releases)
             for folder in self._folders:

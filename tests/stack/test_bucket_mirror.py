@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import shutil
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,24 @@ def test_an_interrupted_download_goes_on(
     assert mirror.look()
     assert whole_versions(half) == [version]
     assert store.wire.passed < (1.25 - share) * everything
+
+
+def test_only_a_release_that_was_pruned_stays_while_it_is_served(
+    bucket: Bucket, two_releases: Path, tmp_path: Path
+) -> None:
+    """What is older than all releases of the bucket was pruned; what lies between them was withdrawn, and goes."""
+    older, newer = put(bucket, two_releases, 0, 1)
+    mirror = mirror_of(bucket, tmp_path)
+    assert mirror.look()
+    releases = releases_folder(tmp_path)
+    with ExitStack() as stack:
+        for version in (older - 1, older + 1):
+            shutil.copytree(releases / str(older), releases / str(version))
+            fcntl.flock(stack.enter_context((releases / str(version) / MANIFEST).open("rb")), fcntl.LOCK_SH)
+        assert mirror.look()
+        assert versions_in(releases) == [older - 1, older, newer]
+    assert mirror.look()
+    assert versions_in(releases) == [older, newer]
 
 
 @pytest.mark.parametrize("damage", ["cut short", "altered", "missing", "manifest cut short"])

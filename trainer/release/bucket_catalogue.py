@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from google.protobuf import json_format
-
 from object_storage.bucket import MODELS_PREFIX, Bucket
-from protos.release.v1 import manifest_pb2 as pb
 from protos.release.v1.layout import MANIFEST, RELEASES, version_named
-from trainer.release.catalogue import WITHDRAWN, PublishedRelease
+from trainer.release.catalogue import WITHDRAWN, PublishedRelease, manifest_in
 from trainer.release.errors import NoOlderRelease
 from trainer.release.upload import CLAIMS
 
@@ -22,7 +19,7 @@ def releases_in(bucket: Bucket) -> list[PublishedRelease]:
     return [
         PublishedRelease(
             version,
-            _manifest(bucket.read(f"{RELEASES}/{version}/{MANIFEST}")),
+            manifest_in(bucket.read(f"{RELEASES}/{version}/{MANIFEST}")),
             version in models,
             sum(releases[version].values()) + sum(models.get(version, {}).values()),
         )
@@ -79,10 +76,3 @@ def _is_abandoned(bucket: Bucket, version: int) -> bool:
     """Whether an incomplete or withdrawn release is so old that no trainer uploads it any more."""
     path = f"{CLAIMS}/{version}"
     return bucket.size(path) is None or datetime.now(UTC) - bucket.modified(path) > ABANDONED_AFTER
-
-
-def _manifest(content: bytes) -> pb.Manifest | None:
-    try:
-        return json_format.Parse(content.decode(), pb.Manifest())
-    except (UnicodeDecodeError, json_format.ParseError):
-        return None

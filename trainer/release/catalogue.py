@@ -127,6 +127,14 @@ def has_manifest(folder: Path) -> bool:
         return False
 
 
+def manifest_in(content: bytes) -> pb.Manifest | None:
+    """Return the manifest in the content of its file; None if it cannot be read."""
+    try:
+        return json_format.Parse(content.decode("utf-8"), pb.Manifest())
+    except (UnicodeDecodeError, json_format.ParseError):
+        return None
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder, if it is there: a rename hides it whole before its files are deleted."""
     if folder.is_dir():
@@ -154,6 +162,6 @@ def _num_bytes(folder: Path) -> int:
 
 def _manifest(folder: Path) -> pb.Manifest | None:
     try:
-        return json_format.Parse((folder / layout.MANIFEST).read_text(encoding="utf-8"), pb.Manifest())
-    except (OSError, UnicodeDecodeError, json_format.ParseError):
+        return manifest_in((folder / layout.MANIFEST).read_bytes())
+    except OSError:
         return None
