@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -92,8 +92,16 @@ def proxy(recommender_address: str, folder: Path, prefix: Sequence[str] = ()) ->
     (folder / "envoy.yaml").write_text(config, encoding="utf-8")
     flags = ["--config-path", str(folder / "envoy.yaml"), "--concurrency", "1", "--use-dynamic-base-id"]
     with served([*prefix, "envoy", *flags], folder / "envoy.log", {}, "Envoy") as server:
-        server.wait_for_line("starting main dispatch loop")
+        server.wait_for_line("starting workers")  # the first health checks are over
+        if not prefix:  # it may be out of reach from here
+            wait_for(lambda: _listens(port), f"Envoy listens on port {port}")
         yield f"{HOST}:{port}"
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection((HOST, port), timeout=10):
+        return True
+    return False
 
 
 def _named(name: str, port: int) -> str:
