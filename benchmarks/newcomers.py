@@ -86,7 +86,7 @@ def _fit_without(
     others = interactions_of(train[~train["user_id"].isin(known.user_ids[newcomers])], threshold)
     fitted = fit(others, settings)
     rows = rows_of(others.movie_ids[: others.num_trained_movies], known.movie_ids[: known.num_trained_movies])
-    return np.where((rows >= 0)[:, None], fitted.movies[rows], 0).astype(np.float32), fitted.temperature
+    return np.where((rows >= 0)[:, None], fitted.movies[rows], 0).astype(np.float32), fitted.fold_in_temperature
 
 
 def _last(history: sparse.csr_matrix, count: int) -> sparse.csr_matrix:

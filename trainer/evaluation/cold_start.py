@@ -97,7 +97,7 @@ def _fold_in(histories: sparse.csr_matrix, embeddings: Embeddings, rows: np.ndar
 
     histories: CSR[num_users, len(rows)].  rows: of the movies that are not held out.
     """
-    temperatures = user_temperatures(embeddings.temperature, histories)
+    temperatures = user_temperatures(embeddings.fold_in_temperature, histories)
     partition = Partition(known.popularity[rows])
     return fold_in(sparse.csr_matrix(histories), embeddings.movies[rows], temperatures, None, partition)
 

@@ -32,7 +32,8 @@ def of_newcomers(embeddings: Embeddings, known: Interactions, users: np.ndarray)
     Newcomers with few likes lie farther from the average movie, so their neighbours are harder to find.
     """
     few = _few_likes(known.positives[users], np.random.default_rng(SEED))
-    folded = fold_in(few, embeddings.movies[: few.shape[1]], newcomer_temperatures(embeddings.temperature, few))
+    temperatures = newcomer_temperatures(embeddings.fold_in_temperature, few)
+    folded = fold_in(few, embeddings.movies[: few.shape[1]], temperatures)
     return Queries(folded, few)
 
 

@@ -8,6 +8,8 @@ of the places and cost 2 % of NDCG.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -68,7 +70,7 @@ def with_content(embeddings: Embeddings, expected: np.ndarray) -> Embeddings:
     """
     missing = np.sqrt(1 - np.square(expected, dtype=np.float64).sum(axis=1)).astype(np.float32)
     movies = np.vstack([_with_zero(embeddings.movies), np.column_stack([expected, missing])])
-    return Embeddings(_with_zero(embeddings.users), movies, embeddings.temperature)
+    return replace(embeddings, users=_with_zero(embeddings.users), movies=movies)
 
 
 def _with_zero(vectors: np.ndarray) -> np.ndarray:

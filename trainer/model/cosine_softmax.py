@@ -19,6 +19,7 @@ from trainer.data.interactions import Interactions
 from trainer.model.fold_in import fold_in, user_temperatures
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.partition import Partition
+from trainer.model.popularity import NUM_COMPONENTS, popularity_weight, with_popularity
 from trainer.model.progress import OnProgress
 from trainer.model.temperature import temperature_for
 from trainer.model.train_tables import train_tables
@@ -31,14 +32,19 @@ ALL = slice(None)
 class Embeddings:
     """The fitted model.
 
-    users: float32[num_users, embedding_dim], unit rows; zeros for a user without positives.
-    movies: float32[num_trained_movies, embedding_dim], unit rows.
+    users: float32[num_users, d], unit rows; zeros for a user without positives.
+    movies: float32[num_trained_movies, d], unit rows.
     temperature: the typical user's during training.
+    fold_in_temperature: the typical user's for folding in with these movies.
+    num_popularity_components: how many leading components tell of popularity and not of tastes. d is their number and
+    embedding_dim.
     """
 
     users: np.ndarray
     movies: np.ndarray
     temperature: float
+    fold_in_temperature: float
+    num_popularity_components: int = 0
 
 
 def fit(
@@ -62,7 +68,8 @@ def fit(
     if temperature is None:
         temperature = temperature_for(num_likes, training_history, hyperparameters, on_progress)
         hyperparameters = replace(hyperparameters, temperature=temperature)
-    partition = Partition(num_likes)
+    weight = popularity_weight(temperature, num_likes)
+    partition = Partition(num_likes, weight)
     users, movies = train_tables(training_history, partition, hyperparameters, on_progress, checkpoints)
     del training_history  # it may take gigabytes, and so does the next
     axes = principal_axes(users, _as_often_as_liked(movies, num_likes))
@@ -70,7 +77,10 @@ def fit(
     history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
     temperatures = user_temperatures(temperature, history)
     users[folded] = fold_in(history[folded], movies, temperatures[folded], users[folded], partition, on_progress)
-    return Embeddings(users, movies, temperature)
+    if not weight:
+        return Embeddings(users, movies, temperature, temperature)
+    users, movies, newer = with_popularity(users, movies, temperatures, partition.popularity, temperature)
+    return Embeddings(users, movies, temperature, newer, NUM_COMPONENTS)
 
 
 def _as_often_as_liked(movies: np.ndarray, num_likes: np.ndarray) -> np.ndarray:

@@ -75,9 +75,10 @@ def fold_in(
         mean = (history[block] @ movies) / np.maximum(weight, np.finfo(np.float32).tiny)  # float32[B, d]
         first = unit_rows(mean) if start is None else start[block]
         scored, log_weights = all_movies, no_weights
-        if partition is not None and not partition.is_exact:
+        if partition is not None:
             candidates = partition.draw(rng)
-            scored, log_weights = tf.constant(movies[candidates.rows]), tf.constant(candidates.log_weights)
+            log_weights = tf.constant(candidates.log_weights)
+            scored = all_movies if partition.is_exact else tf.constant(movies[candidates.rows])
         folded = ascend(tf.constant(first), tf.constant(mean), temperatures[block, None], scored, log_weights)
         users[block] = np.where(weight > 0, folded.numpy(), 0)
         on_progress(Progress("folding in users", number + 1, len(offsets)))

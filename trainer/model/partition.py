@@ -15,7 +15,8 @@ class Candidates:
     """Movies over which the softmax's denominator is summed.
 
     rows: int64[n].  log_weights: float32[n], to be added to their logits. A drawn movie stands for itself and for those
-    that were not drawn, so its weight is the number of the rest divided by the number drawn.
+    that were not drawn, so its weight is the number of the rest divided by the number drawn. Where popularity counts,
+    it is added.
     """
 
     rows: np.ndarray
@@ -25,8 +26,12 @@ class Candidates:
 class Partition:
     """Draws candidates; of a small catalogue they are always all movies."""
 
-    def __init__(self, num_likes: np.ndarray) -> None:
-        """num_likes: [num_movies], how often each movie is liked."""
+    def __init__(self, num_likes: np.ndarray, popularity_weight: float = 0.0) -> None:
+        """num_likes: [num_movies], how often each movie is liked.
+
+        popularity_weight: of the logarithm of these numbers, which is added to the movies' logits.
+        """
+        self.popularity = np.float32(popularity_weight) * np.log(np.maximum(num_likes, 1), dtype=np.float32)
         num_movies = len(num_likes)
         self.is_exact = num_movies <= MAX_SCORED
         by_popularity = np.argsort(-num_likes, kind="stable")
@@ -36,8 +41,9 @@ class Partition:
     def draw(self, rng: np.random.Generator) -> Candidates:
         """Return the popular movies and, of the others, NUM_DRAWN at random."""
         if self.is_exact:
-            return Candidates(self._popular, np.zeros(len(self._popular), np.float32))
+            return Candidates(self._popular, self.popularity)
         drawn = rng.choice(self._rest, NUM_DRAWN, replace=False, shuffle=False)
         log_weights = np.zeros(NUM_POPULAR + NUM_DRAWN, np.float32)
         log_weights[NUM_POPULAR:] = np.log(len(self._rest) / NUM_DRAWN)
-        return Candidates(np.concatenate([self._popular, drawn]), log_weights)
+        rows = np.concatenate([self._popular, drawn])
+        return Candidates(rows, log_weights + self.popularity[rows])

@@ -37,7 +37,8 @@ def write_model(fitted: Fitted, folder: Path) -> None:
     """Write the user tower as a SavedModel, with warm-up requests from some users' likes."""
     known, embeddings = fitted.known, fitted.embeddings
     trained = known.movie_ids[: known.num_trained_movies]
-    tower = UserTower(known.user_ids, embeddings.users, trained, fitted.trained_movies, embeddings.temperature)
+    temperature = embeddings.fold_in_temperature
+    tower = UserTower(known.user_ids, embeddings.users, trained, fitted.trained_movies, temperature)
     save_user_tower(tower, layout.MODEL_NAME, folder, known.user_ids, _some_histories(known))
 
 
@@ -47,7 +48,7 @@ def write_files(fitted: Fitted, folder: Path) -> Calibrations:
     table = _movie_table(fitted)
     np.save(folder / layout.EMBEDDINGS, embeddings.movies)
     recommend, newcomers = _calibrated(fitted, build_index(embeddings.movies, folder / layout.EMBEDDINGS_INDEX))
-    similar_movies = _write_similar_movies(similar_movie_vectors(fitted.trained_movies, table, known), fitted, folder)
+    similar_movies = _write_similar_movies(similar_movie_vectors(fitted.tastes_of_movies, table, known), fitted, folder)
     write_movie_table(table, folder / layout.MOVIES)
     np.save(folder / layout.USER_IDS, known.user_ids)
     _write_user_keys(fitted.user_keys, folder)
