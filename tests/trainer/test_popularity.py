@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from trainer.data.split import split
 from trainer.evaluation.evaluate import exact_scores
@@ -39,6 +40,7 @@ def test_popularity_counts_where_the_softmax_is_flat() -> None:
     np.testing.assert_allclose(popularity_weight(3 * rule, num_likes), 2 / 3)
 
 
+@pytest.mark.slow
 def test_likes_at_random_are_ranked_by_popularity() -> None:
     """Where likes follow popularity and no taste, the model's lists are nearly as good as popular movies."""
     rng = np.random.default_rng(0)
