@@ -57,11 +57,11 @@ def frontier(vectors: TrainedVectors) -> list[Point]:
         setting, calibrated = _as_calibrated(vectors)
         searches[CALIBRATED, setting] = calibrated
         builds[CALIBRATED] = builds[ANNOY]
-        recalls = {of: _recall(search, vectors.users, exact) for of, search in searches.items()}
+        recalls = {of: recall(search, vectors.users, exact) for of, search in searches.items()}
         medians: dict[tuple[str, str], list[float]] = {of: [] for of in searches}
         for _ in range(ROUNDS):
             for of, search in searches.items():
-                medians[of].append(_median_us(search, vectors.users[:TIMED]))
+                medians[of].append(median_us(search, vectors.users[:TIMED]))
     return [
         Point(
             len(vectors.movies), engine, setting, recall, statistics.median(medians[engine, setting]), *builds[engine]
@@ -93,12 +93,12 @@ def cheapest(points: list[Point]) -> Iterator[Point]:
             yield max(settings, key=lambda point: point.recall)
 
 
-def _recall(search: Search, queries: np.ndarray, exact: np.ndarray) -> float:
+def recall(search: Search, queries: np.ndarray, exact: np.ndarray) -> float:
     shares = [len(set(search(query)) & set(rows)) / K for query, rows in zip(queries, exact.tolist(), strict=True)]
     return statistics.mean(shares)
 
 
-def _median_us(search: Search, queries: np.ndarray) -> float:
+def median_us(search: Search, queries: np.ndarray) -> float:
     seconds = []
     for query in queries:
         start = time.perf_counter()
