@@ -18,7 +18,7 @@ import hnswlib
 import numpy as np
 
 from benchmarks.engines import Search, searching
-from benchmarks.frontier import K, TARGET_RECALL, median_us, recall
+from benchmarks.frontier import TARGET_RECALL, K, median_us, recall
 from benchmarks.trained_vectors import TrainedVectors, trained_vectors
 from protos.release.v1.search import Effort, IndexedVectors, leading_components
 from trainer.index.annoy_index import build_index
@@ -90,7 +90,6 @@ def measured(vectors: TrainedVectors) -> Iterator[Line]:
             return lambda user: index.get_nns_by_vector(user.tolist(), K, nodes)
 
         yield from _found("Annoy", ((f"search_k {nodes}", annoy(nodes)) for nodes in NODES), vectors, exact)
-        del index
     start = time.process_time()
     graph = hnswlib.Index("ip", movies.shape[1])
     graph.init_index(len(movies))
@@ -109,13 +108,13 @@ def measured(vectors: TrainedVectors) -> Iterator[Line]:
 
 
 def _exact(movies: np.ndarray) -> Search:
-    return searching(IndexedVectors(movies, None, movies, K, K), Effort(False, 0), K)  # type: ignore[arg-type]
+    return searching(IndexedVectors(movies, None, movies, K), Effort(False, 0, K), K)  # type: ignore[arg-type]
 
 
 def _scans(movies: np.ndarray) -> Iterator[tuple[str, Search]]:
     for dims, candidates in SCANS:
-        parts = IndexedVectors(movies, None, leading_components(movies, dims), candidates, K)  # type: ignore[arg-type]
-        yield f"{dims} components, {candidates} exact", searching(parts, Effort(False, 0), K)
+        parts = IndexedVectors(movies, None, leading_components(movies, dims), K)  # type: ignore[arg-type]
+        yield f"{dims} components, {candidates} exact", searching(parts, Effort(False, 0, candidates), K)
 
 
 def _found(

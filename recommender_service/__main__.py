@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
             if is_worker:
                 answer_supervisor(arguments.worker)
             uvloop.run(serve(settings, is_worker))  # its event loop takes a fifth less of the processor in every call
-    except CannotListen as error:
+    except (CannotListen, SettingsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -141,6 +141,18 @@ class ModelServerUnavailable(ServiceError):
         self.why = why
 
 
+class MilvusUnavailable(ServiceError):
+    """Milvus did not find the nearest movies. Recommend may answer with popular ones instead."""
+
+    code = StatusCode.UNAVAILABLE
+    reason = "MILVUS_UNAVAILABLE"
+
+    def __init__(self, message: str, why: str) -> None:
+        """why: one of metrics.FALLBACK_REASONS."""
+        super().__init__(message)
+        self.why = why
+
+
 class EventsAreOff(ServiceError):
     """There is no event store to record events in."""
 

@@ -41,6 +41,12 @@ def configure(level: int) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
+def silence(package: str) -> None:
+    """Drop what a package logs: it writes a traceback for each error that it also raises."""
+    for name in (package, *(name for name in logging.Logger.manager.loggerDict if name.startswith(f"{package}."))):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 class RefusalLog:
     """Logs refused calls, at most once a second, because a line for each would add to an overload."""
 

@@ -54,6 +54,9 @@ OBJECT_STORAGE_REACHED = Gauge(
     "When the bucket was last reached, in seconds since 1970; 0 if it never was, or without ARTIFACTS.",
 )
 MODEL_SERVER_REACHABLE = Gauge("recommender_model_server_reachable", "1 if the model server answered when last asked.")
+MILVUS_REACHABLE = Gauge(
+    "recommender_milvus_reachable", "1 if Milvus answered when last asked; 0 if not, or without ANN=milvus."
+)
 UNSEEN_CALLS = Counter(
     "recommender_unseen_calls", "Calls that gRPC refused before the service saw them, or that clients gave up so early."
 )
@@ -72,12 +75,17 @@ ANSWERS: Tally[tuple[api.Source, bool]] = Tally()
 FALLBACKS: Tally[str] = Tally()
 """Answers to Recommend that are not as personal as could be, by reason."""
 
-FALLBACK_REASONS = UNKNOWN_USER, NO_LIKES, MODEL_SERVER_FAILED, MODEL_SERVER_LATE, MODEL_SERVER_AWAY = (
-    "unknown_user",
-    "no_likes",
+UNKNOWN_USER, NO_LIKES = "unknown_user", "no_likes"
+MODEL_SERVER_FAILED, MODEL_SERVER_LATE, MODEL_SERVER_AWAY = (
     "model_server_failed",
     "model_server_late",
     "model_server_away",
+)
+MILVUS_FAILED, MILVUS_LATE, MILVUS_AWAY = "milvus_failed", "milvus_late", "milvus_away"
+FALLBACK_REASONS = (
+    *(UNKNOWN_USER, NO_LIKES),
+    *(MODEL_SERVER_FAILED, MODEL_SERVER_LATE, MODEL_SERVER_AWAY),
+    *(MILVUS_FAILED, MILVUS_LATE, MILVUS_AWAY),
 )
 
 FROM_CACHE, FROM_MODEL_SERVER = "cache", "model_server"
@@ -132,9 +140,14 @@ PREDICT_BATCH_SIZES = {signature: Distribution(BATCH_SIZES) for signature in PRE
 """How many users there were in a Predict, by the signature of the model."""
 
 
+MILVUS_CALLS: dict[str, CallTally] = {}
+"""Finished calls to Milvus by what they did: search, or fetch vectors."""
+
 STABLE, CANARY = "stable", "canary"
 RELEASE_CALLS = {STABLE: CallTally(), CANARY: CallTally()}
 """Finished calls of Recommend while a canary is served, by which of the two releases answered."""
+
+WHILE_CANARY = "Finished calls of Recommend while a canary is served"
 
 RELEASE_ANSWERS: Tally[tuple[str, api.Source, bool]] = Tally()
 """Their answers, by (which of the two releases answered, source, whether they are degraded)."""
@@ -145,22 +158,15 @@ class Tallies(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from _calls("recommender_calls", "recommender_call_seconds", "rpc", CALLS, "Finished calls", "a call")
-        yield from _calls(
-            "recommender_predicts",
-            "recommender_predict_seconds",
-            "signature",
-            PREDICTS,
+        names, what = (
+            ("recommender_predicts", "recommender_predict_seconds"),
             "Finished Predict calls to the model server",
-            "a Predict",
         )
-        yield from _calls(
-            "recommender_release_calls",
-            "recommender_release_call_seconds",
-            "release",
-            RELEASE_CALLS,
-            "Finished calls of Recommend while a canary is served",
-            "such a call",
-        )
+        yield from _calls(*names, "signature", PREDICTS, what, "a Predict")
+        names = "recommender_milvus_calls", "recommender_milvus_call_seconds"
+        yield from _calls(*names, "kind", MILVUS_CALLS, "Finished calls to Milvus", "such a call")
+        names, what = ("recommender_release_calls", "recommender_release_call_seconds"), WHILE_CANARY
+        yield from _calls(*names, "release", RELEASE_CALLS, what, "such a call")
         by_release = CounterMetricFamily(
             "recommender_release_answers",
             "Answers to Recommend while a canary is served.",

@@ -7,7 +7,7 @@ from typing import cast
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.metrics import ANSWERS
 from recommender_service.page_tokens import NO_EMBEDDING, Cursor, checked_embedding
-from recommender_service.pages import nearest_page, popular_page
+from recommender_service.pages import Page, nearest_page, popular_page
 from recommender_service.recommendation import Ranking, Taste
 from recommender_service.release import Release
 from recommender_service.resolved_request import ResolvedRequest
@@ -27,13 +27,21 @@ async def recommended_page(
     release: Release, request: ResolvedRequest, taste: Taste, after: Cursor | None
 ) -> tuple[Ranking, Cursor | None]:
     """Return (the page, where it ends or None if it is the last one).  after: None for the first page."""
-    source, degraded_reason, embedding = taste
-    excluded, qualifying = request.excluded_rows, request.qualifying
+    embedding, excluded, qualifying = taste[2], request.excluded_rows, request.qualifying
     if embedding is None:
-        rows, scores, more = popular_page(release, request.limit, excluded, qualifying, after)
+        page = popular_page(release, request.limit, excluded, qualifying, after)
     else:
         vectors = release.movie_embeddings.vectors
-        rows, scores, more = await nearest_page(vectors, embedding, request.limit, excluded, qualifying, after)
+        page = await nearest_page(vectors, embedding, request.limit, excluded, qualifying, after)
+    return page_and_cursor(release, request, taste, page)
+
+
+def page_and_cursor(
+    release: Release, request: ResolvedRequest, taste: Taste, page: Page
+) -> tuple[Ranking, Cursor | None]:
+    """Return (the page as an answer; where it ends, or None if it is the last one), and count the answer."""
+    source, degraded_reason, embedding = taste
+    rows, scores, more = page
     ANSWERS[source, bool(degraded_reason)] += 1
     ranking = Ranking(source, degraded_reason, rows, scores)
     if not more:

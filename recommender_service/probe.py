@@ -6,6 +6,7 @@ It must offer the version of the release, and must return the probe embeddings t
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from protos.release.v1.layout import MANIFEST
 from recommender_service.metrics import MODEL_SERVER_REACHABLE
 from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.release_files import ReleaseError
+
+if TYPE_CHECKING:  # it is not imported unless ANN=milvus
+    from recommender_service.milvus.store import MilvusStore
 
 STATUS_TIMEOUT_S = 2.0
 PROBE_TIMEOUT_S = 10.0  # the first Predict after a model was loaded may be slow
@@ -28,9 +32,10 @@ class NotYet(Exception):
 class ModelServerProbe:
     """Compares what the model server offers and answers with what a release needs."""
 
-    def __init__(self, model_server: ModelServer) -> None:
+    def __init__(self, model_server: ModelServer, milvus: MilvusStore | None = None) -> None:
+        """milvus: must have what belongs to a release, too; None if memory is searched."""
         self.status = api.ModelServerStatus(address=model_server.address, error="not asked yet")
-        self._model_server = model_server
+        self._model_server, self._milvus = model_server, milvus
         self._available: set[int] | None = None  # versions, as answered; None to ask again
 
     def begin_look(self) -> None:
@@ -38,7 +43,7 @@ class ModelServerProbe:
         self._available = None
 
     async def expect_available(self, manifest: pb.Manifest) -> None:
-        """Raise NotYet unless the model server offers the release's version of the model.
+        """Raise NotYet unless the model server offers the release's version of the model, and Milvus its movies.
 
         Of several servers, the one that told its versions may lack this one for a moment, so the others are asked too.
         """
@@ -47,15 +52,21 @@ class ModelServerProbe:
         if manifest.version not in self._available and not await self._is_available(manifest):
             wanted = f"{manifest.model_name} {manifest.version}"
             raise NotYet(f"the model server at {self._model_server.address} to load {wanted}")
+        if self._milvus is not None:
+            await self._milvus.expect_loaded(manifest)
 
-    async def has_lost(self, manifest: pb.Manifest) -> bool:
-        """Whether the model server told its versions in this look, and does not offer the release's any more."""
+    async def lost(self, manifest: pb.Manifest) -> str:
+        """Why the release cannot be served any more; empty if it can be, or if nobody answered in this look."""
+        if self._milvus is not None and await self._milvus.has_lost(manifest):
+            return "Milvus has dropped its collection"
         if self._available is None or manifest.version in self._available:
-            return False
+            return ""
         try:
-            return not await self._model_server.is_available(manifest.model_name, manifest.version, STATUS_TIMEOUT_S)
+            if await self._model_server.is_available(manifest.model_name, manifest.version, STATUS_TIMEOUT_S):
+                return ""
         except ModelServerError:
-            return False
+            return ""
+        return "the model server has dropped its model"
 
     async def expect_probe_embeddings(self, folder: Path, manifest: pb.Manifest) -> None:
         """Raise ReleaseError if the model server's embeddings of the probe users are not those of the manifest.

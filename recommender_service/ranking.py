@@ -27,13 +27,14 @@ def most_popular(
     return rows.tolist(), release.liked_share[rows].tolist()
 
 
-def reasons(release: Release, rows: list[int], liked_rows: np.ndarray) -> list[list[tuple[int, float]]]:
+def reasons(
+    vectors: np.ndarray, liked_vectors: np.ndarray, rows: list[int], liked_rows: np.ndarray
+) -> list[list[tuple[int, float]]]:
     """For each row, the liked movies nearest to it: up to MAX_REASONS pairs (row, cosine), without the movie itself.
 
-    rows, liked_rows: of trained movies, at least one each.
+    vectors, liked_vectors: float32, the embeddings of the movies of `rows` and of `liked_rows`, at least one each.
     """
-    vectors = release.movie_embeddings.vectors
-    cosines = vectors[rows] @ vectors[liked_rows].T  # float32[len(rows), len(liked_rows)]
+    cosines = vectors @ liked_vectors.T  # float32[len(rows), len(liked_rows)]
     cosines[np.array(rows)[:, None] == liked_rows] = -np.inf
     num_reasons = min(MAX_REASONS, len(liked_rows))
     best = np.argpartition(-cosines, num_reasons - 1, axis=1)[:, :num_reasons]

@@ -13,7 +13,7 @@ from protos.release.v1.search import nearest
 from recommender_service.errors import ModelServerUnavailable, ServiceError
 from recommender_service.metrics import ANSWERS, FALLBACKS, NO_LIKES, UNKNOWN_USER
 from recommender_service.ranking import most_popular, reasons
-from recommender_service.release import Release
+from recommender_service.release import Release, mean_direction
 from recommender_service.resolved_request import ResolvedRequest, liked_rows_of
 from recommender_service.user_embeddings.source import UserEmbeddings
 
@@ -31,12 +31,14 @@ class Ranking(NamedTuple):
     """The movies that answer a request, best first, and how they were chosen.
 
     degraded_reason: empty if nothing went wrong.
+    reasons: for each movie, (row, cosine) of the liked ones nearest to it; None if they are still to be found.
     """
 
     source: api.Source
     degraded_reason: str
     rows: list[int]
     scores: list[float]
+    reasons: list[list[tuple[int, float]]] | None = None
 
 
 def rank(
@@ -63,9 +65,16 @@ def rank(
     return Ranking(source, degraded_reason, rows, found_scores)
 
 
-def taste_of(release: Release, request: ResolvedRequest, embedding: Embedding, degraded_answers: bool) -> Taste:
+def taste_of(
+    release: Release,
+    request: ResolvedRequest,
+    embedding: Embedding,
+    degraded_answers: bool,
+    liked_vectors: np.ndarray | None = None,
+) -> Taste:
     """What a list is ranked by.
 
+    liked_vectors: float32[num_liked, embedding_dim], of the movies that the user likes; None if the release has them.
     Raises the error in the embedding's place, unless it is ModelServerUnavailable and `degraded_answers` is true.
     """
     if embedding is None:
@@ -76,6 +85,8 @@ def taste_of(release: Release, request: ResolvedRequest, embedding: Embedding, d
             raise embedding
         FALLBACKS[embedding.why] += 1
         degraded_reason = "; ".join(filter(None, [str(embedding), request.degraded_reason]))
+        if liked_vectors is not None:
+            return api.SOURCE_FOLDED_IN, degraded_reason, mean_direction(liked_vectors)
         return api.SOURCE_FOLDED_IN, degraded_reason, release.mean_embedding(liked_rows_of(release, request))
     source = api.SOURCE_FOLDED_IN if request.fold_in_key else api.SOURCE_PERSONALIZED
     return source, request.degraded_reason, embedding
@@ -108,7 +119,7 @@ async def embeddings_of(
 
 async def encoded(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
     """An encoded RecommendResponse; made by a thread if that would hold up other calls."""
-    if _has_many_reasons(release, request):
+    if _has_many_reasons(release, request, ranking):
         return await asyncio.to_thread(encode, release, request, ranking)
     return encode(release, request, ranking)
 
@@ -122,18 +133,25 @@ def encode(release: Release, request: ResolvedRequest, ranking: Ranking) -> byte
         ignored_movie_keys=request.ignored_movie_keys,
         degraded_reason=ranking.degraded_reason,
     )
-    return _movies(release, request, ranking.rows, ranking.scores) + rest.SerializeToString()
+    return _movies(release, request, ranking) + rest.SerializeToString()
 
 
-def _has_many_reasons(release: Release, request: ResolvedRequest) -> bool:
+def _has_many_reasons(release: Release, request: ResolvedRequest, ranking: Ranking) -> bool:
     """Whether `encode` takes so long that it would hold up other calls."""
-    return request.explain and request.limit * len(liked_rows_of(release, request)) > HEAVY_REASONS
+    return (
+        request.explain
+        and ranking.reasons is None
+        and request.limit * len(liked_rows_of(release, request)) > HEAVY_REASONS
+    )
 
 
-def _movies(release: Release, request: ResolvedRequest, rows: list[int], scores: list[float]) -> bytes:
+def _movies(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
     """The field `movies` of a RecommendResponse, encoded; with reasons if the request asks for them."""
+    rows, scores, found = ranking.rows, ranking.scores, ranking.reasons
     if request.explain and rows:
-        liked = liked_rows_of(release, request)
-        if len(liked):
-            return release.movie_bytes.fields_with_reasons(MOVIES, rows, scores, reasons(release, rows, liked))
+        if found is None and len(liked := liked_rows_of(release, request)):
+            vectors = release.movie_embeddings.vectors
+            found = reasons(vectors[rows], vectors[liked], rows, liked)
+        if found is not None:
+            return release.movie_bytes.fields_with_reasons(MOVIES, rows, scores, found)
     return release.movie_bytes.fields(MOVIES, rows, scores)

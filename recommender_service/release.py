@@ -94,6 +94,7 @@ class Release:
     movie_bytes: the movies as parts of answers.
     movie_embeddings: in the space of the user embeddings; a user's recommendations are the nearest of them. Those of
         trained movies come first, then those that were computed from the content of movies that nobody liked.
+        They, `similarity` and `similarity_vectors` are empty if Milvus is searched.
     effort: of queries with trained user embeddings.  newcomer_effort: of queries with folded-in ones.
     similarity: embedding, genres and year of each trained movie in one vector; similar movies are the nearest of them.
     similarity_effort: of queries with these vectors.
@@ -139,7 +140,7 @@ class Release:
 
     @property
     def num_trained_movies(self) -> int:
-        return len(self.similarity.vectors)
+        return self.manifest.num_trained_movies
 
     def mean_embedding(self, rows: np.ndarray) -> np.ndarray:
         """The normalised mean of these movies' embeddings, float32[embedding_dim].
@@ -147,6 +148,11 @@ class Release:
         rows: int, at least one, of trained movies.
         It is where the fold-in of liked movies starts, so it stands in for one, less well, without the model server.
         """
-        mean = self.movie_embeddings.vectors[rows].mean(axis=0)
-        unit: np.ndarray = mean / max(float(np.linalg.norm(mean)), np.finfo(np.float32).tiny)
-        return unit
+        return mean_direction(self.movie_embeddings.vectors[rows])
+
+
+def mean_direction(vectors: np.ndarray) -> np.ndarray:
+    """The normalised mean of vectors, float32[d].  vectors: float32[n, d], at least one."""
+    mean = vectors.mean(axis=0)
+    unit: np.ndarray = mean / max(float(np.linalg.norm(mean)), np.finfo(np.float32).tiny)
+    return unit

@@ -33,6 +33,7 @@ class ResolvedRequest(NamedTuple):
 
     excluded_rows: int32, movies that must not be in the answer.
     qualifying: bool[num_movies], movies that pass the filter; None if there is no filter.
+    movie_filter: the filter; None if there is none.
     user: the position of the user in the release; −1 if it does not know them.
     history: takes the place of what the release knows of the user, if events have changed it; else None.
     named_rows: trained movies that the request says the user likes.
@@ -45,6 +46,7 @@ class ResolvedRequest(NamedTuple):
     limit: int
     excluded_rows: np.ndarray
     qualifying: np.ndarray | None
+    movie_filter: api.MovieFilter | None
     user: int
     history: History | None
     named_rows: list[int]
@@ -90,6 +92,7 @@ def resolve(release: Release, request: api.RecommendRequest, feedback: Feedback 
         limit,
         excluded,
         qualifying,
+        request.filter if qualifying is not None else None,
         user,
         history,
         named_rows,

@@ -23,6 +23,7 @@ from recommender_service.reflection import Reflection
 from recommender_service.release_list import ReleaseList
 from recommender_service.server_options import health_options, server_options
 from recommender_service.servicer import RecommenderServicer
+from recommender_service.setting_values import MILVUS
 from recommender_service.settings import Settings
 from recommender_service.shadow_recall import ShadowRecall
 from recommender_service.turns import Turns
@@ -31,6 +32,7 @@ from recommender_service.watcher import ReleaseWatcher
 
 if TYPE_CHECKING:
     from recommender_service.feedback.feedback import Feedback
+    from recommender_service.milvus.store import MilvusStore
     from recommender_service.tracing import Tracing
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"]
 
 
 async def serve(settings: Settings, is_worker: bool) -> None:
-    """Serve until SIGTERM or SIGINT, then let the calls in progress finish. Raises CannotListen.
+    """Serve until SIGTERM or SIGINT, then let the calls in progress finish. Raises CannotListen and SettingsError.
 
     is_worker: the process shares its port with other workers, and stops when its standard input ends, which happens
         when its supervisor is gone.
@@ -52,7 +54,8 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     receiver, credentials = Receiver(), Credentials(settings, tracing)
     server_health = Health(receiver, SERVICE.full_name)
     feedback = _feedback(settings)
-    watcher = ReleaseWatcher(settings, credentials.model_server, became_active.set, feedback)
+    milvus = await _milvus(settings)
+    watcher = ReleaseWatcher(settings, credentials.model_server, became_active.set, feedback, milvus)
     server = _build(settings, is_worker, credentials, watcher, receiver, server_health, feedback, tracing)
     servers = [server]
     if settings.health_address:
@@ -80,8 +83,9 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     for task in tasks:
         task.cancel()
     await credentials.model_server.close()
-    if tracing is not None:
-        await tracing.stop()
+    for closing in (milvus.close() if milvus is not None else None, tracing.stop() if tracing is not None else None):
+        if closing is not None:
+            await closing
     log.info("stopped")
 
 
@@ -92,6 +96,15 @@ def _feedback(settings: Settings) -> Feedback | None:
     from recommender_service.feedback.feedback import Feedback
 
     return Feedback(settings)
+
+
+async def _milvus(settings: Settings) -> MilvusStore | None:
+    """What is searched in place of memory; None if nothing is. Raises SettingsError."""
+    if settings.ann != MILVUS:
+        return None
+    from recommender_service.milvus.store import MilvusStore  # not at the top: it takes a second and 100 MB
+
+    return await asyncio.to_thread(MilvusStore, settings)
 
 
 def _build(
@@ -107,7 +120,7 @@ def _build(
     """The server with its three services: recommender, health and, unless it is off, reflection."""
     server = grpc.aio.server(options=server_options(settings, is_worker))
     turns = Turns()
-    shadow_recall = ShadowRecall() if settings.metrics_address else None
+    shadow_recall = ShadowRecall() if settings.metrics_address and settings.ann != MILVUS else None
     release_list = ReleaseList(settings.releases_dir, settings.verify_key_file)
     servicer = RecommenderServicer(watcher, release_list, turns, settings.degraded_answers, feedback, shadow_recall)
     tokens = credentials.tokens

@@ -6,7 +6,6 @@ Responses are returned encoded: lists of movies are put together from parts that
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +13,15 @@ import grpc
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.batch_answers import encoded_results, rankings_of
 from recommender_service.batch_checks import check_batch, check_member
 from recommender_service.canary_calls import counted
 from recommender_service.checks import check_answer_size
 from recommender_service.errors import EventsAreOff, InvalidArgument, ServiceError
-from recommender_service.joint_scans import Scan
-from recommender_service.movie_bytes import message_field
 from recommender_service.page_tokens import Cursor, PagedRequest, cursor_of, token_of
 from recommender_service.paged_recommendation import recommended_page, taste_of_page
 from recommender_service.pinned import without_watched_since
-from recommender_service.recommendation import Embedding, Ranking, embeddings_of, encoded, rank, taste_of
+from recommender_service.recommendation import Embedding, embeddings_of, encoded, rank, taste_of
 from recommender_service.release_list import ReleaseList
 from recommender_service.resolved_request import ResolvedRequest, resolve
 from recommender_service.served_releases import ServedRelease
@@ -39,10 +37,6 @@ if TYPE_CHECKING:  # it is not imported while events are off
 
 MAX_BATCHES_AT_ONCE = 8  # whose answers are being made; each may take 4 MB
 MAX_EVENTS = 1_000
-
-RESULTS = api.BatchRecommendResponse.RESULTS_FIELD_NUMBER
-RESPONSE = api.BatchRecommendResponse.Result.RESPONSE_FIELD_NUMBER
-ERROR = api.BatchRecommendResponse.Result.ERROR_FIELD_NUMBER
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -88,9 +82,16 @@ class RecommenderServicer:
             embedding = served.user_embeddings.by_user_id.cached(resolved.user_id)
         if embedding is None:
             (embedding,) = await embeddings_of(served.user_embeddings, [resolved], context.time_remaining())
-        scan = served.scans.add(resolved, embedding)
-        await self._turns.step()
-        ranking = rank(served.release, resolved, embedding, self._degraded_answers, served.scans.begin(scan))
+        if served.milvus is not None:
+            await self._turns.step()
+            (answer,) = await served.milvus.rank([resolved], [embedding], context.time_remaining())
+            if isinstance(answer, ServiceError):
+                raise answer
+            ranking = answer
+        else:
+            scan = served.scans.add(resolved, embedding)
+            await self._turns.step()
+            ranking = rank(served.release, resolved, embedding, self._degraded_answers, served.scans.begin(scan))
         if self._shadow_recall is not None and isinstance(embedding, np.ndarray) and self._shadow_recall.is_due():
             self._shadow_recall.repeat(served.release, resolved, embedding, ranking.rows)
         await self._turns.step()
@@ -103,12 +104,17 @@ class RecommenderServicer:
     ) -> bytes:
         """An encoded RecommendResponse, which tells how to ask for the next page.  after: None for the first page."""
         resolved = self._resolve(served, request)
-        if after is not None:
-            taste = taste_of_page(served.release, resolved, after)
-        else:
+        embedding: Embedding = None
+        if after is None:
             (embedding,) = await embeddings_of(served.user_embeddings, [resolved], context.time_remaining())
-            taste = taste_of(served.release, resolved, embedding, self._degraded_answers)
-        ranking, cursor = await recommended_page(served.release, resolved, taste, after)
+        if served.milvus is not None:
+            ranking, cursor = await served.milvus.page(resolved, embedding, after, context.time_remaining())
+        else:
+            if after is not None:
+                taste = taste_of_page(served.release, resolved, after)
+            else:
+                taste = taste_of(served.release, resolved, embedding, self._degraded_answers)
+            ranking, cursor = await recommended_page(served.release, resolved, taste, after)
         response = await encoded(served.release, resolved, ranking)
         if cursor is not None:
             response += api.RecommendResponse(next_page_token=token_of(request, cursor)).SerializeToString()
@@ -120,14 +126,14 @@ class RecommenderServicer:
         results = [b""] * len(request.requests)
         for served, places in self._releases.of_batch(request):
             requests = [request.requests[place] for place in places]
-            answers = await self._batch_results(served, requests, context.time_remaining())
+            answers = await self._batch_results(served, requests, context)
             for place, answer in zip(places, answers, strict=True):
                 results[place] = answer
         check_answer_size("requests", sum(map(len, results)))
         return b"".join(results)
 
     async def _batch_results(
-        self, served: ServedRelease, requests: Sequence[api.RecommendRequest], time_remaining_s: float | None
+        self, served: ServedRelease, requests: Sequence[api.RecommendRequest], context: Context
     ) -> list[bytes]:
         """For each request, the encoded field `results`. Raises InvalidArgument if they would be too large."""
         entries: list[ResolvedRequest | ServiceError] = []
@@ -139,51 +145,25 @@ class RecommenderServicer:
                 entries.append(error)
             await self._turns.pause()
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
-        embeddings = await embeddings_of(served.user_embeddings, valid, time_remaining_s)
+        embeddings = await embeddings_of(served.user_embeddings, valid, context.time_remaining())
         async with self._batches:
-            scans = [served.scans.add(*pair) for pair in zip(valid, embeddings, strict=True)]
-            return await self._answer_batch(served, entries, deque(zip(embeddings, scans, strict=True)))
-
-    async def _answer_batch(
-        self,
-        served: ServedRelease,
-        entries: Sequence[ResolvedRequest | ServiceError],
-        known: deque[tuple[Embedding, Scan | None]],
-    ) -> list[bytes]:
-        """For each entry, the encoded field `results`. Raises InvalidArgument if it would be too large.
-
-        known: for each resolved request, in order, its embedding and its scan; they are taken out.
-        """
-        release = served.release
-        rankings: list[Ranking | ServiceError] = []
-        for entry in entries:
-            try:
-                if isinstance(entry, ServiceError):
-                    raise entry
-                embedding, scan = known.popleft()
-                scores = served.scans.begin(scan)
-                rankings.append(rank(release, entry, embedding, self._degraded_answers, scores))
-            except ServiceError as error:
-                rankings.append(error)
-            await self._turns.pause()
-        results, num_bytes = [], 0
-        for entry, ranking in zip(entries, rankings, strict=True):
-            if isinstance(ranking, Ranking) and isinstance(entry, ResolvedRequest):
-                result = message_field(RESPONSE, await encoded(release, entry, ranking))
-            elif isinstance(ranking, ServiceError):
-                result = message_field(ERROR, ranking.status().SerializeToString())
-            results.append(message_field(RESULTS, result))
-            num_bytes += len(results[-1])
-            check_answer_size("requests", num_bytes)
-            await self._turns.pause()
-        return results
+            if served.milvus is not None:
+                rankings = await served.milvus.rank(valid, embeddings, context.time_remaining())
+            else:
+                rankings = await rankings_of(served, valid, embeddings, self._degraded_answers, self._turns)
+            return await encoded_results(served.release, entries, iter(rankings), self._turns)
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> bytes:
         if request.HasField("page_token"):
             served, after = self._page(request)
+        else:
+            served, after = self._releases.held(request.release), None
+        if served.milvus is not None:
+            response = await served.milvus.similar(request, after, context.time_remaining())
+        elif request.HasField("page_token"):
             response = await similar_page(served.release, request, after)
         else:
-            response = similar_movies(self._releases.held(request.release).release, request)
+            response = similar_movies(served.release, request)
         check_answer_size("limit", len(response))
         return response
 
@@ -199,7 +179,8 @@ class RecommenderServicer:
     async def ListUserMovies(self, request: api.ListUserMoviesRequest, context: Context) -> bytes:
         after = cursor_of(request)
         served = self._releases.of_user(request) if after is None else self._releases.held(after.release)
-        response = await list_user_movies(served.release, request, self._feedback, after)
+        vectors_of = served.milvus.vectors_of(context.time_remaining()) if served.milvus is not None else None
+        response = await list_user_movies(served.release, request, self._feedback, after, vectors_of)
         check_answer_size("limit", len(response))
         return response
 

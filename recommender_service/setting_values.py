@@ -13,6 +13,9 @@ from recommender_service.access.token_file import parse_grants
 # A file, because a database in memory is another one for each connection; and a host, or none for a local socket.
 EVENTS_URLS = re.compile(r"sqlite:///[^?]+|postgresql://([^@/]*@)?(\[[^]]+\]|[^/:@]*)(:\d+)?/.+")
 
+ANNOY, MILVUS = "annoy", "milvus"
+MILVUS_URIS, MILVUS_FILE = re.compile(r"https?://(\[[0-9a-fA-F:]+\]|[^/:@?#\s]+)(:\d+)?(/\w*)?"), ".db"
+
 
 def address(text: str) -> str:
     host, separator, port = text.rpartition(":")
@@ -73,6 +76,34 @@ def events_url(text: str) -> str:
     if any(find_spec(name) is None for name in ("sqlalchemy", "alembic", "psycopg")):
         raise ValueError("none, because the packages of the extra `events` are not installed")
     return text
+
+
+def ann(text: str) -> str:
+    if text not in (ANNOY, MILVUS):
+        raise ValueError(f"{ANNOY} or {MILVUS}")
+    if text == MILVUS and find_spec("pymilvus") is None:
+        raise ValueError("annoy, because the packages of the extra `milvus` are not installed")
+    return text
+
+
+def milvus_uri(text: str) -> str:
+    if text.endswith(MILVUS_FILE):
+        if find_spec("milvus_lite") is None:
+            raise ValueError("http://host:port, because the package milvus-lite is not installed")
+        if not Path(text).parent.is_dir():
+            raise ValueError("a file in a folder that exists")
+    elif text and not MILVUS_URIS.fullmatch(text):
+        raise ValueError(f"http://host:port, https://host:port or a file that ends in {MILVUS_FILE}")
+    return text
+
+
+def problem_of_milvus(chosen: str, uri: str, workers: int) -> str:
+    """What is wrong with the settings of Milvus together; empty if nothing is.  chosen: ANN."""
+    if (chosen == MILVUS) != bool(uri):
+        return f"ANN=milvus and MILVUS_URI: expected both or neither, got {'no MILVUS_URI' if not uri else ANNOY}"
+    if uri.endswith(MILVUS_FILE) and workers > 1:
+        return f"WORKERS: expected 1, because only one process can open the file MILVUS_URI; got {workers}"
+    return ""
 
 
 def optional_address(text: str) -> str:

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from object_storage.url import artifacts_url
 from recommender_service.setting_values import (
+    MILVUS_FILE,
     address,
+    ann,
     at_least,
     boolean,
     collector,
     events_url,
     key_file,
     level,
+    milvus_uri,
     optional_address,
     optional_path,
+    problem_of_milvus,
     seconds,
     token_file,
 )
@@ -71,6 +75,15 @@ class Settings:
     verify_key_file: Path | None = None
     """File with the keys, one per line, one of which must have signed a release. Empty takes unsigned releases too."""
 
+    ann: str = "annoy"
+    """What finds the nearest movies: annoy, an index in this process, or milvus. It needs the extra `milvus`."""
+
+    milvus_uri: str = ""
+    """http(s)://host:port of Milvus, perhaps with /database; or a file that ends in .db, for milvus-lite and tests."""
+
+    milvus_token: str = ""
+    """Token of Milvus, or user:password. Empty if it asks for none."""
+
     tf_serving_address: str = "localhost:8500"
     """host:port of TensorFlow Serving's gRPC API, or of several servers; model_server_channel.py says how."""
 
@@ -87,7 +100,7 @@ class Settings:
     """Name in the model server's certificate, if it is not the host of TF_SERVING_ADDRESS."""
 
     predict_timeout_ms: int = 500
-    """Longest time that a call waits for the model server. The caller's deadline may shorten it."""
+    """Longest time that a call waits for the model server, or for Milvus. The caller's deadline may shorten it."""
 
     degraded_answers: bool = True
     """While the model server cannot be asked, Recommend answers from the liked movies alone (true) or fails (false)."""
@@ -140,6 +153,9 @@ class Settings:
                     raise SettingsError(f"{variable}: expected {error}, got {shown}") from None
         settings = cls(**values)
         settings._check_certificates()
+        problem = problem_of_milvus(settings.ann, settings.milvus_uri, settings.workers)
+        if problem:
+            raise SettingsError(problem)
         return settings
 
     @property
@@ -182,6 +198,10 @@ class Settings:
                 raise SettingsError(f"{variables}: {error}") from None
 
     @property
+    def milvus_is_file(self) -> bool:
+        return self.milvus_uri.endswith(MILVUS_FILE)
+
+    @property
     def logging_level(self) -> int:
         return logging.getLevelNamesMapping()[self.log_level]
 
@@ -204,6 +224,9 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "artifacts": artifacts_url,
     "artifacts_every_s": seconds,
     "verify_key_file": key_file,
+    "ann": ann,
+    "milvus_uri": milvus_uri,
+    "milvus_token": str,
     "tf_serving_address": address,
     "model_server_ca": optional_path,
     "model_server_certificate": optional_path,

@@ -18,10 +18,10 @@ MOVIES = api.SimilarMoviesResponse.MOVIES_FIELD_NUMBER
 
 def similar_movies(release: Release, request: api.SimilarMoviesRequest) -> bytes:
     """Answer a request: an encoded SimilarMoviesResponse. Raises InvalidArgument and UnknownMovie."""
-    row, limit, excluded, qualifying = _resolved(release, request)
-    found = _from_list(release, row, limit, excluded, qualifying)
+    row, limit, excluded, qualifying = resolved(release, request)
+    found = from_list(release, row, limit, excluded, qualifying)
     rows, scores = found if found is not None else _by_search(release, row, limit, excluded, qualifying)
-    return _encoded(release, row, rows, scores, "")
+    return encoded(release, row, rows, scores, "")
 
 
 async def similar_page(release: Release, request: api.SimilarMoviesRequest, after: Cursor | None) -> bytes:
@@ -29,7 +29,7 @@ async def similar_page(release: Release, request: api.SimilarMoviesRequest, afte
 
     after: where the page before ended; None for the first page.
     """
-    row, limit, excluded, qualifying = _resolved(release, request)
+    row, limit, excluded, qualifying = resolved(release, request)
     excluded, vector = np.append(excluded, np.int32(row)), release.similarity_vectors[row]
     if vector.any():
         vectors = release.similarity.vectors
@@ -37,11 +37,16 @@ async def similar_page(release: Release, request: api.SimilarMoviesRequest, afte
     else:
         rows, _, more = popular_page(release, limit, excluded, qualifying, after)
         scores = [0.0] * len(rows)
-    token = token_of(request, Cursor(release.version, 0, False, rows[-1], scores[-1])) if more else ""
-    return _encoded(release, row, rows, scores, token)
+    return encoded(release, row, rows, scores, next_token(release, request, rows, scores) if more else "")
 
 
-def _encoded(release: Release, row: int, rows: list[int], scores: list[float], next_page_token: str) -> bytes:
+def next_token(release: Release, request: api.SimilarMoviesRequest, rows: list[int], scores: list[float]) -> str:
+    """What asks for the page after this one."""
+    return token_of(request, Cursor(release.version, 0, False, rows[-1], scores[-1]))
+
+
+def encoded(release: Release, row: int, rows: list[int], scores: list[float], next_page_token: str) -> bytes:
+    """An encoded SimilarMoviesResponse."""
     is_trained = row < release.num_trained_movies
     rest = api.SimilarMoviesResponse(
         movie=release.movies[row],
@@ -52,7 +57,7 @@ def _encoded(release: Release, row: int, rows: list[int], scores: list[float], n
     return release.movie_bytes.fields(MOVIES, rows, scores) + rest.SerializeToString()
 
 
-def _resolved(release: Release, request: api.SimilarMoviesRequest) -> tuple[int, int, np.ndarray, np.ndarray | None]:
+def resolved(release: Release, request: api.SimilarMoviesRequest) -> tuple[int, int, np.ndarray, np.ndarray | None]:
     """Return (row of the movie, limit, excluded rows, mask of the movies that qualify or None without a filter).
 
     Raises InvalidArgument and UnknownMovie.
@@ -80,7 +85,7 @@ def _row(release: Release, request: api.SimilarMoviesRequest) -> int:
     return row
 
 
-def _from_list(
+def from_list(
     release: Release, row: int, limit: int, excluded: np.ndarray, qualifying: np.ndarray | None
 ) -> tuple[list[int], list[float]] | None:
     """Return (rows, cosines) from the movie's list, or None if fewer than `limit` movies of it may be in the answer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from recommender_service.errors import FIELD_MISSING, InvalidArgument
 from recommender_service.hidden_movies import number_of_user
 from recommender_service.page_tokens import NO_EMBEDDING, Cursor, checked_embedding, token_of
 from recommender_service.pages import LONG_SCAN, exact_scores, page_of
-from recommender_service.release import Release
+from recommender_service.release import Release, mean_direction
 from recommender_service.resolved_request import ResolvedRequest, liked_rows_of, resolve
 
 if TYPE_CHECKING:  # it is not imported while events are off
@@ -31,26 +32,43 @@ class UserMovies(NamedTuple):
     hidden: np.ndarray
 
 
-async def list_user_movies(
-    release: Release, request: api.ListUserMoviesRequest, feedback: Feedback | None, after: Cursor | None
-) -> bytes:
-    """Answer a request: an encoded ListUserMoviesResponse. Raises InvalidArgument.
+Vectors = Callable[[np.ndarray], Awaitable[np.ndarray]]
+"""Takes int rows of movies that have an embedding and returns these, float32[num_rows, embedding_dim]."""
 
-    feedback: what users did since; None if events are off.
+
+async def list_user_movies(
+    release: Release,
+    request: api.ListUserMoviesRequest,
+    feedback: Feedback | None,
+    after: Cursor | None,
+    vectors_of: Vectors | None,
+) -> bytes:
+    """Answer a request: an encoded ListUserMoviesResponse. Raises InvalidArgument and what `vectors_of` raises.
+
+    feedback: what users did since; None if events are off.  vectors_of: None if the release has the vectors.
     after: where the page before ended; None for the first page, or if the request asks for no pages.
     """
     user = _user_of(request)
     resolved = resolve(release, user, feedback)
     known = _movies_of(release, user, resolved)
-    if after is not None:
-        taste = checked_embedding(after, release.manifest.embedding_dim)
-    else:
-        taste = release.mean_embedding(known.liked) if len(known.liked) else None
     rows = np.union1d(known.watched, known.hidden).astype(np.int32)
-    if len(rows) * release.manifest.embedding_dim > LONG_SCAN:
-        places = await asyncio.to_thread(_places, release, known, rows, taste)
+    manifest = release.manifest
+    embedded = rows < manifest.num_trained_movies + manifest.num_content_movies
+    is_long, in_memory = len(rows) * manifest.embedding_dim > LONG_SCAN, release.movie_embeddings.vectors
+    if vectors_of is not None:
+        vectors = await vectors_of(rows[embedded])
+    elif is_long:
+        vectors = await asyncio.to_thread(in_memory.take, rows[embedded], axis=0)
     else:
-        places = _places(release, known, rows, taste)
+        vectors = in_memory[rows[embedded]]
+    if after is not None:
+        taste = checked_embedding(after, manifest.embedding_dim)
+    else:
+        taste = mean_direction(vectors[np.isin(rows[embedded], known.liked)]) if len(known.liked) else None
+    if is_long:
+        places = await asyncio.to_thread(_places, vectors, embedded, known, rows, taste)
+    else:
+        places = _places(vectors, embedded, known, rows, taste)
     listed, scores, more = page_of(rows, places, resolved.limit, after)
     token = ""
     if request.HasField("page_token") and more:
@@ -76,16 +94,17 @@ def _movies_of(release: Release, request: api.RecommendRequest, resolved: Resolv
     return UserMovies(liked, watched, release.hidden.rows_of(number_of_user(release, request)))
 
 
-def _places(release: Release, known: UserMovies, rows: np.ndarray, taste: np.ndarray | None) -> np.ndarray:
+def _places(
+    vectors: np.ndarray, embedded: np.ndarray, known: UserMovies, rows: np.ndarray, taste: np.ndarray | None
+) -> np.ndarray:
     """float64[num_rows], by which the movies of these rows are sorted, descending.
 
+    vectors: float32[n, embedding_dim], of the rows for which `embedded`, bool[num_rows], is true.
     taste: float32[embedding_dim], what liked movies have in common; None if nothing is liked.
     """
-    vectors = release.movie_embeddings.vectors
-    has_embedding = rows < len(vectors)
-    places = np.where(has_embedding, 0.0, WITHOUT_EMBEDDING)
+    places = np.where(embedded, 0.0, WITHOUT_EMBEDDING)
     if taste is not None:
-        places[has_embedding] = exact_scores(vectors[rows[has_embedding]], taste)
+        places[embedded] = exact_scores(vectors, taste)
     others = np.where(np.isin(rows, known.watched), WATCHED_ONLY, HIDDEN_ONLY)
     return places + np.where(np.isin(rows, known.liked), 0.0, others)
 

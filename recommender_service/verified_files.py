@@ -19,6 +19,7 @@ from recommender_service.sealed_files import copying_alone, find_copy, path_of, 
 # What a worker makes of a release beside the files, above all of the movie table and its titles, takes about so many
 # times the size of that table: 130 MB for 60,000 movies.
 OBJECTS_PER_TABLE = 60
+NOTHING = frozenset[str]()
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,17 @@ class VerifiedFile:
         return path_of(self.copy)
 
 
-def verified_files(folder: Path, manifest: pb.Manifest) -> dict[str, VerifiedFile]:
-    """Return by name every file of the release's format, each with the size and sha256 that the manifest states.
+def verified_files(folder: Path, manifest: pb.Manifest, without: frozenset[str] = NOTHING) -> dict[str, VerifiedFile]:
+    """Return by name the files of the release's format, each with the size and sha256 that the manifest states.
 
-    Raises ReleaseError.
+    without: names of files that are not needed.  Raises ReleaseError.
     """
     needed, listed = FORMATS[manifest.format_version].files, {file.name: file for file in manifest.files}
     missing = needed - listed.keys()
     if missing:
         raise ReleaseError(f"{folder / MANIFEST}: expected to list {', '.join(sorted(missing))}, got no such entry")
     objects = OBJECTS_PER_TABLE * listed[MOVIES].size
-    return {name: _verified(folder / name, listed[name], objects) for name in sorted(needed)}
+    return {name: _verified(folder / name, listed[name], objects) for name in sorted(needed - without)}
 
 
 def _verified(path: Path, expected: pb.File, objects: int) -> VerifiedFile:

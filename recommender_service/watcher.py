@@ -38,6 +38,7 @@ from recommender_service.user_embeddings.source import UserEmbeddings
 
 if TYPE_CHECKING:  # it is not imported while events are off
     from recommender_service.feedback.feedback import Feedback
+    from recommender_service.milvus.store import MilvusStore  # nor this unless ANN=milvus
 
 log = logging.getLogger(__name__)
 
@@ -57,15 +58,16 @@ class ReleaseWatcher:
         model_server: ModelServer,
         on_active: Callable[[], None],
         feedback: Feedback | None = None,
+        milvus: MilvusStore | None = None,
     ) -> None:
-        """on_active: called when the first release becomes active.  feedback: None if events are off."""
+        """on_active: called when the first release becomes active.  feedback, milvus: None if they are off."""
         self.releases = ServedReleases()
         self._canary = CanarySetting(settings.releases_dir)
         self._settings = settings
-        self._model_server = model_server
+        self._model_server, self._milvus = model_server, milvus
         self._on_active = on_active
         self._feedback = feedback
-        self._probe = ModelServerProbe(model_server)
+        self._probe = ModelServerProbe(model_server, milvus)
         self._refusals = Refusals()
         self._listing_problem = ""  # why the releases could not be listed at the last look
         self._states: ReleaseStates = {}  # of the complete releases, newest first
@@ -124,8 +126,8 @@ class ReleaseWatcher:
             states[served] = api.RELEASE_STATE_ACTIVE, states.get(served, (0, ""))[1]
         await self._look_at_canary(states)
         self._states = states
-        if releases.other is not None and await self._probe.has_lost(releases.other.release.manifest):
-            releases.drop_other("the model server has dropped its model")
+        if releases.other is not None and (lost := await self._probe.lost(releases.other.release.manifest)):
+            releases.drop_other(lost)
         newer = [state for version, (state, _) in states.items() if self._is_newer(version)]
         NEWER_RELEASES.labels("refused").set(newer.count(api.RELEASE_STATE_REFUSED))
         NEWER_RELEASES.labels("waiting").set(newer.count(api.RELEASE_STATE_WAITING))
@@ -222,14 +224,16 @@ class ReleaseWatcher:
             served = self.releases.other
         else:
             self.releases.drop_other(f"release {folder.name} takes its place")  # there may be no room for a third one
-            served = self._with_embeddings(await asyncio.to_thread(load_release, folder, key_file))
+            loading = asyncio.to_thread(load_release, folder, key_file, with_vectors=self._milvus is None)
+            served = self._served(await loading)
         await self._probe.expect_probe_embeddings(folder, served.release.manifest)
         return served
 
-    def _with_embeddings(self, release: Release) -> ServedRelease:
-        settings, timeout_s = self._settings, self._settings.predict_timeout_ms / 1000
-        embeddings = UserEmbeddings(self._model_server, release.manifest, settings.user_cache_size, timeout_s)
-        return ServedRelease(release, embeddings, JointScans(release))
+    def _served(self, release: Release) -> ServedRelease:
+        size, timeout_s = self._settings.user_cache_size, self._settings.predict_timeout_ms / 1000
+        embeddings = UserEmbeddings(self._model_server, release.manifest, size, timeout_s)
+        milvus = self._milvus.answers_of(release) if self._milvus else None
+        return ServedRelease(release, embeddings, JointScans(release), milvus)
 
     def _activate(self, served: ServedRelease) -> None:
         is_first = self.releases.active is None
