@@ -1,0 +1,167 @@
+"""Releases reach Milvus whole or not at all, and are swapped under calls."""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+
+from protos.recommender.v1 import recommender_pb2 as api
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from recommender_service.settings import Settings, SettingsError
+from tests.support.answers import movie_ids
+from tests.support.callers import Callers
+from tests.support.milvus import connected, loader, milvus, settings_for, wait_until_loaded
+from tests.support.releases import EVEN_USER, publish_checkerboard, publish_random
+from tests.support.soak import SOAK_SECONDS
+from tools.processes import wait_for
+from tools.servers import free_port, model_server, recommender, wait_until_serving
+
+BEST = [(4, 4), (6, 6), (10, 10)]  # of EVEN_USER: (movie id, degrees between movie and user before stretching)
+SWAPS, CALLERS = 4, 3
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"ANN": "hnsw"}, "ANN: expected annoy or milvus, got 'hnsw'"),
+        ({"ANN": "milvus"}, "ANN=milvus and MILVUS_URI: expected both or neither, got no MILVUS_URI"),
+        ({"MILVUS_URI": "http://localhost:19530"}, "ANN=milvus and MILVUS_URI: expected both or neither, got annoy"),
+        (
+            {"ANN": "milvus", "MILVUS_URI": "localhost:19530"},
+            "MILVUS_URI: expected http://host:port, https://host:port or a file that ends in .db, got 'localhost:19530'",
+        ),
+        (
+            {"ANN": "milvus", "MILVUS_URI": "/nowhere/movies.db"},
+            "MILVUS_URI: expected a file in a folder that exists, got '/nowhere/movies.db'",
+        ),
+        (
+            {"ANN": "milvus", "MILVUS_URI": "movies.db", "WORKERS": "2"},
+            "WORKERS: expected 1, because only one process can open the file MILVUS_URI; got 2",
+        ),
+    ],
+)
+def test_wrong_settings_of_milvus_are_named(environment: dict[str, str], expected: str) -> None:
+    """A wrong setting ends the service with one line that says what was expected."""
+    with pytest.raises(SettingsError) as error:
+        Settings.from_environment(environment)
+    assert str(error.value) == expected
+
+
+def test_without_milvus_nothing_of_it_is_imported() -> None:
+    """A service with ANN=annoy loads nothing that talks to Milvus."""
+    code = "import recommender_service.__main__, recommender_service.server, sys; "
+    code += "print([m for m in sys.modules if m.split('.')[0] in {'pymilvus', 'milvus_lite', 'pandas'}])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_releases_in_milvus_are_swapped_under_calls(tmp_path: Path) -> None:
+    """No call fails, is degraded or mixes two releases while new ones are published and loaded."""
+    stretch_of = {publish_checkerboard(tmp_path): 1.0}
+    port = free_port()
+    uri, answers, problems = f"http://127.0.0.1:{port}", Counter[int](), list[str]()
+
+    def call(stub: RecommenderServiceStub) -> None:
+        try:
+            response = stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10)
+        except grpc.RpcError as error:
+            problems.append(str(error))
+            return
+        answers[response.release] += 1
+        while response.release not in stretch_of and not callers.stopping.is_set():
+            time.sleep(0.001)  # the release is served before the function that published it has returned its version
+        expected = [math.cos(math.radians(stretch_of[response.release] * degrees)) for _, degrees in BEST]
+        scores = [movie.score for movie in response.movies]
+        if response.degraded_reason or movie_ids(response) != [movie for movie, _ in BEST]:
+            problems.append(str(response))
+        elif scores != pytest.approx(expected, abs=1e-4):
+            problems.append(f"{scores}, expected {expected}")
+
+    with (
+        milvus(tmp_path / "lite", port),
+        loader(tmp_path, uri, tmp_path / "loader.log") as loading,
+        model_server(tmp_path, tmp_path / "models.log") as (_, models),
+        recommender(tmp_path, models, tmp_path / "log", USER_CACHE_SIZE="1", **settings_for(uri)) as (_, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        client, stub = connected(uri), RecommenderServiceStub(channel)
+        wait_until_serving(address)
+        callers = Callers(address, CALLERS, call)
+        try:
+            for swap in range(1, SWAPS + int(SOAK_SECONDS or 0) // 3):
+                stretch = 1.0 + 0.1 * swap
+                version = publish_checkerboard(tmp_path, rotate_degrees=37.0 * swap, stretch=stretch)
+                stretch_of[version] = stretch
+                status = api.GetServingStatusRequest()
+                wait_for(lambda wanted=version: stub.GetServingStatus(status).release == wanted, "the swap", 60)
+        finally:
+            callers.stop()
+        assert problems == []
+        assert set(answers) == set(stretch_of)
+        newest = wait_until_loaded(client, version)
+        wait_for(lambda: client.describe_alias("movies")["collection_name"] == newest, "the alias is swapped")
+        wait_for(lambda: len(client.list_collections()) == 3, "old collections are dropped")
+        assert loading.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_half_loaded_collection_is_never_served(tmp_path: Path) -> None:
+    """The loader is killed while it loads: the service waits, also through more looks, until another loader is done."""
+    port = free_port()
+    uri, log = f"http://127.0.0.1:{port}", tmp_path / "loader.log"
+    version = publish_random(tmp_path, num_movies=6_000, heavy=10)
+    with (
+        milvus(tmp_path / "lite", port),
+        model_server(tmp_path, tmp_path / "models.log") as (_, models),
+        recommender(tmp_path, models, tmp_path / "log", **settings_for(uri)) as (server, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        client, stub = connected(uri), RecommenderServiceStub(channel)
+        with loader(tmp_path, uri, log) as loading:
+            wait_for(lambda: any("_loading_" in name for name in client.list_collections()), "loading has begun", 60)
+            loading.stop(signal.SIGKILL)
+        assert [name for name in client.list_collections() if "_loading_" not in name] == []
+        waiting = f"the collection movies_{version}_"
+        wait_for(lambda: waiting in stub.GetServingStatus(api.GetServingStatusRequest()).waiting_for, "it waits")
+        assert not server.events("release active")
+        with ExitStack() as loaders:
+            for number in range(2):  # two at once do no harm
+                loaders.enter_context(loader(tmp_path, uri, tmp_path / f"loader-{number}.log"))
+            wait_until_serving(address)
+        assert not stub.Recommend(api.RecommendRequest(user_id=3), timeout=5).degraded_reason
+        assert len([name for name in client.list_collections() if "_loading_" not in name]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_file_of_milvus_lite_is_loaded_by_the_service(tmp_path: Path) -> None:
+    """Without any other process a file does; a second service on the same file ends with one line."""
+    publish_checkerboard(tmp_path)
+    settings = settings_for(str(tmp_path / "movies.db"))
+    with (
+        model_server(tmp_path, tmp_path / "models.log") as (_, models),
+        recommender(tmp_path, models, tmp_path / "log", **settings) as (_, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        wait_until_serving(address)
+        answer = RecommenderServiceStub(channel).Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10)
+        assert movie_ids(answer) == [movie for movie, _ in BEST]
+        assert not answer.degraded_reason
+        command = [sys.executable, "-m", "recommender_service"]
+        environment = {**settings, "LISTEN_ADDRESS": "127.0.0.1:0", "PATH": ""}
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+        assert second.returncode == 1
+        problem = "expected a file of milvus-lite that no other process has open"
+        assert second.stderr == f"error: MILVUS_URI: {problem}, got {str(tmp_path / 'movies.db')[:40]!r}\n"
