@@ -42,7 +42,7 @@ def configure(level: int) -> None:
 
 
 def silence(package: str) -> None:
-    """Drop what a package logs: it writes a traceback for each error that it also raises."""
+    """Drop what a package logs, such as a traceback for each error that it also raises."""
     for name in (package, *(name for name in logging.Logger.manager.loggerDict if name.startswith(f"{package}."))):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

@@ -51,8 +51,9 @@ class MilvusStore:
 
 def _opened(path: str) -> str:
     """http://host:port of milvus-lite over the file, in a thread of this process. Raises SettingsError."""
+    for package in ("milvus_lite", "faiss", "grpc._server"):
+        silence(package)
     manager = import_module("milvus_lite.server_manager").server_manager_instance
-    silence("milvus_lite")
     uri = manager.start_and_get_uri(path)
     if uri is None:
         problem = "expected a file of milvus-lite that no other process has open"

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -36,8 +37,8 @@ SWAPS, CALLERS = 4, 3
         ({"ANN": "milvus"}, "ANN=milvus and MILVUS_URI: expected both or neither, got no MILVUS_URI"),
         ({"MILVUS_URI": "http://localhost:19530"}, "ANN=milvus and MILVUS_URI: expected both or neither, got annoy"),
         (
-            {"ANN": "milvus", "MILVUS_URI": "localhost:19530"},
-            "MILVUS_URI: expected http://host:port, https://host:port or a file that ends in .db, got 'localhost:19530'",
+            {"ANN": "milvus", "MILVUS_URI": "localhost:1"},
+            "MILVUS_URI: expected http://host:port, https://host:port or a file that ends in .db, got 'localhost:1'",
         ),
         (
             {"ANN": "milvus", "MILVUS_URI": "/nowhere/movies.db"},
@@ -103,8 +104,7 @@ def test_releases_in_milvus_are_swapped_under_calls(tmp_path: Path) -> None:
                 stretch = 1.0 + 0.1 * swap
                 version = publish_checkerboard(tmp_path, rotate_degrees=37.0 * swap, stretch=stretch)
                 stretch_of[version] = stretch
-                status = api.GetServingStatusRequest()
-                wait_for(lambda wanted=version: stub.GetServingStatus(status).release == wanted, "the swap", 60)
+                wait_for(partial(_is_active, stub, version), f"{version} is active", 60)
         finally:
             callers.stop()
         assert problems == []
@@ -113,6 +113,10 @@ def test_releases_in_milvus_are_swapped_under_calls(tmp_path: Path) -> None:
         wait_for(lambda: client.describe_alias("movies")["collection_name"] == newest, "the alias is swapped")
         wait_for(lambda: len(client.list_collections()) == 3, "old collections are dropped")
         assert loading.stop() == 0
+
+
+def _is_active(stub: RecommenderServiceStub, version: int) -> bool:
+    return bool(stub.GetServingStatus(api.GetServingStatusRequest()).release == version)
 
 
 @pytest.mark.slow
