@@ -1,4 +1,4 @@
-"""Model server, recommender, page and Envoy as child processes on the loopback interface, and their health."""
+"""Model server, recommender, Milvus, page and Envoy as child processes on the loopback interface, and their health."""
 
 from __future__ import annotations
 
@@ -60,6 +60,24 @@ def recommender(
     command = [*prefix, sys.executable, "-m", "recommender_service"]
     with served(command, log, environment, _named("the recommender", port)) as server:
         yield server, server.wait_for_line(r'"event": "listening", "address": "([^"]+)"')[1]
+
+
+@contextmanager
+def milvus_lite(folder: Path, port: int) -> Iterator[Server]:
+    """milvus-lite over `folder`, once its port is open."""
+    command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(folder), "--host", HOST]
+    log = folder.with_suffix(".log")
+    with served([*command, "--port", str(port)], log, {"PYTHONUNBUFFERED": "1"}, "milvus-lite") as server:
+        server.wait_for_line("gRPC server listening")
+        yield server
+
+
+@contextmanager
+def milvus_loader(artifacts: Path, uri: str, log: Path) -> Iterator[Server]:
+    """What loads the releases in `artifacts` into Milvus.  uri: http://host:port."""
+    environment = {"ANN": "milvus", "MILVUS_URI": uri, "RELEASES_DIR": str(releases_folder(artifacts))}
+    with served([sys.executable, "-m", "recommender_service.milvus"], log, environment, "the loader") as server:
+        yield server
 
 
 @contextmanager

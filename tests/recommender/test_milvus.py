@@ -18,10 +18,18 @@ from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.answers import movie_ids
 from tests.support.errors import failure_of
-from tests.support.milvus import connected, loader, milvus, settings_for, wait_until_loaded
+from tests.support.milvus import connected, settings_for, wait_until_loaded
 from tests.support.releases import publish_random
 from tools.processes import wait_for
-from tools.servers import free_port, health_status, model_server, recommender, wait_until_serving
+from tools.servers import (
+    free_port,
+    health_status,
+    milvus_lite,
+    milvus_loader,
+    model_server,
+    recommender,
+    wait_until_serving,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -53,8 +61,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     with ExitStack() as stack, ExitStack() as server:
-        server.enter_context(milvus(artifacts / "lite", port))
-        stack.enter_context(loader(artifacts, uri, artifacts / "loader.log"))
+        server.enter_context(milvus_lite(artifacts / "lite", port))
+        stack.enter_context(milvus_loader(artifacts, uri, artifacts / "loader.log"))
         _, models = stack.enter_context(model_server(artifacts, artifacts / "models.log"))
         addresses = []
         for name, settings in (("memory", {}), ("by_milvus", {**settings_for(uri), **PATIENT})):
@@ -225,7 +233,7 @@ def test_without_milvus_answers_are_popular_and_say_so(world: World) -> None:
     failure = failure_of(partial(world.by_milvus.SimilarMovies, similar))
     assert (failure.code, failure.reason) == ("UNAVAILABLE", "MILVUS_UNAVAILABLE")
     assert health_status(world.address) == "SERVING"
-    with milvus(world.folder, world.port):
+    with milvus_lite(world.folder, world.port):
         personal = partial(world.by_milvus.Recommend, api.RecommendRequest(user_id=3))
         wait_for(lambda: not personal().degraded_reason, "answers are personal again", 60)
         assert personal().source == api.SOURCE_PERSONALIZED

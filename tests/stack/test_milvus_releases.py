@@ -20,11 +20,11 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from recommender_service.settings import Settings, SettingsError
 from tests.support.answers import movie_ids
 from tests.support.callers import Callers
-from tests.support.milvus import connected, loader, milvus, settings_for, wait_until_loaded
+from tests.support.milvus import connected, settings_for, wait_until_loaded
 from tests.support.releases import EVEN_USER, publish_checkerboard, publish_random
 from tests.support.soak import SOAK_SECONDS
 from tools.processes import wait_for
-from tools.servers import free_port, model_server, recommender, wait_until_serving
+from tools.servers import free_port, milvus_lite, milvus_loader, model_server, recommender, wait_until_serving
 
 BEST = [(4, 4), (6, 6), (10, 10)]  # of EVEN_USER: (movie id, degrees between movie and user before stretching)
 SWAPS, CALLERS = 4, 3
@@ -90,8 +90,8 @@ def test_releases_in_milvus_are_swapped_under_calls(tmp_path: Path) -> None:
             problems.append(f"{scores}, expected {expected}")
 
     with (
-        milvus(tmp_path / "lite", port),
-        loader(tmp_path, uri, tmp_path / "loader.log") as loading,
+        milvus_lite(tmp_path / "lite", port),
+        milvus_loader(tmp_path, uri, tmp_path / "loader.log") as loading,
         model_server(tmp_path, tmp_path / "models.log") as (_, models),
         recommender(tmp_path, models, tmp_path / "log", USER_CACHE_SIZE="1", **settings_for(uri)) as (_, address),
         grpc.insecure_channel(address) as channel,
@@ -127,13 +127,13 @@ def test_a_half_loaded_collection_is_never_served(tmp_path: Path) -> None:
     uri, log = f"http://127.0.0.1:{port}", tmp_path / "loader.log"
     version = publish_random(tmp_path, num_movies=6_000, heavy=10)
     with (
-        milvus(tmp_path / "lite", port),
+        milvus_lite(tmp_path / "lite", port),
         model_server(tmp_path, tmp_path / "models.log") as (_, models),
         recommender(tmp_path, models, tmp_path / "log", **settings_for(uri)) as (server, address),
         grpc.insecure_channel(address) as channel,
     ):
         client, stub = connected(uri), RecommenderServiceStub(channel)
-        with loader(tmp_path, uri, log) as loading:
+        with milvus_loader(tmp_path, uri, log) as loading:
             wait_for(lambda: any("_loading_" in name for name in client.list_collections()), "loading has begun", 60)
             loading.stop(signal.SIGKILL)
         assert [name for name in client.list_collections() if "_loading_" not in name] == []
@@ -142,7 +142,7 @@ def test_a_half_loaded_collection_is_never_served(tmp_path: Path) -> None:
         assert not server.events("release active")
         with ExitStack() as loaders:
             for number in range(2):  # two at once do no harm
-                loaders.enter_context(loader(tmp_path, uri, tmp_path / f"loader-{number}.log"))
+                loaders.enter_context(milvus_loader(tmp_path, uri, tmp_path / f"loader-{number}.log"))
             wait_until_serving(address)
         assert not stub.Recommend(api.RecommendRequest(user_id=3), timeout=5).degraded_reason
         assert len([name for name in client.list_collections() if "_loading_" not in name]) == 1

@@ -1,38 +1,13 @@
-"""milvus-lite as a server of its own, which a test may kill, and what loads releases into it."""
+"""What tests ask Milvus."""
 
 from __future__ import annotations
-
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from pymilvus import MilvusClient, MilvusException
 from pymilvus.client.types import LoadState
 
-from tools.processes import Server, served, wait_for
-from tools.servers import HOST
-from trainer.release.catalogue import releases_folder
+from tools.processes import wait_for
 
 START_S = 60.0
-
-
-@contextmanager
-def milvus(folder: Path, port: int) -> Iterator[Server]:
-    """milvus-lite over `folder`, once it answers."""
-    command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(folder), "--host", HOST]
-    log = folder.with_suffix(".log")
-    with served([*command, "--port", str(port)], log, {"PYTHONUNBUFFERED": "1"}, "milvus-lite") as server:
-        server.wait_for_line("gRPC server listening")
-        yield server
-
-
-@contextmanager
-def loader(artifacts: Path, uri: str, log: Path) -> Iterator[Server]:
-    """What loads the releases in `artifacts` into Milvus."""
-    environment = {**settings_for(uri), "RELEASES_DIR": str(releases_folder(artifacts))}
-    with served([sys.executable, "-m", "recommender_service.milvus"], log, environment, "the loader") as server:
-        yield server
 
 
 def settings_for(uri: str) -> dict[str, str]:
