@@ -129,9 +129,10 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 	--no-emit-index-url --no-annotate --quiet
 
 lock: $(STAMP)
-	$(LOCK) $(addprefix --extra ,build service events object-storage tracing web trainer report serving audit docs dev) --output-file constraints.txt
+	$(LOCK) $(addprefix --extra ,build service events milvus object-storage tracing web trainer report serving audit docs dev) --output-file constraints.txt
 	$(LOCK) --extra benchmarks --constraint constraints.txt --output-file benchmarks/benchmarks.lock
 	$(LOCK) --extra service --extra events --extra object-storage --extra tracing --constraint constraints.txt --output-file deploy/recommender.lock
+	$(LOCK) --extra service --extra events --extra milvus --extra object-storage --extra tracing --constraint constraints.txt --output-file deploy/recommender-milvus.lock
 	$(LOCK) --extra web --constraint constraints.txt --output-file deploy/web.lock
 	$(LOCK) --extra trainer --extra events --extra object-storage --constraint constraints.txt --output-file deploy/trainer.lock
 	$(LOCK) --extra serving --constraint constraints.txt --output-file deploy/model-server-stand-in.lock

@@ -46,9 +46,8 @@ def main(argv: Sequence[str]) -> None:
             wait_for(lambda: "alias swapped" in loader.text(), "the release is loaded", LOADING_S)
         on_disk = sum(file.stat().st_size for file in (logs / "lite").rglob("*") if file.is_file())
         memory = memory_mb(milvus.process.pid)["Rss"]
-        print(
-            f"  loaded in {time.monotonic() - start:.0f} s; milvus-lite: {on_disk / 1e6:.0f} MB on disk, {memory:.0f} MB"
-        )
+        took = f"{time.monotonic() - start:.0f} s, {on_disk / 1e6:.0f} MB on disk, {memory:.0f} MB of memory"
+        print(f"  milvus-lite has loaded it: {took}")
         _, models = stack.enter_context(model_server(artifacts, logs / "models.log"))
         exact = _measure("annoy", artifacts, models, logs, users, {})
         found = _measure("milvus", artifacts, models, logs, users, {"ANN": "milvus", "MILVUS_URI": uri})

@@ -3,7 +3,9 @@
 FROM python:3.11-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY pyproject.toml deploy/build.lock deploy/recommender.lock LICENSE README.md ./
+# For ANN=milvus: --build-arg LOCK=recommender-milvus.lock. It has pymilvus and pandas too, which take 97 MB.
+ARG LOCK=recommender.lock
+COPY pyproject.toml deploy/build.lock deploy/$LOCK LICENSE README.md ./
 COPY console console
 COPY protos protos
 COPY events events
@@ -14,7 +16,7 @@ ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOY
 RUN python -m venv /opt/recommender \
     && pip="/opt/recommender/bin/pip install --no-cache-dir --disable-pip-version-check" \
     && $pip --require-hashes --requirement build.lock \
-    && $pip --require-hashes --no-build-isolation --use-pep517 --no-binary annoy --requirement recommender.lock \
+    && $pip --require-hashes --no-build-isolation --use-pep517 --no-binary annoy --requirement $LOCK \
     && $pip --no-deps --no-build-isolation . \
     && /opt/recommender/bin/pip uninstall --yes pip setuptools
 

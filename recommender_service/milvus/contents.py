@@ -31,7 +31,7 @@ def create(client: MilvusClient, name: str, movies: Sequence[api.Movie], dim: in
     )
     schema.add_field(names.EMBEDDING, DataType.FLOAT_VECTOR, dim=dim)
     schema.add_field(names.SIMILARITY, DataType.FLOAT_VECTOR, dim=similarity_dim)
-    client.create_collection(name, schema=schema)
+    client.create_collection(name, schema=schema, consistency_level="Eventually")  # once complete, it never changes
 
 
 def batches(

@@ -95,7 +95,7 @@ class Loader:
             indexes.add_index(field, index_type="HNSW", metric_type=names.METRIC, params=names.GRAPH)
         self._client.create_index(name, indexes)
         self._client.load_collection(name)
-        (counted,) = self._client.query(name, filter="", output_fields=["count(*)"])
+        (counted,) = self._client.query(name, filter="", output_fields=["count(*)"], consistency_level="Strong")
         if counted["count(*)"] != len(movies):
             raise ReleaseError(f"{folder}: expected {len(movies)} movies in Milvus, got {counted['count(*)']}")
         indptr = array_of(files[WATCHED_INDPTR], np.int64, (manifest.num_users + 1,))
@@ -120,6 +120,7 @@ class Loader:
             [names.ROW],
             parameters,
             anns_field=names.EMBEDDING,
+            consistency_level="Strong",
         )
         shares = []
         for query, hits in zip(queries, answers, strict=True):
