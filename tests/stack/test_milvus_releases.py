@@ -101,9 +101,8 @@ def test_releases_in_milvus_are_swapped_under_calls(tmp_path: Path) -> None:
         callers = Callers(address, CALLERS, call)
         try:
             for swap in range(1, SWAPS + int(SOAK_SECONDS or 0) // 3):
-                stretch = 1.0 + 0.1 * swap
-                version = publish_checkerboard(tmp_path, rotate_degrees=37.0 * swap, stretch=stretch)
-                stretch_of[version] = stretch
+                version = publish_checkerboard(tmp_path, rotate_degrees=37.0 * swap, stretch=1.0 + 0.1 * swap)
+                stretch_of[version] = 1.0 + 0.1 * swap
                 wait_for(partial(_is_active, stub, version), f"{version} is active", 60)
         finally:
             callers.stop()
