@@ -54,7 +54,7 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     receiver, credentials = Receiver(), Credentials(settings, tracing)
     server_health = Health(receiver, SERVICE.full_name)
     feedback = _feedback(settings)
-    milvus = await _milvus(settings)
+    milvus = await _milvus(settings, tracing)
     watcher = ReleaseWatcher(settings, credentials.model_server, became_active.set, feedback, milvus)
     server = _build(settings, is_worker, credentials, watcher, receiver, server_health, feedback, tracing)
     servers = [server]
@@ -98,13 +98,13 @@ def _feedback(settings: Settings) -> Feedback | None:
     return Feedback(settings)
 
 
-async def _milvus(settings: Settings) -> MilvusStore | None:
+async def _milvus(settings: Settings, tracing: Tracing | None) -> MilvusStore | None:
     """What is searched in place of memory; None if nothing is. Raises SettingsError."""
     if settings.ann != MILVUS:
         return None
     from recommender_service.milvus.store import MilvusStore  # not at the top: it takes a second and 100 MB
 
-    return await asyncio.to_thread(MilvusStore, settings)
+    return await asyncio.to_thread(MilvusStore, settings, tracing)
 
 
 def _build(

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from typing import Any, Generic, TypeVar
 
@@ -94,6 +95,10 @@ class Tracing:
     def waiting_calls(self, predict: Fetch[Key], signature: str) -> WaitingCalls[Key]:
         """What makes spans of a kind of Predict.  signature: of the model, that `predict` calls."""
         return WaitingCalls(self._tracer, predict, signature)
+
+    def client_span(self, name: str) -> AbstractContextManager[Span]:
+        """A span of something that the current call asks of another server."""
+        return self._tracer.start_as_current_span(name, kind=SpanKind.CLIENT)
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What passes the current span on to another server."""

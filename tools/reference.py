@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 
 import events.__main__
 import recommender_service.client.__main__
+import recommender_service.milvus_loader
 import recommender_service.synchronise
 import serving.__main__
 import tools.capacity
@@ -32,6 +33,7 @@ PROGRAMS: tuple[Callable[[list[str]], object], ...] = (
     trainer.cli.main.main,
     recommender_service.client.__main__.main,
     recommender_service.synchronise.main,
+    recommender_service.milvus_loader.main,
     events.__main__.main,
     tools.capacity.main,
     serving.__main__.main,

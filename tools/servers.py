@@ -76,7 +76,7 @@ def milvus_lite(folder: Path, port: int) -> Iterator[Server]:
 def milvus_loader(artifacts: Path, uri: str, log: Path) -> Iterator[Server]:
     """What loads the releases in `artifacts` into Milvus.  uri: http://host:port."""
     environment = {"ANN": "milvus", "MILVUS_URI": uri, "RELEASES_DIR": str(releases_folder(artifacts))}
-    with served([sys.executable, "-m", "recommender_service.milvus"], log, environment, "the loader") as server:
+    with served([sys.executable, "-m", "recommender_service.milvus_loader"], log, environment, "the loader") as server:
         yield server
 
 

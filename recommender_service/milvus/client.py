@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 import numpy as np
@@ -29,6 +29,9 @@ from recommender_service.probe import STATUS_TIMEOUT_S, NotYet
 from recommender_service.user_embeddings.circuit_breaker import CircuitBreaker
 from recommender_service.user_embeddings.source import RESERVE_S, RESERVE_SHARE
 
+if TYPE_CHECKING:
+    from recommender_service.tracing import Tracing
+
 MAX_FETCHED = 4_096  # vectors in an answer, 5 MB of 300 dimensions; Milvus gives no more than 16,384
 
 CLOSE_GRACE_S = 15.0  # longer than any call takes
@@ -44,11 +47,15 @@ Answer = TypeVar("Answer")
 class Milvus:
     """Searches on one connection, which all calls of the process share."""
 
-    def __init__(self, uri: str, token: str, timeout_s: float) -> None:
-        """uri: http://host:port or https://….  token: empty for none.  timeout_s: the longest wait in a call."""
+    def __init__(self, uri: str, token: str, timeout_s: float, tracing: Tracing | None) -> None:
+        """uri: http://host:port or https://….  token: empty for none.  timeout_s: the longest wait in a call.
+
+        tracing: makes spans of what calls ask, if it is not None.
+        """
         silence("pymilvus")
         self.address = uri.rpartition("@")[2].removeprefix("http://").removeprefix("https://")
         self._uri, self._token, self._timeout_s = uri, token, timeout_s
+        self._tracing = tracing
         self._client: AsyncMilvusClient | None = None
         self._breaker = CircuitBreaker()
         self._in_progress = 0
@@ -165,8 +172,9 @@ class Milvus:
         start, code = time.perf_counter(), "CANCELLED"
         self._in_progress += 1
         try:
-            async with asyncio.timeout(timeout_s):
-                answer = await ask(self._connected(), timeout_s)
+            with self._tracing.client_span(f"Milvus {kind}") if self._tracing is not None else nullcontext():
+                async with asyncio.timeout(timeout_s):
+                    answer = await ask(self._connected(), timeout_s)
         except TimeoutError as error:
             code = "DEADLINE_EXCEEDED"
             self._breaker.failed()

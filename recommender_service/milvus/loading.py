@@ -62,9 +62,14 @@ class Loader:
             self._name_newest(loaded[0])
             self._drop_others(kept)
 
-    def ensure(self, manifest: pb.Manifest) -> None:
-        """Return once the release's collection is complete and in memory. Raises ReleaseError and MilvusException."""
+    def ensure(self, manifest: pb.Manifest) -> bool:
+        """Load the release's collection, unless it is complete and in memory. Returns whether it was not.
+
+        Raises ReleaseError and MilvusException.
+        """
         name = names.collection_of(manifest)
+        if self._state(name) == LoadState.Loaded:
+            return False
         if self._state(name) == LoadState.NotExist:
             loading = names.loading_name(name)
             try:
@@ -75,8 +80,8 @@ class Loader:
             finally:
                 if self._state(loading) != LoadState.NotExist:  # not complete, or another loader was faster
                     self._client.drop_collection(loading)
-        if self._state(name) != LoadState.Loaded:
-            self._client.load_collection(name)  # into memory: after a restart, and milvus-lite after a rename
+        self._client.load_collection(name)  # into memory: after a restart, and milvus-lite after a rename
+        return True
 
     def _load(self, name: str, manifest: pb.Manifest) -> None:
         """Fill a new collection, and prove it."""

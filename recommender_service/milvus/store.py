@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from pymilvus import MilvusClient, MilvusException
 
@@ -17,6 +18,9 @@ from recommender_service.probe import NotYet
 from recommender_service.release import Release
 from recommender_service.settings import Settings, SettingsError
 
+if TYPE_CHECKING:
+    from recommender_service.tracing import Tracing
+
 
 class MilvusStore:
     """Milvus, or milvus-lite over a file.
@@ -24,13 +28,13 @@ class MilvusStore:
     A file can be open in one process only, so this one loads releases itself. Else a loader does: see `__main__`.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises SettingsError if a file cannot be opened."""
+    def __init__(self, settings: Settings, tracing: Tracing | None) -> None:
+        """tracing: makes spans of searches, if it is not None.  Raises SettingsError if a file cannot be opened."""
         uri, self._loader = settings.milvus_uri, None
         if settings.milvus_is_file:
             uri = _opened(uri)
             self._loader = Loader(MilvusClient(uri), settings.releases_dir, settings.verify_key_file)
-        self._milvus = Milvus(uri, settings.milvus_token, settings.predict_timeout_ms / 1000)
+        self._milvus = Milvus(uri, settings.milvus_token, settings.predict_timeout_ms / 1000, tracing)
         self._degraded_answers = settings.degraded_answers
         self.close = self._milvus.close
         self.has_lost = self._milvus.has_lost
@@ -39,7 +43,8 @@ class MilvusStore:
         """Raise NotYet unless the release can be searched. Raises ReleaseError if it cannot be loaded into a file."""
         if self._loader is not None:
             try:
-                await asyncio.to_thread(self._loader.ensure, manifest)
+                if await asyncio.to_thread(self._loader.ensure, manifest):
+                    await asyncio.to_thread(self._loader.look)  # for the alias, and what is old
             except MilvusException as error:
                 raise NotYet(f"milvus-lite: {error.message}") from error
         await self._milvus.expect_loaded(manifest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 import signal
 import subprocess
 import sys
@@ -20,12 +21,14 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from recommender_service.settings import Settings, SettingsError
 from tests.support.answers import movie_ids
 from tests.support.callers import Callers
+from tests.support.jaeger import jaeger, needs_jaeger
 from tests.support.milvus import connected, settings_for, wait_until_loaded
 from tests.support.releases import EVEN_USER, publish_checkerboard, publish_random
 from tests.support.soak import SOAK_SECONDS
 from tools.processes import wait_for
 from tools.servers import free_port, milvus_lite, milvus_loader, model_server, recommender, wait_until_serving
 
+RECOMMEND = "recommender.v1.RecommenderService/Recommend"
 BEST = [(4, 4), (6, 6), (10, 10)]  # of EVEN_USER: (movie id, degrees between movie and user before stretching)
 SWAPS, CALLERS = 4, 3
 
@@ -147,21 +150,38 @@ def test_a_half_loaded_collection_is_never_served(tmp_path: Path) -> None:
         assert len([name for name in client.list_collections() if "_loading_" not in name]) == 1
 
 
+def test_the_loader_names_a_wrong_setting() -> None:
+    """The loader ends with one line where there is no Milvus to load into."""
+    command = [sys.executable, "-m", "recommender_service.milvus_loader"]
+    run = subprocess.run(command, capture_output=True, text=True, env={"PATH": ""}, check=False)
+    assert (run.returncode, run.stderr) == (2, "error: ANN: expected milvus, got annoy\n")
+
+
+@needs_jaeger
 @pytest.mark.slow
 @pytest.mark.long
 def test_a_file_of_milvus_lite_is_loaded_by_the_service(tmp_path: Path) -> None:
-    """Without any other process a file does; a second service on the same file ends with one line."""
+    """Without a loader a file does, with a trace of each search; a second service on the file ends with one line."""
     publish_checkerboard(tmp_path)
-    settings = settings_for(str(tmp_path / "movies.db"))
+    settings = {**settings_for(str(tmp_path / "movies.db")), "OTEL_BSP_SCHEDULE_DELAY": "200"}
     with (
+        jaeger(tmp_path) as collector,
         model_server(tmp_path, tmp_path / "models.log") as (_, models),
-        recommender(tmp_path, models, tmp_path / "log", **settings) as (_, address),
+        recommender(
+            tmp_path, models, tmp_path / "log", OTEL_EXPORTER_OTLP_ENDPOINT=collector.collector, **settings
+        ) as (_, address),
         grpc.insecure_channel(address) as channel,
     ):
         wait_until_serving(address)
-        answer = RecommenderServiceStub(channel).Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10)
+        stub = RecommenderServiceStub(channel)
+        answer = stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10)
         assert movie_ids(answer) == [movie for movie, _ in BEST]
         assert not answer.degraded_reason
+        trace_id = secrets.token_hex(16)
+        metadata = (("traceparent", f"00-{trace_id}-{secrets.token_hex(8)}-01"),)
+        stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), metadata=metadata, timeout=10)
+        spans = collector.wait_for_spans(trace_id, [RECOMMEND, "Milvus search"])
+        assert spans["Milvus search"].parent == spans[RECOMMEND].id
         command = [sys.executable, "-m", "recommender_service"]
         environment = {**settings, "LISTEN_ADDRESS": "127.0.0.1:0", "PATH": ""}
         second = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)

@@ -1,4 +1,4 @@
-"""Loads releases into Milvus: `python -m recommender_service.milvus`. Run one beside any number of recommenders.
+"""Loads releases into Milvus: `python -m recommender_service.milvus_loader`. Run one beside any number of recommenders.
 
 It reads ANN, MILVUS_URI, MILVUS_TOKEN, RELEASES_DIR, VERIFY_KEY_FILE and LOG_LEVEL as the service does.
 """
@@ -13,10 +13,9 @@ import sys
 import time
 from contextlib import closing
 
-from pymilvus import MilvusClient, MilvusException
+from grpc import RpcError
 
 from recommender_service import logs
-from recommender_service.milvus.loading import Loader
 from recommender_service.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
@@ -27,7 +26,7 @@ LOOK_EVERY_S = 1.0
 def main(argv: list[str]) -> int:
     """Load until SIGTERM or Ctrl-C. Returns 0 then, and 2 for a wrong setting."""
     parser = argparse.ArgumentParser(
-        prog="python -m recommender_service.milvus",
+        prog="python -m recommender_service.milvus_loader",
         description="Keeps Milvus at the releases in RELEASES_DIR, for recommenders with ANN=milvus.",
     )
     parser.parse_args(argv)
@@ -52,6 +51,10 @@ def main(argv: list[str]) -> int:
 
 def _follow(settings: Settings, problem: str) -> str:
     """Load releases until something fails. Returns what, and logs it unless it is `problem` once more."""
+    from pymilvus import MilvusClient, MilvusException  # not at the top: settings are checked first
+
+    from recommender_service.milvus.loading import Loader
+
     try:
         client = MilvusClient(settings.milvus_uri, token=settings.milvus_token, timeout=LOOK_EVERY_S)
         with closing(client):
@@ -62,7 +65,7 @@ def _follow(settings: Settings, problem: str) -> str:
                     log.info("Milvus reached again")
                 problem = ""
                 time.sleep(LOOK_EVERY_S)
-    except (MilvusException, OSError) as error:
+    except (MilvusException, RpcError, OSError) as error:
         reason = str(getattr(error, "message", error))
         if reason != problem:
             log.error("Milvus not loaded", extra={"fields": {"reason": reason}})
