@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class MilvusStore:
     """Milvus, or milvus-lite over a file.
 
-    A file can be open in one process only, so this one loads releases itself. Else a loader does: see `__main__`.
+    A file can be open in one process only, so this one loads releases itself. Else milvus_loader.py does.
     """
 
     def __init__(self, settings: Settings, tracing: Tracing | None) -> None:
@@ -36,8 +36,6 @@ class MilvusStore:
             self._loader = Loader(MilvusClient(uri), settings.releases_dir, settings.verify_key_file)
         self._milvus = Milvus(uri, settings.milvus_token, settings.predict_timeout_ms / 1000, tracing)
         self._degraded_answers = settings.degraded_answers
-        self.close = self._milvus.close
-        self.has_lost = self._milvus.has_lost
 
     async def expect_loaded(self, manifest: pb.Manifest) -> None:
         """Raise NotYet unless the release can be searched. Raises ReleaseError if it cannot be loaded into a file."""
@@ -48,6 +46,13 @@ class MilvusStore:
             except MilvusException as error:
                 raise NotYet(f"milvus-lite: {error.message}") from error
         await self._milvus.expect_loaded(manifest)
+
+    async def has_lost(self, manifest: pb.Manifest) -> bool:
+        """Whether Milvus answers that it does not hold the release, or not any more."""
+        return await self._milvus.has_lost(manifest)
+
+    async def close(self) -> None:
+        await self._milvus.close()
 
     def answers_of(self, release: Release) -> MilvusAnswers:
         """What answers calls from the release."""
