@@ -53,7 +53,7 @@ class Milvus:
         tracing: makes spans of what calls ask, if it is not None.
         """
         silence("pymilvus")
-        self.address = uri.rpartition("@")[2].removeprefix("http://").removeprefix("https://")
+        self.address = uri.removeprefix("http://").removeprefix("https://")
         self._uri, self._token, self._timeout_s = uri, token, timeout_s
         self._tracing = tracing
         self._client: AsyncMilvusClient | None = None
