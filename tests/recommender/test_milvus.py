@@ -222,9 +222,7 @@ def test_without_milvus_answers_are_popular_and_say_so(world: World) -> None:
     assert degraded.source == api.SOURCE_POPULAR
     assert f"Milvus at 127.0.0.1:{world.port}" in degraded.degraded_reason
     assert len(degraded.movies) == 10
-    for _ in range(
-        20
-    ):  # the circuit breaker refuses at once, so that calls with less time than a search may take are answered
+    for _ in range(20):  # the circuit breaker refuses at once
         assert world.by_milvus.Recommend(api.RecommendRequest(user_id=3), timeout=2).degraded_reason
     explained = world.by_milvus.Recommend(api.RecommendRequest(user_id=3, explain=True), timeout=5)
     assert "no reasons" in explained.degraded_reason
