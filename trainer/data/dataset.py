@@ -18,10 +18,12 @@ from trainer.data.order import narrow
 from trainer.data.ratings import FIVE_STARS, RatingScale
 from trainer.data.records import DataError
 from trainer.data.rows import Rows, read_rows
+from trainer.data.shards import expect_some
 from trainer.data.tables import Table
 from trainer.data.tags import read_tags
 from trainer.data.times import Times, judged
 from trainer.data.understood import Understood, understood
+from trainer.workers.workers import ALONE, Workers, union
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,19 @@ class Dataset:
         return self.understood is not None and self.understood.implicit
 
 
-def read_folder(folder: Path, name: str | None = None, reading: Reading = DEFAULT_READING) -> Dataset:
-    """Reads the ratings and the movies that `folder` holds. Raises DataError."""
+def read_folder(
+    folder: Path, name: str | None = None, reading: Reading = DEFAULT_READING, workers: Workers = ALONE
+) -> Dataset:
+    """Reads the ratings and the movies that `folder` holds. Raises DataError.
+
+    Each of several workers holds the ratings of its users; all else in the data set is the same for all.
+    Raises ClusterError if one of them has other files.
+    """
     files = find_files(folder, reading.columns)
+    fingerprint = _fingerprint([file.path for file in files.all])
+    workers.expect_alike({"the files' checksum": fingerprint})
     catalogue = read_catalogue(files.movies) if files.movies is not None else None
-    rows = read_rows(files.ratings, reading.scale)
+    rows = read_rows(files.ratings, reading.scale, workers)
     (user_ids,), user_keys = numbered([rows.users])
     (movie_ids, *listed), movie_keys = numbered([rows.movies, *([catalogue.ids] if catalogue is not None else [])])
     last = is_last(user_ids, movie_ids, rows.seconds)
@@ -100,18 +110,19 @@ def read_folder(folder: Path, name: str | None = None, reading: Reading = DEFAUL
         refuse_first(rows.table, ~is_listed, "expected a movie that the list of movies holds")
     kept = last & is_listed
     _check_some_are_listed(rows, kept, files)
+    if workers.count > 1:
+        expect_some(workers, int(kept.sum()), "ratings of listed movies")
     chosen = kept if not kept.all() else slice(None)  # all of many million rows need no copy
     user_ids, movie_ids = user_ids[chosen], movie_ids[chosen]
-    timestamps, times = judged(user_ids, rows.seconds[chosen], rows.known[chosen], rows.has_times)
-    movies = _movies(catalogue, listed[0] if listed else np.unique(movie_ids), movie_keys)
-    user_ids, user_keys = without_unused(user_ids, user_keys)
+    timestamps, times = judged(user_ids, rows.seconds[chosen], rows.known[chosen], rows.has_times, workers)
+    movies = _movies(catalogue, listed[0] if listed else union(workers, np.unique(movie_ids)), movie_keys)
+    user_ids, user_keys = without_unused(user_ids, user_keys, workers)
     movie_ids, movies, movie_keys = _renumbered(movie_ids, movies, movie_keys)
     tags = read_tags(files.tags, movies, movie_keys) if files.tags is not None else None
     movies = movies.assign(tags=tags) if tags is not None else movies
     ratings = ratings_frame(user_ids, movie_ids, rows.values.ratings[chosen], timestamps)
     name = name or folder.resolve().name
-    account = understood(name, files, rows, catalogue, ratings, times, ~last, last & ~is_listed)
-    fingerprint = _fingerprint([file.path for file in files.all])
+    account = understood(name, files, rows, catalogue, ratings, times, ~last, last & ~is_listed, workers)
     has_list = catalogue is not None
     return Dataset(name, ratings, movies, fingerprint, False, user_keys, movie_keys, times, account, has_list)
 

@@ -13,6 +13,7 @@ from protos.release.v1.layout import MAX_KEY_BYTES
 from trainer.data.order import narrow
 from trainer.data.records import shown
 from trainer.data.tables import Table
+from trainer.workers.workers import ALONE, Workers, anywhere
 
 MISSING = ["", "nan", "null", "none", "<na>", "\\n"]
 WHOLE = r"^[+-]?(0|[1-9][0-9]*)(\.0*)?$"
@@ -79,12 +80,15 @@ def numbered(columns: Sequence[Ids]) -> tuple[list[np.ndarray], np.ndarray | Non
     return values, keys.take(order).to_numpy(zero_copy_only=False)
 
 
-def without_unused(values: np.ndarray, keys: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """(int[n], keys) without the keys that no value names."""
+def without_unused(
+    values: np.ndarray, keys: np.ndarray | None, workers: Workers = ALONE
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(int[n], keys) without the keys that no value names on any worker."""
     if keys is None:
         return values, None
     used = np.zeros(len(keys), bool)
     used[values] = True
+    used = anywhere(workers, used)
     return narrow(np.cumsum(used) - 1)[values], keys[used]
 
 

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from trainer.data.order import by_user_and_movie, grouped_order, user_blocks
 from trainer.data.records import DataError
+from trainer.workers.workers import ALONE, Workers, union
 
 MAX_SPARSITY = 4  # ids that are nearly as dense as rows are looked up in a table
 MIN_SHARE = 0.1  # of the highest rating: on scales that go to 0 or below, what was liked must count
@@ -28,6 +29,9 @@ class Interactions:
     the same for all of a user's ratings if their times are equal or missing.
     stars: float32[watched.nnz], for its entries: the rating; the mean rating for movies that were seen but not rated.
     positives: CSR float32[num_users, num_trained_movies], 1 where rated at least `positive_threshold`: liked.
+    likes: int64[num_trained_movies], how many users liked each movie.  highest: the highest rating.
+
+    Of several workers each has a part of the users, while movie_ids, likes and highest are those of all.
     """
 
     user_ids: np.ndarray
@@ -38,6 +42,8 @@ class Interactions:
     stars: np.ndarray
     positives: sparse.csr_matrix
     positive_threshold: float
+    likes: np.ndarray
+    highest: float
 
     @property
     def num_trained_movies(self) -> int:
@@ -57,8 +63,7 @@ class Interactions:
     @property
     def popularity(self) -> np.ndarray:
         """int64[num_movies]: how many users liked each movie."""
-        likes = np.asarray(self.positives.sum(axis=0)).ravel().astype(np.int64)
-        return np.pad(likes, (0, len(self.movie_ids) - len(likes)))
+        return np.pad(self.likes, (0, len(self.movie_ids) - len(self.likes)))
 
     def history(self, recency: float, watched_weight: float) -> sparse.csr_matrix:
         """CSR float32[num_users, num_trained_movies]: what tells of a user's taste, and how much it counts.
@@ -66,10 +71,9 @@ class Interactions:
         1 for a movie they liked, `watched_weight` for one they only watched, times its rating's share of the highest,
         times exp(−recency · share of the user's ratings that are newer). Nothing for users who liked nothing.
         """
-        highest = float(self.stars.max())
         weights = np.ones(len(self.stars), np.float32)
-        if highest > 0:
-            np.clip(self.stars / np.float32(highest), MIN_SHARE, 1, out=weights)
+        if self.highest > 0:
+            np.clip(self.stars / np.float32(self.highest), MIN_SHARE, 1, out=weights)
         weights *= np.where(self.liked, np.float32(1.0), np.float32(watched_weight))
         if recency:
             weights *= np.exp(np.float32(-recency) * (1 - self.freshness))
@@ -86,21 +90,25 @@ def interactions_of(
     positive_threshold: float,
     catalogue: np.ndarray | None = None,
     described: np.ndarray | None = None,
+    workers: Workers = ALONE,
 ) -> Interactions:
-    """catalogue: int64 ids of movies that get a row even if nobody rated them.
+    """ratings: as `Dataset.ratings`, of several workers each with its part.
+
+    catalogue: int64 ids of movies that get a row even if nobody rated them.
 
     described: int64 ids of movies whose rows come first among those that nobody liked.
     Raises DataError if nobody likes anything.
     """
     users, rated = ratings["user_id"].to_numpy(), ratings["movie_id"].to_numpy()
     liked = ratings["rating"].to_numpy() >= positive_threshold
-    user_ids, trained = unique_ids(users), unique_ids(rated[liked])
+    user_ids, trained = unique_ids(users), union(workers, unique_ids(rated[liked]))
     if not len(trained):
         raise DataError(
             f"expected some rating of at least {positive_threshold:g}, got none: nobody likes anything, so there is "
             "nothing to learn (see --positive-threshold)"
         )
-    everything = unique_ids(rated) if catalogue is None else np.append(unique_ids(rated), catalogue)
+    everything = union(workers, unique_ids(rated))
+    everything = everything if catalogue is None else np.append(everything, catalogue)
     others = np.setdiff1d(everything, trained)
     if described is not None:
         others = others[np.argsort(~np.isin(others, described), kind="stable")]
@@ -108,16 +116,19 @@ def interactions_of(
     shape = (len(user_ids), len(movie_ids))
     watched = by_user_and_movie(rows_of(user_ids, users), rows_of(movie_ids, rated), shape)
     in_order, watched.data = watched.data, np.ones(watched.nnz, np.float32)
-    liked = liked[in_order]
+    liked, stars = liked[in_order], _stars(ratings["rating"], workers)[in_order]
+    positives = _entries(watched, liked, len(trained))
     return Interactions(
         user_ids,
         movie_ids,
         watched,
         liked,
         _freshness(watched.indptr, ratings["timestamp"].to_numpy()[in_order]),
-        _stars(ratings["rating"])[in_order],
-        _entries(watched, liked, len(trained)),
+        stars,
+        positives,
         positive_threshold,
+        workers.sum(np.asarray(positives.sum(axis=0)).ravel().astype(np.int64)),
+        float(np.concatenate(workers.gather(stars.max(keepdims=True))).max()),
     )
 
 
@@ -150,8 +161,11 @@ def indicator(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> 
     return matrix
 
 
-def _stars(ratings: pd.Series) -> np.ndarray:
-    """Return float32[n]: the ratings, with their mean where a movie was seen but not rated."""
+def _stars(ratings: pd.Series, workers: Workers) -> np.ndarray:
+    """Return float32[n]: the ratings, with the mean of all workers' where a movie was seen but not rated."""
+    if workers.count > 1:
+        counted = workers.sum(np.array([ratings.sum(), ratings.count()], np.float64))
+        return ratings.fillna(counted[0] / max(counted[1], 1)).to_numpy(np.float32)
     return (ratings.fillna(ratings.mean()) if ratings.isna().any() else ratings).to_numpy(np.float32)
 
 

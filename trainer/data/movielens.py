@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from trainer.data.dataset import DEFAULT_READING, Dataset, Reading, read_folder
 from trainer.data.records import DataError
+from trainer.workers.workers import ALONE, Workers, total
 
 log = logging.getLogger(__name__)
 
@@ -46,22 +47,26 @@ class DownloadError(Exception):
     """The data set could not be fetched; nothing was kept."""
 
 
-def find_dataset(name: str, folder: Path | None, cache: Path, reading: Reading = DEFAULT_READING) -> Dataset:
+def find_dataset(
+    name: str, folder: Path | None, cache: Path, reading: Reading = DEFAULT_READING, workers: Workers = ALONE
+) -> Dataset:
     """Reads `folder` if given, else the folder MOVIELENS_DIR names, else data set `name` from the cache or GroupLens.
+
+    workers: as for `read_folder`.
 
     Raises DataError for data that cannot be used, DownloadError if they cannot be fetched.
     """
     environment = os.environ.get("MOVIELENS_DIR")
     if folder is not None:
-        return read_folder(folder, reading=reading)
+        return read_folder(folder, reading=reading, workers=workers)
     if environment:
         log.info("reading MOVIELENS_DIR=%s", environment)
-        return read_folder(Path(environment), reading=reading)
+        return read_folder(Path(environment), reading=reading, workers=workers)
     cached = cache / name
     if not cached.is_dir():
         download(name, cache)
-    dataset = read_folder(cached, name, reading)
-    expected, got = PUBLISHED[name], Published(len(dataset.ratings), len(dataset.movies))
+    dataset = read_folder(cached, name, reading, workers)
+    expected, got = PUBLISHED[name], Published(total(workers, len(dataset.ratings)), len(dataset.movies))
     if got != expected:
         raise DataError(f"{cached}: expected {expected} as published, got {got}; delete the folder to fetch it again")
     return dataset

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainer.data.tables import Table
+from trainer.workers.workers import ALONE, Workers
 
 SHARE_OF_SCALE = 0.7  # 3.5 of 5 stars: liked
 SEEN = (0.0, -1.0)  # what files write where somebody saw a movie without rating it
@@ -82,12 +83,16 @@ def rating_values(table: Table, scale: RatingScale) -> RatingValues:
     return RatingValues(ratings, False, words)
 
 
-def default_positive_threshold(ratings: pd.DataFrame, scale: RatingScale = FIVE_STARS) -> float:
+def default_positive_threshold(
+    ratings: pd.DataFrame, scale: RatingScale = FIVE_STARS, workers: Workers = ALONE
+) -> float:
     """Seven tenths of the scale's range; or everything rated, if no rating lies in the lower half of it.
 
     A file without a rating in the lower half was filtered to what people liked already (many published splits are).
     """
-    lowest, highest = float(ratings["rating"].min()), float(ratings["rating"].max())
+    ends = np.array([ratings["rating"].min(), ratings["rating"].max()], np.float64)
+    ends = np.concatenate(workers.gather(ends))
+    lowest, highest = float(np.nanmin(ends)), float(np.nanmax(ends))
     return lowest if lowest >= scale.at(0.5) or lowest == highest else scale.at(SHARE_OF_SCALE)
 
 

@@ -12,8 +12,10 @@ from trainer.data.data_file import DataFile
 from trainer.data.ids import Ids, ids_of
 from trainer.data.ratings import RatingScale, RatingValues, rating_values
 from trainer.data.records import DataError
+from trainer.data.shards import expect_some, holds_for
 from trainer.data.tables import Table, read_table
 from trainer.data.times import seconds_of
+from trainer.workers.workers import ALONE, Workers
 
 ROLES = ("user", "movie", "rating", "count", "timestamp")
 
@@ -34,9 +36,14 @@ class Rows:
     has_times: bool
 
 
-def read_rows(files: Sequence[DataFile], scale: RatingScale) -> Rows:
-    """Raises DataError for a row that cannot be used, and if there is none."""
-    table = read_table(files, ROLES)
+def read_rows(files: Sequence[DataFile], scale: RatingScale, workers: Workers = ALONE) -> Rows:
+    """Raises DataError for a row that cannot be used, and if there is none, on any worker.
+
+    workers: each holds the rows of its users; their ids' texts are those of all.
+    """
+    table = read_table(files, ROLES, holds_for(workers))
+    if workers.count > 1:
+        expect_some(workers, len(table), "ratings")
     if not len(table):
         raise DataError(f"{files[0].path}: expected at least one rating; the file holds none")
     users, movies, values = ids_of(table, "user"), ids_of(table, "movie"), rating_values(table, scale)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -22,6 +22,8 @@ from trainer.stages import BAR
 BLOCK_BYTES = 8 << 20
 MAX_EXACT = float(1 << 53)  # whole numbers below are exact in float64
 TEXT, CODED = pa.string(), pa.dictionary(pa.int32(), pa.string())
+NUMBER = "number"  # a column that no file has a role for
+Holds = Callable[[pa.StringArray], np.ndarray]  # texts of ids → bool for each, whether this process holds its rows
 FEW_TEXTS = {"user", "movie", "rating", "count", "genres", "year"}  # columns in which few texts stand many times
 
 
@@ -31,11 +33,14 @@ class Table:
 
     columns: what it tells to its column: dictionary<int32, string> for `FEW_TEXTS`, else string; times as int64 if they
     are whole numbers in every row, and those of Parquet as stored.  num_rows: of each file, in order.
+    kept: of each file, where only some of its rows are held, their numbers in the file, from 0, ascending; else None.
+    The texts of a dictionary are those of all rows.
     """
 
     files: Sequence[DataFile]
     num_rows: Sequence[int]
     columns: dict[str, pa.ChunkedArray]
+    kept: Sequence[np.ndarray] | None = None
 
     def __len__(self) -> int:
         return sum(self.num_rows)
@@ -53,10 +58,12 @@ class Table:
         """Of rows counted from 0 over all files: ("ratings.csv:17", its text).  Reads the files up to the last one."""
         found: dict[int, tuple[str, str]] = {}
         start = 0
-        for file, num_rows in zip(self.files, self.num_rows, strict=True):
-            wanted = {row - start for row in rows if start <= row < start + num_rows}
+        for at, (file, num_rows) in enumerate(zip(self.files, self.num_rows, strict=True)):
+            wanted = [row - start for row in rows if start <= row < start + num_rows]
             if wanted:
-                found |= {start + row: place for row, place in _places(file, wanted).items()}
+                in_file = wanted if self.kept is None else self.kept[at][wanted].tolist()
+                places = _places(file, set(in_file))
+                found |= {start + row: places[there] for row, there in zip(wanted, in_file, strict=True)}
             start += num_rows
         return found
 
@@ -69,27 +76,38 @@ class Table:
         self, role: str, codes: np.ndarray, texts: pa.StringArray, bad: np.ndarray, expected: str, hint: str = ""
     ) -> None:
         """Raises DataError for the first row whose text is bad.  codes: int32[n].  texts: string[m].  bad: bool[m]."""
-        if bad.any():
-            row = int(np.argmax(bad[codes]))
+        if not bad.any():
+            return
+        refused = bad[codes]
+        if refused.any():
+            row = int(np.argmax(refused))
             self.refuse(row, role, f"{expected}, got {shown(texts[int(codes[row])].as_py())}{hint}")
+        got = shown(texts[int(np.argmax(bad))].as_py())  # in a row that another worker holds
+        raise DataError(f"{self.files[0].path.parent}: {self.files[0].used[role]}: {expected}, got {got}{hint}")
 
 
-def read_table(files: Sequence[DataFile], roles: Sequence[str]) -> Table:
-    """roles: what to read of each file's `used`; the files have the same.  Raises DataError for what is no table."""
-    read = [_read(file, [role for role in roles if role in file.used]) for file in files]
+def read_table(files: Sequence[DataFile], roles: Sequence[str], holds: Holds | None = None) -> Table:
+    """roles: what to read of each file's `used`; the files have the same.  Raises DataError for what is no table.
+
+    holds: whose rows are held, by the texts of the users; None: all are.
+    """
+    read = [_read(file, [role for role in roles if role in file.used], holds) for file in files]
+    kept = [table.column(NUMBER).to_numpy() for table in read] if holds is not None else None
     columns = {}
-    for role in read[0].column_names:
+    for role in (name for name in read[0].column_names if name != NUMBER):
         parts = [table.column(role) for table in read]
         if len({part.type for part in parts}) > 1:
             parts = [part.cast(TEXT) for part in parts]
         column = pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
         columns[role] = column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column
-    return Table(files, [table.num_rows for table in read], columns)
+    return Table(files, [table.num_rows for table in read], columns, kept)
 
 
-def _read(file: DataFile, roles: Sequence[str]) -> pa.Table:
+def _read(file: DataFile, roles: Sequence[str], holds: Holds | None) -> pa.Table:
     try:
-        return _read_parquet(file, roles) if file.form is None else _read_text(file, file.form, roles)
+        if file.form is None:
+            return _read_parquet(file, roles, holds)
+        return _held(_read_text(file, file.form, roles), 0, holds)
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise DataError(f"{file.path}: expected text in {error.encoding}, got byte 0x{byte:02x}") from error
@@ -133,8 +151,18 @@ def _parsed(file: DataFile, form: TextForm, roles: Sequence[str], times: pa.Data
     return table.rename_columns(list(at))
 
 
-def _read_parquet(file: DataFile, roles: Sequence[str]) -> pa.Table:
-    """Read one group of rows after the other, so that only their coded columns are in memory all at once."""
+def _held(table: pa.Table, first_row: int, holds: Holds | None) -> pa.Table:
+    """The rows that are held, and their numbers in the file as the column NUMBER.  first_row: the table's first one."""
+    if holds is None:
+        return table
+    numbers = pa.array(np.arange(first_row, first_row + len(table)))
+    users = table.column("user").combine_chunks()
+    is_held = holds(users.dictionary)[users.indices.to_numpy()] if len(table) else np.empty(0, bool)
+    return table.append_column(NUMBER, numbers).filter(pa.array(is_held))
+
+
+def _read_parquet(file: DataFile, roles: Sequence[str], holds: Holds | None) -> pa.Table:
+    """Read one group of rows after the other, so that only their held rows are in memory all at once, coded."""
     names = [file.used[role] for role in roles]
     parts: list[pa.Table] = []
     num_rows = 0
@@ -143,7 +171,7 @@ def _read_parquet(file: DataFile, roles: Sequence[str]) -> pa.Table:
         for group in tqdm(groups, f"reading {file.path.name}", unit="group", **BAR):
             table = parquet.read_row_groups(group, columns=names)
             columns = {role: _as_text(file, role, table.column(file.used[role]), num_rows) for role in roles}
-            parts.append(pa.table(columns))
+            parts.append(_held(pa.table(columns), num_rows, holds))
             num_rows += len(table)
     return pa.concat_tables(parts)
 

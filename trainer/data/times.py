@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from trainer.data.ids import EXPONENT, MISSING, NUMBER
 from trainer.data.records import shown
 from trainer.data.tables import Table
+from trainer.workers.workers import ALONE, Workers
 
 DAY_S = 86_400
 EXPECTED = "expected seconds or milliseconds since 1970, or a date such as 2024-01-31T18:30:00Z, alike in all rows"
@@ -65,7 +66,9 @@ def seconds_of(table: Table) -> tuple[np.ndarray, np.ndarray]:
     return seconds, known
 
 
-def judged(users: np.ndarray, seconds: np.ndarray, known: np.ndarray, named: bool) -> tuple[np.ndarray, Times]:
+def judged(
+    users: np.ndarray, seconds: np.ndarray, known: np.ndarray, named: bool, workers: Workers = ALONE
+) -> tuple[np.ndarray, Times]:
     """(int64[n] timestamps, what they are worth).  users: int64[n].  named: whether there is a column of times.
 
     A user's times tell an order if every rating has one and they are not all equal.  Times are usable if those of at
@@ -84,18 +87,21 @@ def judged(users: np.ndarray, seconds: np.ndarray, known: np.ndarray, named: boo
     complete = np.bincount(codes[~known], minlength=num_users) == 0
     several = num_ratings > 1
     ordered = complete & (first < last)
-    num_ordered, num_several = int((ordered & several).sum()), int(several.sum())
-    if not known.any():
+    without = several & ~ordered
+    counts = np.array([(ordered & several).sum(), several.sum(), without.sum(), known.sum()], np.int64)
+    num_ordered, num_several, num_without, num_known = workers.sum(counts).tolist()
+    if not num_known:
         return np.zeros_like(seconds), Times(False, "all times are missing")
-    if seconds[known].min() == seconds[known].max():
+    ends = np.array([seconds[known].min(), seconds[known].max()]) if known.any() else np.empty(0, np.int64)
+    ends = np.concatenate(workers.gather(ends))
+    if ends.min() == ends.max():
         return np.zeros_like(seconds), Times(False, "all times are equal")
     if num_ordered * 2 < num_several:
         why = f"only {num_ordered:,} of {num_several:,} users with several ratings have times that tell their order"
         return np.zeros_like(seconds), Times(False, why)
-    without = several & ~ordered
     missing = without[codes] | ~known
     timestamps = np.where(missing, 0, seconds) if missing.any() else seconds
-    return timestamps, Times(True, _words(seconds[known]), int(without.sum()))
+    return timestamps, Times(True, _words(seconds[known], ends), num_without)
 
 
 def tell_order_coarsely(timestamps: np.ndarray) -> bool:
@@ -141,8 +147,9 @@ def _refuse(table: Table, column: pa.ChunkedArray, bad: pa.ChunkedArray, expecte
         table.refuse(row, "timestamp", f"{expected}, got {shown(column[row].as_py())}")
 
 
-def _words(seconds: np.ndarray) -> str:
-    low, high = int(seconds.min()), int(seconds.max())
+def _words(seconds: np.ndarray, ends: np.ndarray) -> str:
+    """What times are.  seconds: some of them.  ends: the first and the last of all are among these."""
+    low, high = int(ends.min()), int(ends.max())
     if high < FIRST_CLOCK_S:
         return f"they count from {low:,} to {high:,}"
     precision = "in whole days" if tell_order_coarsely(seconds) else "to the second"

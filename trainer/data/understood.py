@@ -15,6 +15,7 @@ from trainer.data.odd_rows import OddRow, oddest
 from trainer.data.rows import Rows
 from trainer.data.times import Times
 from trainer.data.titles import without_control_characters
+from trainer.workers.workers import ALONE, Workers, union
 
 SHOWN_NAMES, SHOWN_CHARACTERS = 6, 40
 
@@ -55,18 +56,23 @@ def understood(
     times: Times,
     duplicate: np.ndarray,
     orphan: np.ndarray,
+    workers: Workers = ALONE,
 ) -> Understood:
-    """ratings: those that are kept.  duplicate, orphan: bool for each row, those that are left out."""
-    num_duplicates, num_orphans = int(duplicate.sum()), int(orphan.sum())
+    """ratings: those that are kept.  duplicate, orphan: bool for each row, those that are left out.
+
+    Of several workers each has its part of these; what is counted is the sum, and the odd rows are of its part.
+    """
+    counts = [duplicate.sum(), orphan.sum(), rows.values.num_seen, len(ratings), ratings["user_id"].nunique()]
+    num_duplicates, num_orphans, num_seen, num_ratings, users = workers.sum(np.array(counts, np.int64)).tolist()
     num_cleaned, num_listed_twice = 0, 0
     if catalogue is not None:
         num_cleaned, num_listed_twice = int(catalogue.cleaned.sum()), int(catalogue.listed_twice.sum())
-    users, movies = ratings["user_id"].nunique(), ratings["movie_id"].nunique()
+    movies = len(union(workers, ratings["movie_id"].unique()))
     counted = (
-        f"{len(ratings):,} ratings of {movies:,} movies by {users:,} users",
+        f"{num_ratings:,} ratings of {movies:,} movies by {users:,} users",
         rows.values.words,
         _ids(rows, catalogue),
-        _if_any(rows.values.num_seen, "of the ratings say only that the movie was seen"),
+        _if_any(num_seen, "of the ratings say only that the movie was seen"),
         _if_any(num_duplicates, "repeated ratings left out (a user's last of a movie counts)"),
         _if_any(num_orphans, "ratings left out, for the list of movies lacks theirs"),
         _if_any(num_cleaned, "titles had control characters or were too long"),
@@ -82,7 +88,7 @@ def understood(
         rows.values.implicit,
         num_duplicates,
         num_orphans,
-        rows.values.num_seen,
+        num_seen,
         num_cleaned,
         num_listed_twice,
         tuple(column for file in files.all for column in file.ignored),
