@@ -24,6 +24,7 @@ from trainer.model.progress import OnProgress
 from trainer.model.temperature import temperature_for
 from trainer.model.train_tables import train_tables
 from trainer.model.vectors import principal_axes, unit_rows
+from trainer.workers.workers import ALONE, Workers, total
 
 ALL = slice(None)
 
@@ -53,6 +54,7 @@ def fit(
     on_progress: OnProgress = lambda progress: None,
     checkpoints: Path | None = None,
     folded: np.ndarray | slice = ALL,
+    workers: Workers = ALONE,
 ) -> Embeddings:
     """Fit the movies, then fold in the users; the same seed gives the same embeddings.
 
@@ -61,18 +63,19 @@ def fit(
     on_progress: called after each step.  checkpoints: a folder in which a long fit leaves its state. If the fit is
     killed, the same call goes on from there, with the same result as without the interruption.
     folded: int rows of the users who are folded in; the others keep the embedding that they were trained with.
+    workers: each fits its users, and all of them the movies together; each has all movies in the end.
     """
-    num_likes = known.popularity[: known.num_trained_movies]
+    num_likes = known.likes
     training_history = known.history(0.0, hyperparameters.watched_weight)
     temperature = hyperparameters.temperature
     if temperature is None:
-        temperature = temperature_for(num_likes, training_history, hyperparameters, on_progress)
+        temperature = temperature_for(num_likes, training_history, hyperparameters, on_progress, workers)
         hyperparameters = replace(hyperparameters, temperature=temperature)
     weight = popularity_weight(temperature, num_likes)
     partition = Partition(num_likes, weight)
-    users, movies = train_tables(training_history, partition, hyperparameters, on_progress, checkpoints)
+    users, movies = train_tables(training_history, partition, hyperparameters, on_progress, checkpoints, workers)
     del training_history  # it may take gigabytes, and so does the next
-    axes = principal_axes(users, _as_often_as_liked(movies, num_likes))
+    axes = workers.from_chief(principal_axes(_alike(users, workers), _as_often_as_liked(movies, num_likes)))
     users, movies = unit_rows(users @ axes), unit_rows(movies @ axes)
     history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
     temperatures = user_temperatures(temperature, history)
@@ -81,6 +84,15 @@ def fit(
         return Embeddings(users, movies, temperature, temperature)
     users, movies, newer = with_popularity(users, movies, temperatures, partition.popularity, temperature)
     return Embeddings(users, movies, temperature, newer, NUM_COMPONENTS)
+
+
+def _alike(users: np.ndarray, workers: Workers) -> np.ndarray:
+    """Return float32[any, d] whose second moment is that of all workers' users.  users: float32[num_users, d]."""
+    if workers.count == 1:
+        return users
+    triangles = np.concatenate(workers.gather(np.linalg.qr(users, mode="r")))  # RᵀR = usersᵀ · users
+    alike: np.ndarray = triangles * np.float32(np.sqrt(len(triangles) / total(workers, len(users))))
+    return alike
 
 
 def _as_often_as_liked(movies: np.ndarray, num_likes: np.ndarray) -> np.ndarray:

@@ -12,6 +12,8 @@ from trainer.model.hyperparameters import Hyperparameters, default_temperature
 from trainer.model.partition import Partition
 from trainer.model.progress import OnProgress
 from trainer.model.train_tables import train_tables
+from trainer.workers.matrices import matrix_to_chief
+from trainer.workers.workers import ALONE, Workers, total
 
 LONG_HISTORY = 50  # likes a user, on average: from here on the rule is as good as a search, and costs nothing
 FEW_USERS = 200  # fewer tell one temperature from another by chance only
@@ -26,19 +28,28 @@ SHARPER = np.geomspace(0.4, 1.2, 12)  # the temperature that predicts best is mo
 
 
 def temperature_for(
-    num_likes: np.ndarray, history: sparse.csr_matrix, hyperparameters: Hyperparameters, on_progress: OnProgress
+    num_likes: np.ndarray,
+    history: sparse.csr_matrix,
+    hyperparameters: Hyperparameters,
+    on_progress: OnProgress,
+    workers: Workers = ALONE,
 ) -> float:
     """Return the temperature for a data set.
 
     num_likes: int64[num_movies], at least 1 each.  history: CSR float32[num_users, num_movies], what is learnt from.
+    workers: each draws its share of the users, and the chief searches.
     """
     rule = default_temperature(num_likes)
     with_history = np.flatnonzero(np.diff(history.indptr))
-    if len(with_history) < FEW_USERS or num_likes.sum() >= LONG_HISTORY * len(with_history):
+    num_users = total(workers, len(with_history))
+    if num_users < FEW_USERS or num_likes.sum() >= LONG_HISTORY * num_users:
         return rule
     rng = np.random.default_rng(hyperparameters.seed)
-    users = rng.choice(with_history, min(MAX_USERS, len(with_history)), replace=False)
-    return _search(rule, _parts(history[np.sort(users)], rng), hyperparameters, on_progress)
+    count = min(MAX_USERS * len(with_history) // num_users, len(with_history))
+    users = rng.choice(with_history, count, replace=False)
+    sample = matrix_to_chief(workers, history[np.sort(users)])
+    found = workers.on_chief(lambda: _search(rule, _parts(sample, rng), hyperparameters, on_progress))
+    return float(workers.from_chief(np.array([rule if found is None else found]))[0])
 
 
 def _search(

@@ -11,9 +11,11 @@ from trainer.model.partition import Candidates
 from trainer.model.row_adam import RowAdam
 from trainer.model.tensorflow_quietly import tf
 from trainer.model.vectors import unit_rows
+from trainer.workers.workers import ALONE, Workers, anywhere
 
 _SPARSE = tf.SparseTensorSpec([None, None], tf.float32)
 _ROWS, _VALUES = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
+_NUMBER = tf.TensorSpec([], tf.float32)
 
 
 class TwoTables(tf.Module):
@@ -24,19 +26,25 @@ class TwoTables(tf.Module):
     even for users who are seen a few times only.
     """
 
-    def __init__(self, users: np.ndarray, movies: np.ndarray, all_are_candidates: bool) -> None:
+    def __init__(
+        self, users: np.ndarray, movies: np.ndarray, all_are_candidates: bool, workers: Workers = ALONE
+    ) -> None:
         """users: float32[num_users, d].  movies: float32[num_movies, d].  Their lengths set how fast they turn.
 
         all_are_candidates: whether the candidates of every step are all movies, in order.
+        workers: each has the rows of its users, and all rows of movies.
         """
         super().__init__()
+        self._workers = workers
         self._all_are_candidates = all_are_candidates
         self.users, self.movies = RowAdam(users), RowAdam(movies)
 
     @classmethod
-    def resumed(cls, state: Mapping[str, np.ndarray], all_are_candidates: bool) -> TwoTables:
+    def resumed(
+        cls, state: Mapping[str, np.ndarray], all_are_candidates: bool, workers: Workers = ALONE
+    ) -> TwoTables:
         """Return the tables as they were when `state` returned this."""
-        tables = cls(state["users_table"], state["movies_table"], all_are_candidates)
+        tables = cls(state["users_table"], state["movies_table"], all_are_candidates, workers)
         for name, variable in tables._variables().items():
             variable.assign(state[name])
         return tables
@@ -64,13 +72,17 @@ class TwoTables(tf.Module):
         temperatures: np.ndarray,
         candidates: Candidates,
         learning_rate: float,
+        batch_size: int,
     ) -> float:
-        """Take one step and return the sum of the losses of the users in the batch.
+        """Take one step, together with the other workers, and return the sum of the losses of these users.
 
-        user_rows: int[B].  histories: CSR float32[B, num_movies].  temperatures: float32[B].
+        user_rows: int[B], this worker's in the batch.  histories: CSR float32[B, num_movies].  temperatures: float32[B].
+        candidates, learning_rate: the same on all workers.  batch_size: the number of all workers' users in it.
         """
         is_used = np.zeros(histories.shape[1], np.bool_)
         is_used[candidates.rows] = is_used[histories.indices] = True
+        if not self._all_are_candidates:
+            is_used = anywhere(self._workers, is_used)
         used = np.flatnonzero(is_used)
         place = np.empty(len(is_used), np.int32)
         place[used] = np.arange(len(used))
@@ -86,11 +98,12 @@ class TwoTables(tf.Module):
             tf.constant(place[candidates.rows]),
             tf.constant(candidates.log_weights),
             tf.constant(learning_rate, tf.float32),
+            tf.constant(batch_size, tf.float32),
         )
         return float(losses)
 
     @tf.function(
-        input_signature=[_ROWS, _ROWS, _SPARSE, _SPARSE, _VALUES, _ROWS, _VALUES, tf.TensorSpec([], tf.float32)]
+        input_signature=[_ROWS, _ROWS, _SPARSE, _SPARSE, _VALUES, _ROWS, _VALUES, _NUMBER, _NUMBER]
     )
     def _step(
         self,
@@ -102,6 +115,7 @@ class TwoTables(tf.Module):
         candidates: tf.Tensor,
         log_weights: tf.Tensor,
         learning_rate: tf.Tensor,
+        batch_size: tf.Tensor,
     ) -> tf.Tensor:
         """Take the step, and return the sum of the users' losses.
 
@@ -120,10 +134,11 @@ class TwoTables(tf.Module):
             weights = tf.sparse.reduce_sum(histories, axis=1)  # float32[B]
             # Σ weight · (log Σ exp(logits) − user · movie / temperature) over the history
             losses = weights * tf.reduce_logsumexp(logits, axis=1) - tf.reduce_sum(users * sums, axis=1)
-            loss = tf.reduce_mean(losses)
+            loss = tf.reduce_sum(losses) / batch_size  # this worker's part of the mean over the batch
         of_users, of_movies = tape.gradient(loss, [user_table, movie_table])
         self.users.update(user_rows, of_users, learning_rate)
-        self.movies.update(movie_rows, tf.convert_to_tensor(of_movies), learning_rate)
+        of_movies = self._workers.sum_tensor(tf.convert_to_tensor(of_movies))
+        self.movies.update(movie_rows, of_movies, learning_rate)
         return tf.reduce_sum(losses)
 
 
