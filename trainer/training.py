@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,20 +15,23 @@ from protos.release.v1 import manifest_pb2
 from trainer.data.dataset import Dataset
 from trainer.data.interactions import Interactions, interactions_of, rows_of
 from trainer.data.split import split
-from trainer.evaluation.evaluate import Evaluation, evaluate, hyperparameters_for
+from trainer.evaluation.evaluate import Evaluation, fit_to, hyperparameters_for, scored
+from trainer.evaluation.gathering import interactions_to_chief, task_to_chief
 from trainer.evaluation.task import MAX_SCORED_USERS, Task, task_of
 from trainer.model.content_embeddings import content_features, expected_embeddings, with_content
 from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.progress import progress_bar
-from trainer.release.catalogue import PublishedRelease, published_releases, remove_folder
+from trainer.release.catalogue import PublishedRelease, published_releases, releases_folder, remove_folder
 from trainer.release.errors import GateError
 from trainer.release.fitted import Fitted
 from trainer.release.gate import changed_ids, failures
 from trainer.release.keys import with_lasting_ids
 from trainer.release.publish import publish
 from trainer.stages import stage
+from trainer.workers.workers import ALONE, Workers
 
+K = 20  # length of the scored lists
 CHECKPOINTS = "checkpoints"  # the folder beside the releases in which a run that is killed leaves its state
 
 log = logging.getLogger(__name__)
@@ -45,6 +49,7 @@ def train(
     liked_only: bool = False,
     bucket: Bucket | None = None,
     canary_share: float | None = None,
+    workers: Workers = ALONE,
 ) -> Path:
     """Evaluate, fit and publish; return the published release's folder.
 
@@ -54,36 +59,55 @@ def train(
     liked_only: never recommend a movie that nobody liked; if false, that is done where it was measured to help.
     bucket: where the release is published too, if there is one. Raises ObjectStorageError if it cannot be reached.
     signing_key, canary_share: as of `publish`.
+    workers: each has the ratings of its users. The chief evaluates, judges and publishes what all have fitted. If it
+    raises an error, the others raise ChiefFailed.
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
-    _raise_unless_forced(problems := changed_ids(dataset, artifacts), force)
-    dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts, bucket)
-    task = _task(dataset, positive_threshold)
+    problems: list[str] = []
+
+    def check(found: list[str]) -> None:
+        problems.extend(found)
+        _raise_unless_forced(problems, force)
+
+    workers.on_chief(lambda: check(changed_ids(dataset, artifacts)))
+    dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts, bucket, workers)
+    task = _task(dataset, positive_threshold, workers)
     hyperparameters = hyperparameters_for(task, hyperparameters)
     checkpoints = artifacts / CHECKPOINTS
     content = None if liked_only else dataset.movies
+
+    def judge(evaluation: Evaluation | None) -> None:
+        assert evaluation is not None  # on the chief
+        on_evaluated(evaluation)
+        check(_failures(evaluation, artifacts, dataset))
+        _warn_of(problems)
+
     with stage("fitting and scoring on the split"), progress_bar("fit on the training part") as on_progress:
-        evaluation = evaluate(
-            task, hyperparameters, on_progress=on_progress, cheapest=cheapest, checkpoints=checkpoints, movies=content
+        start = time.perf_counter()
+        own = fit_to(task, hyperparameters, on_progress, checkpoints, workers)
+        of_all = task_to_chief(task, own, workers)
+        evaluation = workers.on_chief(
+            lambda: scored(*of_all, hyperparameters, K, on_progress, cheapest, content, start)
         )
-    on_evaluated(evaluation)
-    problems += _failures(evaluation, artifacts, dataset)
-    _raise_unless_forced(problems, force)
-    _warn_of(problems)
-    hyperparameters = replace(hyperparameters, temperature=evaluation.embeddings.temperature)
-    helps = evaluation.cold_start is not None and evaluation.cold_start.helps
-    known, embeddings = _fit(dataset, positive_threshold, hyperparameters, checkpoints, admits_unliked=helps)
+    workers.on_chief(lambda: judge(evaluation))
+    hyperparameters = replace(hyperparameters, temperature=own.temperature)
+    helps = evaluation is not None and evaluation.cold_start is not None and evaluation.cold_start.helps
+    helps = bool(workers.from_chief(np.array([helps]))[0])
+    known, embeddings = _fit(dataset, positive_threshold, hyperparameters, checkpoints, helps, workers)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
-    release = publish(fitted, artifacts, signing_key, bucket, canary_share)
-    remove_folder(checkpoints)
-    log.info("published release %s: %s", release.name, release)
+    release = workers.on_chief(lambda: publish(fitted, artifacts, signing_key, bucket, canary_share))
+    version = workers.from_chief(np.array([int(release.name) if release is not None else 0]))[0]
+    workers.on_chief(lambda: remove_folder(checkpoints))
+    remove_folder(checkpoints)  # elsewhere, where workers do not share it
+    release = releases_folder(artifacts) / str(version)
+    log.info("published release %s: %s", version, release)
     return release
 
 
 @stage("splitting")
-def _task(dataset: Dataset, positive_threshold: float) -> Task:
+def _task(dataset: Dataset, positive_threshold: float, workers: Workers) -> Task:
     """Split the ratings; at most MAX_SCORED_USERS users are scored."""
-    return task_of(*split(dataset.ratings), positive_threshold, MAX_SCORED_USERS)
+    return task_of(*split(dataset.ratings), positive_threshold, MAX_SCORED_USERS, workers)
 
 
 @stage("fitting on all ratings")
@@ -93,8 +117,9 @@ def _fit(
     hyperparameters: Hyperparameters,
     checkpoints: Path,
     admits_unliked: bool,
+    workers: Workers,
 ) -> tuple[Interactions, Embeddings]:
-    """Fit on all ratings.
+    """Fit on all ratings. What is returned has all users on the chief only.
 
     admits_unliked: whether movies that nobody liked get an embedding too, those of which something is known; their rows
     come after the trained ones.
@@ -102,9 +127,10 @@ def _fit(
     listed = dataset.movies["movie_id"].to_numpy()
     features = content_features(dataset.movies) if admits_unliked else np.zeros((len(listed), 0))
     is_described: np.ndarray = np.any(features, axis=1)
-    known = interactions_of(dataset.ratings, positive_threshold, listed, listed[is_described])
+    known = interactions_of(dataset.ratings, positive_threshold, listed, listed[is_described], workers)
     with progress_bar("fit on all ratings") as on_progress:
-        embeddings = fit(known, hyperparameters, on_progress, checkpoints)
+        embeddings = fit(known, hyperparameters, on_progress, checkpoints, workers=workers)
+    known, embeddings = interactions_to_chief(known, embeddings, workers)
     rows = rows_of(listed, known.movie_ids)
     end = known.num_trained_movies + int(is_described[rows[known.num_trained_movies :]].sum())
     if end == known.num_trained_movies:

@@ -63,11 +63,18 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="do nothing if fewer events are newer than the newest release and no user was forgotten since; for a job "
         "that runs by the clock (default: %(default)s)",
     )
+    parser.add_argument(
+        "--worker-timeout",
+        type=duration,
+        default="10m",
+        metavar="TIME",
+        help="how long to wait for the other workers that TF_CONFIG names to start (default: %(default)s)",
+    )
     _add_publishing(parser)
 
 
 def _add_watch(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(force=False, if_none=False)
+    parser.set_defaults(force=False, if_none=False, worker_timeout=0.0)
     parser.add_argument(
         "--every", type=duration, default="6h", metavar="TIME", help="such as 90s, 30m, 6h, 1d (default: %(default)s)"
     )

@@ -13,21 +13,22 @@ from trainer.data.movielens import DownloadError, find_dataset
 from trainer.data.ratings import default_positive_threshold
 from trainer.data.sample import generate
 from trainer.model.hyperparameters import Hyperparameters
+from trainer.workers.workers import ALONE, Workers
 
 log = logging.getLogger(__name__)
 
 
-def dataset_of(arguments: argparse.Namespace) -> Dataset:
-    """Read the data set and log what was understood of it.
+def dataset_of(arguments: argparse.Namespace, workers: Workers = ALONE) -> Dataset:
+    """Read the data set and log what was understood of it.  workers: as for `read_folder`.
 
     With --sample-if-offline, a sample is generated if the data set cannot be downloaded.
 
     Raises DataError if the data cannot be used, and DownloadError if they cannot be fetched.
     """
     try:
-        dataset = find_dataset(arguments.dataset, arguments.data, arguments.cache, reading_of(arguments))
+        dataset = find_dataset(arguments.dataset, arguments.data, arguments.cache, reading_of(arguments), workers)
     except DownloadError as error:
-        if not arguments.sample_if_offline:
+        if not arguments.sample_if_offline or workers.count > 1:
             raise
         log.warning("%s; using a GENERATED SAMPLE instead, whose figures mean nothing", error)
         return generate()
@@ -64,11 +65,11 @@ def reading_of(arguments: argparse.Namespace) -> Reading:
     return Reading(arguments.rating_scale, arguments.columns, arguments.strict)
 
 
-def positive_threshold_of(arguments: argparse.Namespace, ratings: pd.DataFrame) -> float:
+def positive_threshold_of(arguments: argparse.Namespace, ratings: pd.DataFrame, workers: Workers = ALONE) -> float:
     """Return the rating from which a movie counts as liked: the flag's, or the default for these ratings."""
     if arguments.positive_threshold is not None:
         return float(arguments.positive_threshold)
-    threshold = default_positive_threshold(ratings, arguments.rating_scale)
+    threshold = default_positive_threshold(ratings, arguments.rating_scale, workers)
     log.info("ratings of %g and more count as liked", threshold)
     return threshold
 

@@ -20,6 +20,7 @@ from trainer.cli.watch import BUSY_STATUS, watch
 from trainer.data.movielens import DownloadError
 from trainer.data.records import DataError
 from trainer.release.errors import ReleaseError, TrainerRunning
+from trainer.workers.errors import WorkerLost, WorkersError
 
 COMMANDS = {
     "train": train,
@@ -32,6 +33,7 @@ COMMANDS = {
     "releases": releases,
 }
 AWAY_STATUS = 4
+LOST_STATUS = 138  # Kubeflow restarts a worker that ends with it, and none that ends with a status below 128
 NO_SPACE = os.strerror(errno.ENOSPC)
 REPORT_PACKAGES = (
     "jinja2",
@@ -55,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     """Run a command with its flags, and return the exit status.
 
-    It is 1 if the data or the releases do not allow the command, 3 if another trainer is training, and 4 if the bucket
-    cannot be reached, so that the same command may succeed later.
+    It is 1 if the data or the releases do not allow the command, 3 if another trainer is training, 4 if the bucket
+    cannot be reached, and 138 if another worker is gone, so that the same command may succeed later.
     """
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(_Visible("%(message)s"))
@@ -69,7 +71,10 @@ def _run(arguments: argparse.Namespace) -> int:
     except ObjectStorageError as error:
         print_error(error)
         return AWAY_STATUS
-    except (DataError, DownloadError, ReleaseError, EventStoreError) as error:
+    except WorkerLost as error:
+        print_error(error)
+        return LOST_STATUS
+    except (DataError, DownloadError, ReleaseError, EventStoreError, WorkersError) as error:
         print_error(error)
         return FAILED
     except ModuleNotFoundError as error:

@@ -80,7 +80,7 @@ class Interactions:
         likes = np.diff(self.positives.indptr)
         weights[np.repeat(likes == 0, np.diff(self.watched.indptr))] = 0
         counts = (weights > 0) & (self.watched.indices < self.num_trained_movies)
-        history = _entries(self.watched, counts, self.num_trained_movies)
+        history = chosen_entries(self.watched, counts, self.num_trained_movies)
         history.data = weights[counts]
         return history
 
@@ -117,7 +117,7 @@ def interactions_of(
     watched = by_user_and_movie(rows_of(user_ids, users), rows_of(movie_ids, rated), shape)
     in_order, watched.data = watched.data, np.ones(watched.nnz, np.float32)
     liked, stars = liked[in_order], _stars(ratings["rating"], workers)[in_order]
-    positives = _entries(watched, liked, len(trained))
+    positives = chosen_entries(watched, liked, len(trained))
     return Interactions(
         user_ids,
         movie_ids,
@@ -190,7 +190,7 @@ def _freshness(indptr: np.ndarray, times: np.ndarray) -> np.ndarray:
     return freshness
 
 
-def _entries(matrix: sparse.csr_matrix, chosen: np.ndarray, num_columns: int) -> sparse.csr_matrix:
+def chosen_entries(matrix: sparse.csr_matrix, chosen: np.ndarray, num_columns: int) -> sparse.csr_matrix:
     """The chosen entries, all of them in the first columns.  chosen: bool[matrix.nnz]."""
     indptr = np.append(0, np.cumsum(chosen))[matrix.indptr].astype(matrix.indptr.dtype)
     indices = matrix.indices[chosen]

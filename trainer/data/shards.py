@@ -32,7 +32,5 @@ def expect_some(workers: Workers, count: int, what: str) -> None:
     """Raise DataError, on all workers, if one of them holds none.  count: how many this worker holds."""
     counts = np.concatenate(workers.gather(np.array([count], np.int64)))
     if not counts.all():
-        raise DataError(
-            f"expected {what} for each of {workers.count} workers, got none for the one of rank {int(np.argmin(counts))}: "
-            "start fewer workers"
-        )
+        rank = int(np.argmin(counts))
+        raise DataError(f"expected {what} for each of {workers.count} workers, got none for rank {rank}: start fewer")

@@ -20,6 +20,7 @@ from trainer.index.ranking import BLOCK, exact_ranking, scored_ranking
 from trainer.model.cosine_softmax import ALL, Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.progress import OnProgress, Progress
+from trainer.workers.workers import ALONE, Workers
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,38 @@ def evaluate(
     on_progress, checkpoints: as for `fit`.  cheapest: as for `calibrate`.
     movies: as in `Dataset.movies`; None: recommendations of movies that nobody liked are not measured.
     """
-    start = time.perf_counter()
+    started = time.perf_counter()
+    embeddings = fit_to(task, hyperparameters, on_progress, checkpoints)
+    return scored(task, embeddings, hyperparameters, k, on_progress, cheapest, movies, started)
+
+
+def fit_to(
+    task: Task,
+    hyperparameters: Hyperparameters,
+    on_progress: OnProgress = lambda progress: None,
+    checkpoints: Path | None = None,
+    workers: Workers = ALONE,
+) -> Embeddings:
+    """Fit on the task's training part, for its users.  on_progress, checkpoints, workers: as for `fit`."""
+    folded = ALL if len(task.user_ids) == task.num_eligible else task.user_rows[task.user_rows >= 0]
+    return fit(task.known, hyperparameters_for(task, hyperparameters), on_progress, checkpoints, folded, workers)
+
+
+def scored(
+    task: Task,
+    embeddings: Embeddings,
+    hyperparameters: Hyperparameters,
+    k: int,
+    on_progress: OnProgress,
+    cheapest: bool,
+    movies: pd.DataFrame | None,
+    started: float,
+) -> Evaluation:
+    """Score the rankings of what was fitted on the task's training part.
+
+    started: when the fit was started, by time.perf_counter.  The other parameters are as for `evaluate`.
+    """
     hyperparameters = hyperparameters_for(task, hyperparameters)
-    scored = ALL if len(task.user_ids) == task.num_eligible else task.user_rows[task.user_rows >= 0]
-    embeddings = fit(task.known, hyperparameters, on_progress, checkpoints, scored)
     users, longest = task.of_users(embeddings.users), max(k, HIT_RATE_K)
     popular = task.popularity_ranking(longest)
 
@@ -84,7 +113,7 @@ def evaluate(
         calibrations=calibrations,
         embeddings=embeddings,
         cold_start=measure_cold_start(task, embeddings, hyperparameters, movies) if movies is not None else None,
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - started,
     )
 
 

@@ -12,6 +12,7 @@ from trainer.data.interactions import Interactions, indicator, interactions_of, 
 from trainer.data.records import DataError
 from trainer.evaluation.metrics import coverage_at_k, hit_rate_at_k, ndcg_at_k, recall_at_k, standard_error
 from trainer.index.ranking import popularity_ranking
+from trainer.workers.workers import ALONE, Workers, total, union
 
 HIT_RATE_K = 10
 MAX_SCORED_USERS = 20_000  # of a release; the standard error of NDCG is then about .0015
@@ -92,28 +93,38 @@ class Task:
         return Scores(per_user, coverage_at_k(first_few, len(self.known.movie_ids)))
 
 
-def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float, max_users: int | None = None) -> Task:
+def task_of(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    positive_threshold: float,
+    max_users: int | None = None,
+    workers: Workers = ALONE,
+) -> Task:
     """Build the task from two parts of ratings.  train, test: as `Dataset.ratings`.
 
     max_users: if more users have held-out positives, so many are drawn at random; the means over them are unbiased
     estimates of the means over all, and `Scores.standard_errors` says how accurate they are. None: take all.
 
+    workers: each has the parts of its users, and its share of the users that are drawn.
+
     Raises DataError if either part holds no positive.
     """
-    known = interactions_of(train, positive_threshold)
+    known = interactions_of(train, positive_threshold, workers=workers)
     repeated = _are_known(known, test)
     liked = test[~repeated & (test["rating"] >= positive_threshold)]
-    if liked.empty:
+    if not total(workers, len(liked)):
         raise DataError(
             f"the test part holds no new rating of at least {positive_threshold:g}: nothing to score against"
         )
     user_ids = np.unique(liked["user_id"].to_numpy()).astype(np.int64)
-    num_eligible = len(user_ids)
+    num_eligible = total(workers, len(user_ids))
     if max_users is not None and num_eligible > max_users:
-        user_ids = np.sort(np.random.default_rng(SAMPLE_SEED).choice(user_ids, max_users, replace=False))
+        own_share = max_users * len(user_ids) // num_eligible
+        user_ids = np.sort(np.random.default_rng(SAMPLE_SEED).choice(user_ids, own_share, replace=False))
         liked = liked[liked["user_id"].isin(user_ids)]
     users = rows_of(user_ids, liked["user_id"].to_numpy())
-    movie_ids = np.concatenate([known.movie_ids, np.setdiff1d(liked["movie_id"], known.movie_ids)])
+    unknown_ids = union(workers, np.setdiff1d(liked["movie_id"], known.movie_ids))
+    movie_ids = np.concatenate([known.movie_ids, unknown_ids])
     user_rows = rows_of(known.user_ids, user_ids)
     unknown = sparse.csr_matrix((1, known.num_trained_movies), dtype=np.float32)  # for the row −1, of unknown users
     watched = sparse.csr_matrix(sparse.vstack([known.watched_trained[np.maximum(user_rows, 0)], unknown]))
@@ -125,8 +136,8 @@ def task_of(train: pd.DataFrame, test: pd.DataFrame, positive_threshold: float, 
         held_out=indicator(users, rows_of(movie_ids, liked["movie_id"].to_numpy()), (len(user_ids), len(movie_ids))),
         num_eligible=num_eligible,
         movie_ids=movie_ids,
-        num_repeated=int(repeated.sum()),
-        is_later=_is_later(train, test),
+        num_repeated=total(workers, int(repeated.sum())),
+        is_later=_is_later(train, test, workers),
     )
 
 
@@ -140,11 +151,12 @@ def _are_known(known: Interactions, ratings: pd.DataFrame) -> np.ndarray:
     return are_known
 
 
-def _is_later(train: pd.DataFrame, test: pd.DataFrame) -> bool:
+def _is_later(train: pd.DataFrame, test: pd.DataFrame, workers: Workers) -> bool:
     """Return whether most users who are in both parts have no test rating before their last training rating."""
-    if not train["timestamp"].any():  # without times, no rating is later than another
+    if not total(workers, int(train["timestamp"].any())):  # without times, no rating is later than another
         return False
     last = train.groupby("user_id")["timestamp"].max()
     first = test.groupby("user_id")["timestamp"].min()
     both = first.index.intersection(last.index)
-    return bool(len(both)) and bool((first[both] >= last[both]).mean() > 0.5)
+    num_later = total(workers, int((first[both] >= last[both]).sum()))
+    return num_later * 2 > total(workers, len(both))

@@ -63,9 +63,7 @@ def _sample(histories: sparse.csr_matrix, rng: np.random.Generator, workers: Wor
     if entries <= MAX_ENTRIES:
         return histories
     num_users = histories.shape[0]
-    return histories[
-        np.sort(workers.own(rng).choice(num_users, num_users * MAX_ENTRIES // entries, replace=False))
-    ]
+    return histories[np.sort(workers.own(rng).choice(num_users, num_users * MAX_ENTRIES // entries, replace=False))]
 
 
 def _orthonormal(vectors: np.ndarray, workers: Workers) -> np.ndarray:

@@ -14,8 +14,8 @@ from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.partition import Partition
 from trainer.model.progress import OnProgress, Progress
 from trainer.model.spectral_start import spectral_start
-from trainer.model.training_step import TwoTables
 from trainer.model.throughput import throughput_logged
+from trainer.model.training_step import TwoTables
 from trainer.model.vectors import TINY, unit_rows
 from trainer.workers.workers import ALONE, Workers, total
 

@@ -40,9 +40,7 @@ class TwoTables(tf.Module):
         self.users, self.movies = RowAdam(users), RowAdam(movies)
 
     @classmethod
-    def resumed(
-        cls, state: Mapping[str, np.ndarray], all_are_candidates: bool, workers: Workers = ALONE
-    ) -> TwoTables:
+    def resumed(cls, state: Mapping[str, np.ndarray], all_are_candidates: bool, workers: Workers = ALONE) -> TwoTables:
         """Return the tables as they were when `state` returned this."""
         tables = cls(state["users_table"], state["movies_table"], all_are_candidates, workers)
         for name, variable in tables._variables().items():
@@ -76,7 +74,8 @@ class TwoTables(tf.Module):
     ) -> float:
         """Take one step, together with the other workers, and return the sum of the losses of these users.
 
-        user_rows: int[B], this worker's in the batch.  histories: CSR float32[B, num_movies].  temperatures: float32[B].
+        user_rows: int[B], this worker's in the batch.  histories: CSR float32[B, num_movies].
+        temperatures: float32[B].
         candidates, learning_rate: the same on all workers.  batch_size: the number of all workers' users in it.
         """
         is_used = np.zeros(histories.shape[1], np.bool_)
@@ -102,9 +101,7 @@ class TwoTables(tf.Module):
         )
         return float(losses)
 
-    @tf.function(
-        input_signature=[_ROWS, _ROWS, _SPARSE, _SPARSE, _VALUES, _ROWS, _VALUES, _NUMBER, _NUMBER]
-    )
+    @tf.function(input_signature=[_ROWS, _ROWS, _SPARSE, _SPARSE, _VALUES, _ROWS, _VALUES, _NUMBER, _NUMBER])
     def _step(
         self,
         user_rows: tf.Tensor,

@@ -21,6 +21,7 @@ from object_storage.bucket import Bucket
 from trainer.data.dataset import Dataset
 from trainer.release.bucket_keys import FOLDER, pull, push
 from trainer.release.errors import KeyTableError
+from trainer.workers.workers import ALONE, Workers
 
 USERS, MOVIES = "users.txt", "movies.txt"
 LOCK_TIMEOUT_S = 60.0  # a million keys take up to 20 s on a busy machine
@@ -41,16 +42,17 @@ class Keys:
 
 
 def with_lasting_ids(
-    dataset: Dataset, artifacts: Path, bucket: Bucket | None = None
+    dataset: Dataset, artifacts: Path, bucket: Bucket | None = None, workers: Workers = ALONE
 ) -> tuple[Dataset, Keys | None, Keys | None]:
     """Return the data set with the ids that its keys have in every release, and the keys of users and of movies.
 
     The keys are None where ids are numbers: these stay as they are.
     bucket: has the tables too, if there is one, for trainers elsewhere.
+    workers: only the chief has the tables, and tells the others the ids.
     """
     ratings, movies = dataset.ratings, dataset.movies
-    users = _keys(artifacts, USERS, dataset.user_keys, bucket)
-    of_movies = _keys(artifacts, MOVIES, dataset.movie_keys, bucket)
+    users = _keys(artifacts, USERS, dataset.user_keys, bucket, workers)
+    of_movies = _keys(artifacts, MOVIES, dataset.movie_keys, bucket, workers)
     if users is not None:
         ratings = ratings.assign(user_id=users.ids[ratings["user_id"].to_numpy()])
     if of_movies is not None:
@@ -62,8 +64,11 @@ def with_lasting_ids(
     return replace(dataset, ratings=ratings, movies=movies, events=events), users, of_movies
 
 
-def _keys(artifacts: Path, table: str, keys: np.ndarray | None, bucket: Bucket | None) -> Keys | None:
-    return None if keys is None else Keys(keys, ids_of_keys(artifacts, table, keys, bucket))
+def _keys(artifacts: Path, table: str, keys: np.ndarray | None, bucket: Bucket | None, workers: Workers) -> Keys | None:
+    if keys is None:
+        return None
+    ids = workers.on_chief(lambda: ids_of_keys(artifacts, table, keys, bucket))
+    return Keys(keys, workers.from_chief(np.empty(0, np.int64) if ids is None else ids))
 
 
 def ids_of_keys(artifacts: Path, table: str, keys: np.ndarray, bucket: Bucket | None = None) -> np.ndarray:

@@ -51,7 +51,9 @@ def cluster_of(text: str) -> Cluster | None:
     for job in jobs:
         if job not in (CHIEF, WORKER):
             raise _wrong("cluster", f"no other jobs than {CHIEF} and {WORKER}", job)
-    places = [(job, index, at) for job in (CHIEF, WORKER) for index, at in enumerate(_addresses(job, jobs.get(job, [])))]
+    places = [
+        (job, index, at) for job in (CHIEF, WORKER) for index, at in enumerate(_addresses(job, jobs.get(job, [])))
+    ]
     addresses = tuple(address for _, _, address in places)
     repeated = next((address for address in addresses if addresses.count(address) > 1), None)
     if repeated is not None:

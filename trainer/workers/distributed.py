@@ -110,11 +110,15 @@ class Distributed:
         try:
             yield
         except (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.AbortedError) as error:
-            raise WorkerLost(f"{self._lost(str(error))} has ended or cannot be reached: start all workers again") from error
+            raise WorkerLost(
+                f"{self._lost(str(error))} has ended or cannot be reached: start all workers again"
+            ) from error
         except (tf.errors.InternalError, tf.errors.FailedPreconditionError, tf.errors.DeadlineExceededError) as error:
             if "ollective" not in str(error) and not TASK.search(str(error)):
                 raise
-            raise WorkerLost(f"{self._lost(str(error))} has ended or cannot be reached: start all workers again") from error
+            raise WorkerLost(
+                f"{self._lost(str(error))} has ended or cannot be reached: start all workers again"
+            ) from error
 
     def _lost(self, message: str) -> str:
         """Return which of the other workers the message names."""
