@@ -22,6 +22,7 @@ from trainer.workers.rendezvous import await_workers
 from trainer.workers.workers import T
 
 CHUNK = 4_000_000  # numbers that a worker sends at once, so that gathering needs little memory on those who only send
+GONE = (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.AbortedError)
 TASK = re.compile(r"/job:(\w+)/(?:replica:0/)?task:(\d+)")
 
 
@@ -50,6 +51,8 @@ class Distributed:
         return self.rank == 0
 
     def sum(self, values: np.ndarray) -> np.ndarray:
+        if not values.size:
+            return values
         total: np.ndarray = self._call("sum", values).numpy()
         return total
 
@@ -61,7 +64,7 @@ class Distributed:
         return self._strategy.run(summed, args=(tensor,))
 
     def gather(self, values: np.ndarray) -> list[np.ndarray]:
-        parts: list[list[np.ndarray]] = [[] for _ in range(self.count)]
+        parts: list[list[np.ndarray]] = [[values[:0]] for _ in range(self.count)]
         for by_rank in self._gathered(values):
             for part, chunk in zip(parts, by_rank, strict=True):
                 part.append(chunk)
@@ -100,8 +103,8 @@ class Distributed:
             for name, expected in chief.items():
                 if other.get(name) != expected:
                     raise ClusterError(
-                        f"{self._cluster.described(rank)}: {name}: expected {shown(expected)} as {self._cluster.names[0]}"
-                        f" has it, got {shown(str(other.get(name)))}"
+                        f"{self._cluster.described(rank)}: {name}: expected what {self._cluster.names[0]} has, "
+                        f"{shown(expected)}, got {shown(str(other.get(name)))}"
                     )
 
     @contextmanager
@@ -109,16 +112,11 @@ class Distributed:
         """Turn TensorFlow's errors about workers that are gone into WorkerLost."""
         try:
             yield
-        except (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.AbortedError) as error:
-            raise WorkerLost(
-                f"{self._lost(str(error))} has ended or cannot be reached: start all workers again"
-            ) from error
-        except (tf.errors.InternalError, tf.errors.FailedPreconditionError, tf.errors.DeadlineExceededError) as error:
-            if "ollective" not in str(error) and not TASK.search(str(error)):
+        except tf.errors.OpError as error:
+            if not isinstance(error, GONE) and "ollective" not in str(error) and not TASK.search(str(error)):
                 raise
-            raise WorkerLost(
-                f"{self._lost(str(error))} has ended or cannot be reached: start all workers again"
-            ) from error
+            lost = self._lost(str(error))
+            raise WorkerLost(f"{lost} has ended or cannot be reached: start all workers again") from error
 
     def _lost(self, message: str) -> str:
         """Return which of the other workers the message names."""
@@ -140,7 +138,7 @@ class Distributed:
         rows_at_once = max(1, CHUNK // max(1, int(np.prod(values.shape[1:]))))
         lengths = self._call("gather", np.array([len(values)], np.int64)).numpy()
         sent = values if values.dtype in (np.float32, np.float64, np.int32, np.int64) else None
-        for start in range(0, max(1, int(lengths.max())), rows_at_once):
+        for start in range(0, int(lengths.max()), rows_at_once):  # gathering nothing at all would crash TensorFlow
             rows = slice(start, start + rows_at_once)
             chunk = values[rows].astype(np.int32) if sent is None else sent[rows]  # the strategy gathers no small types
             received = self._call("gather", chunk).numpy().astype(values.dtype, copy=False)

@@ -37,7 +37,7 @@ def await_workers(cluster: Cluster, timeout_s: float) -> None:
 
 
 def _listening(cluster: Cluster) -> socket.socket:
-    """Listen at this worker's port, for IPv4 and, where there is IPv6, for that too. Raises WorkerLost if it is taken."""
+    """Listen at this worker's port, by IPv4 and, where it is there, IPv6. Raises WorkerLost if it is taken."""
     port = int(cluster.addresses[cluster.rank].rpartition(":")[2])
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
