@@ -25,6 +25,7 @@ from trainer.release.errors import SigningKeyError
 from trainer.release.locks import sole_trainer
 from trainer.release.prune import complete_publishing
 from trainer.stages import stage
+from trainer.workers.cluster import VARIABLE, cluster_of
 from trainer.workers.errors import ClusterError
 from trainer.workers.start import joined
 from trainer.workers.workers import Workers
@@ -39,10 +40,14 @@ def train(arguments: argparse.Namespace) -> None:
 
     Raises TrainerRunning, WorkersError, and ObjectStorageError if the bucket that ARTIFACTS names cannot be reached.
     """
-    with joined(arguments.worker_timeout) as workers, ExitStack() as stack:
-        if workers.count > 1:
-            _expect_no_events(arguments)
-            workers.expect_alike(_settings(arguments))
+    cluster = cluster_of(os.environ.get(VARIABLE, ""))
+    if cluster is not None and arguments.events:
+        raise ClusterError(
+            "--events or EVENTS_URL: expected none with several workers, which do not merge events; let "
+            "`python -m events export` write them to files of ratings"
+        )
+    with joined(cluster, arguments.worker_timeout) as workers, ExitStack() as stack:
+        workers.expect_alike(_settings(arguments))
         prepared = workers.on_chief(lambda: _prepared(arguments, stack))
         if workers.from_chief(np.array([prepared is not None]))[0]:
             _train(arguments, prepared or Prepared(None, None), workers)
@@ -114,14 +119,6 @@ def _settings(arguments: argparse.Namespace) -> dict[str, str]:
     names += ["rating_scale", "columns", "strict", "positive_threshold", "liked_only"]
     flags = {f"--{name.replace('_', '-')}": str(getattr(arguments, name)) for name in names}
     return {"the trainer's version": metadata.version("movie-recommender"), **flags}
-
-
-def _expect_no_events(arguments: argparse.Namespace) -> None:
-    if arguments.events:
-        raise ClusterError(
-            "--events or EVENTS_URL: expected none with several workers, which do not merge events; let "
-            "`python -m events export` write them to files of ratings"
-        )
 
 
 def _signing_key() -> bytes | None:

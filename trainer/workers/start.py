@@ -1,4 +1,4 @@
-"""Which workers take part in a command: those that the environment variable TF_CONFIG names, or this process alone."""
+"""The workers that take part in a command: those of a cluster, or this process alone."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from trainer.workers.cluster import VARIABLE, cluster_of
+from trainer.workers.cluster import Cluster
 from trainer.workers.workers import ALONE, Workers
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def joined(start_timeout_s: float) -> Iterator[Workers]:
-    """Wait for all workers, and yield them. Without TF_CONFIG, and if it names one worker, yield ALONE.
+def joined(cluster: Cluster | None, start_timeout_s: float) -> Iterator[Workers]:
+    """Wait for all workers of a cluster, and yield them; without a cluster, yield ALONE.
 
-    Raises ClusterError if TF_CONFIG is wrong, and WorkerLost if a worker does not start within the time, or ends or is
-    not reached while the block runs.
+    Raises ClusterError if they cannot train together, and WorkerLost if a worker does not start within the time, or
+    ends or is not reached while the block runs.
     """
-    cluster = cluster_of(os.environ.get(VARIABLE, ""))
     if cluster is None:
         yield ALONE
         return
