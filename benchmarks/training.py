@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> None:
     runs = []
     for row in tqdm(rows, desc="data sets", unit="data set", disable=None):
         folder = FOLDER / row
-        num_ratings = _num_ratings(folder, ROWS[row])
+        num_ratings = num_ratings_in(folder, ROWS[row])
         runs += [_trainer(row, folder, num_ratings), _als(row, folder, num_ratings)]
         print("\n".join(_table(runs)), flush=True)
     (FOLDER / "results.json").write_text(json.dumps([asdict(run) for run in runs], indent=1) + "\n", encoding="utf-8")
@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> None:
     print(f"table and plot: {FOLDER}")
 
 
-def _num_ratings(folder: Path, size: Size) -> int:
+def num_ratings_in(folder: Path, size: Size) -> int:
     """Return how many ratings the folder holds; generate them if it is not complete."""
     count = folder / "num_ratings"
     if not count.exists():

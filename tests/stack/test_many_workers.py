@@ -62,9 +62,8 @@ def test_two_workers_publish_one_release(data: Path, tmp_path: Path) -> None:
     assert contents(together, OF_THE_RATINGS) == contents(alone, OF_THE_RATINGS)
     of_movies = np.load(together / EMBEDDINGS)
     parity = np.arange(1, len(of_movies) + 1) % 2  # every movie is liked; ids begin at 1
-    cosines = of_movies @ of_movies.T
-    same = parity[:, None] == parity
-    assert cosines[same].mean() > cosines[~same].mean() + 0.5
+    cosines = of_movies @ of_movies.T - 2 * np.eye(len(of_movies))
+    assert (parity[cosines.argmax(axis=1)] == parity).mean() > 0.8  # of the nearest other movies
 
 
 def trained_alone(folder: Path, flags: Sequence[str]) -> Path:
