@@ -119,24 +119,58 @@ class TwoTables(tf.Module):
         user_rows: int32[B].  movie_rows: int32[M], those that take part.  histories, transposed: of these, [B, M] and
         [M, B].  temperatures: float32[B].  candidates: int32[C], places in movie_rows.  log_weights: float32[C].
         """
-        user_table, movie_table = self.users.rows(user_rows), self.movies.rows(movie_rows)
+
+        def nobody() -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.constant(0.0), tf.zeros_like(self.movies.rows(movie_rows))
+
+        def somebody() -> tuple[tf.Tensor, tf.Tensor]:
+            return self._learn_users(
+                user_rows,
+                self.movies.rows(movie_rows),
+                (histories, transposed),
+                temperatures,
+                (candidates, log_weights),
+                learning_rate,
+                batch_size,
+            )
+
+        if self._workers.count == 1:
+            losses, of_movies = somebody()
+        else:  # in a small last batch, a worker may have no user, which some of the operations cannot bear
+            losses, of_movies = tf.cond(tf.size(user_rows) > 0, somebody, nobody)
+        self.movies.update(movie_rows, self._workers.sum_tensor(of_movies), learning_rate)
+        return losses
+
+    def _learn_users(
+        self,
+        user_rows: tf.Tensor,
+        movie_table: tf.Tensor,
+        histories: tuple[tf.SparseTensor, tf.SparseTensor],
+        temperatures: tf.Tensor,
+        scored: tuple[tf.Tensor, tf.Tensor],
+        learning_rate: tf.Tensor,
+        batch_size: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Update these users; return the sum of their losses, and the movies' gradient float32[M, d].
+
+        movie_table: float32[M, d].  histories: as they are, and transposed.  scored: candidates and log_weights.
+        """
+        user_table, (candidates, log_weights) = self.users.rows(user_rows), scored
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([user_table, movie_table])
             movies = tf.math.l2_normalize(movie_table, axis=1)
-            sums = _product(histories, transposed, movies)  # float32[B, d]: Σ weight · movie over the history
+            sums = _product(*histories, movies)  # float32[B, d]: Σ weight · movie over the history
             users = tf.math.l2_normalize(user_table, axis=1) + tf.math.l2_normalize(sums, axis=1)
             users = tf.math.l2_normalize(users, axis=1) / temperatures[:, None]
-            scored = movies if self._all_are_candidates else tf.gather(movies, candidates)  # float32[C, d]
-            logits = tf.matmul(users, scored, transpose_b=True) + log_weights  # float32[B, C]
-            weights = tf.sparse.reduce_sum(histories, axis=1)  # float32[B]
+            vectors = movies if self._all_are_candidates else tf.gather(movies, candidates)  # float32[C, d]
+            logits = tf.matmul(users, vectors, transpose_b=True) + log_weights  # float32[B, C]
+            weights = tf.sparse.reduce_sum(histories[0], axis=1)  # float32[B]
             # Σ weight · (log Σ exp(logits) − user · movie / temperature) over the history
             losses = weights * tf.reduce_logsumexp(logits, axis=1) - tf.reduce_sum(users * sums, axis=1)
-            loss = tf.reduce_sum(losses) / batch_size  # this worker's part of the mean over the batch
+            loss = tf.reduce_sum(losses) / batch_size  # these users' part of the mean over the batch
         of_users, of_movies = tape.gradient(loss, [user_table, movie_table])
         self.users.update(user_rows, of_users, learning_rate)
-        of_movies = self._workers.sum_tensor(tf.convert_to_tensor(of_movies))
-        self.movies.update(movie_rows, of_movies, learning_rate)
-        return tf.reduce_sum(losses)
+        return tf.reduce_sum(losses), tf.convert_to_tensor(of_movies)
 
 
 def _product(matrix: tf.SparseTensor, transposed: tf.SparseTensor, dense: tf.Tensor) -> tf.Tensor:
