@@ -81,8 +81,8 @@ test-long: $(STAMP)
 test-fast: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m 'not slow and not long'
 
-# In hosts of their own, made of network namespaces, and with a server that speaks S3.
-DISTRIBUTED = tests/stack/test_hosts.py $(wildcard tests/stack/test_object_storage.py)
+# In hosts of their own, made of network namespaces, with a server that speaks S3, and trainers that fit one model.
+DISTRIBUTED = tests/stack/test_hosts.py tests/stack/test_many_workers.py $(wildcard tests/stack/test_object_storage.py)
 
 test-distributed: $(STAMP)
 	@PATH=$(CURDIR)/.tools/bin:$$PATH $(BIN)/python -m pytest -s -rs --durations=0 --durations-min=5 $(DISTRIBUTED)
