@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from trainer.data.data_file import DataFile
+from trainer.data.order import narrow
 from trainer.data.records import DataError, check_widths, records, records_at, shown
 from trainer.data.text_files import TextForm, open_utf8
 from trainer.stages import BAR
@@ -92,7 +93,7 @@ def read_table(files: Sequence[DataFile], roles: Sequence[str], holds: Holds | N
     holds: whose rows are held, by the texts of the users; None: all are.
     """
     read = [_read(file, [role for role in roles if role in file.used], holds) for file in files]
-    kept = [table.column(NUMBER).to_numpy() for table in read] if holds is not None else None
+    kept = [narrow(table.column(NUMBER).to_numpy()) for table in read] if holds is not None else None
     columns = {}
     for role in (name for name in read[0].column_names if name != NUMBER):
         parts = [table.column(role) for table in read]
