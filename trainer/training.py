@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from object_storage.bucket import Bucket
 from protos.release.v1 import manifest_pb2
@@ -63,51 +64,67 @@ def train(
     raises an error, the others raise ChiefFailed.
     Raises DataError if the ratings hold too little to learn from, and GateError if the figures are too bad.
     """
-    problems: list[str] = []
-
-    def check(found: list[str]) -> None:
-        problems.extend(found)
-        _raise_unless_forced(problems, force)
-
-    workers.on_chief(lambda: check(changed_ids(dataset, artifacts)))
+    problems = workers.on_chief(lambda: _unless_forced(changed_ids(dataset, artifacts), force)) or []
     dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts, bucket, workers)
     task = _task(dataset, positive_threshold, workers)
     hyperparameters = hyperparameters_for(task, hyperparameters)
-    checkpoints = artifacts / CHECKPOINTS
-    content = None if liked_only else dataset.movies
-
-    def judge(evaluation: Evaluation | None) -> None:
-        assert evaluation is not None  # on the chief
+    checkpoints, content = artifacts / CHECKPOINTS, None if liked_only else dataset.movies
+    evaluation, temperature = _evaluate(task, hyperparameters, checkpoints, cheapest, content, workers)
+    if evaluation is not None:
         on_evaluated(evaluation)
-        check(_failures(evaluation, artifacts, dataset))
-        _warn_of(problems)
-
-    with stage("fitting and scoring on the split"), progress_bar("fit on the training part") as on_progress:
-        start = time.perf_counter()
-        own = fit_to(task, hyperparameters, on_progress, checkpoints, workers)
-        of_all = task_to_chief(task, own, workers)
-        evaluation = workers.on_chief(
-            lambda: scored(*of_all, hyperparameters, K, on_progress, cheapest, content, start)
-        )
-    workers.on_chief(lambda: judge(evaluation))
-    hyperparameters = replace(hyperparameters, temperature=own.temperature)
-    helps = evaluation is not None and evaluation.cold_start is not None and evaluation.cold_start.helps
-    helps = bool(workers.from_chief(np.array([helps]))[0])
+    judged = workers.on_chief(lambda: _judged(problems, evaluation, artifacts, dataset, force)) or []
+    hyperparameters = replace(hyperparameters, temperature=temperature)
+    helps = workers.from_chief(np.array([_unliked_help(evaluation)]))[0]
     known, embeddings = _fit(dataset, positive_threshold, hyperparameters, checkpoints, helps, workers)
-    fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, problems, user_keys, movie_keys, cheapest)
+    fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, judged, user_keys, movie_keys, cheapest)
     release = workers.on_chief(lambda: publish(fitted, artifacts, signing_key, bucket, canary_share))
-    version = workers.from_chief(np.array([int(release.name) if release is not None else 0]))[0]
+    version = int(workers.from_chief(np.array([int(release.name) if release is not None else 0]))[0])
     workers.on_chief(lambda: remove_folder(checkpoints))
     remove_folder(checkpoints)  # elsewhere, where workers do not share it
-    release = releases_folder(artifacts) / str(version)
-    log.info("published release %s: %s", version, release)
-    return release
+    log.info("published release %d: %s", version, release or "by the chief")
+    return releases_folder(artifacts) / str(version)
 
 
 @stage("splitting")
 def _task(dataset: Dataset, positive_threshold: float, workers: Workers) -> Task:
     """Split the ratings; at most MAX_SCORED_USERS users are scored."""
     return task_of(*split(dataset.ratings), positive_threshold, MAX_SCORED_USERS, workers)
+
+
+@stage("fitting and scoring on the split")
+def _evaluate(
+    task: Task,
+    hyperparameters: Hyperparameters,
+    checkpoints: Path,
+    cheapest: bool,
+    content: pd.DataFrame | None,
+    workers: Workers,
+) -> tuple[Evaluation | None, float]:
+    """Return the evaluation on the chief, None elsewhere, and the temperature of the fit."""
+    with progress_bar("fit on the training part") as on_progress:
+        start = time.perf_counter()
+        own = fit_to(task, hyperparameters, on_progress, checkpoints, workers)
+        of_all = task_to_chief(task, own, workers)
+        evaluation = workers.on_chief(
+            lambda: scored(*of_all, hyperparameters, K, on_progress, cheapest, content, start)
+        )
+    return evaluation, own.temperature
+
+
+def _unliked_help(evaluation: Evaluation | None) -> bool:
+    """Whether movies that nobody liked were measured to be good recommendations."""
+    return evaluation is not None and evaluation.cold_start is not None and evaluation.cold_start.helps
+
+
+def _judged(
+    problems: list[str], evaluation: Evaluation | None, artifacts: Path, dataset: Dataset, force: bool
+) -> list[str]:
+    """Return all reasons not to publish. Raises GateError if there are any, unless forced."""
+    assert evaluation is not None  # on the chief
+    problems = _unless_forced(problems + _failures(evaluation, artifacts, dataset), force)
+    for problem in problems:
+        log.warning("publishing all the same: %s", problem)
+    return problems
 
 
 @stage("fitting on all ratings")
@@ -139,14 +156,11 @@ def _fit(
     return known, with_content(embeddings, expected_embeddings(features[rows[:end]], embeddings.movies, num_ratings))
 
 
-def _raise_unless_forced(problems: list[str], force: bool) -> None:
+def _unless_forced(problems: list[str], force: bool) -> list[str]:
+    """Return the problems. Raises GateError if there are any, unless forced."""
     if problems and not force:
         raise GateError(f"not published: {'; '.join(problems)} (--force publishes all the same)")
-
-
-def _warn_of(problems: list[str]) -> None:
-    for problem in problems:
-        log.warning("publishing all the same: %s", problem)
+    return problems
 
 
 def _failures(evaluation: Evaluation, artifacts: Path, dataset: Dataset) -> list[str]:

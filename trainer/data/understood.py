@@ -60,13 +60,10 @@ def understood(
 ) -> Understood:
     """ratings: those that are kept.  duplicate, orphan: bool for each row, those that are left out.
 
-    Of several workers each has its part of these; what is counted is the sum, and the odd rows are of its part.
-    """
+    workers: each has a part of these. What is counted is the sum, and the odd rows are of its part."""
     counts = [duplicate.sum(), orphan.sum(), rows.values.num_seen, len(ratings), ratings["user_id"].nunique()]
     num_duplicates, num_orphans, num_seen, num_ratings, users = workers.sum(np.array(counts, np.int64)).tolist()
-    num_cleaned, num_listed_twice = 0, 0
-    if catalogue is not None:
-        num_cleaned, num_listed_twice = int(catalogue.cleaned.sum()), int(catalogue.listed_twice.sum())
+    num_cleaned, num_listed_twice = _defects(catalogue)
     movies = len(union(workers, ratings["movie_id"].unique()))
     counted = (
         f"{num_ratings:,} ratings of {movies:,} movies by {users:,} users",
@@ -95,6 +92,11 @@ def understood(
         tuple(files.left_alone),
         oddest(rows, catalogue, duplicate, orphan),
     )
+
+
+def _defects(catalogue: Catalogue | None) -> tuple[int, int]:
+    """Return how many titles of a list of movies were cleaned, and how many of its rows are superfluous."""
+    return (int(catalogue.cleaned.sum()), int(catalogue.listed_twice.sum())) if catalogue is not None else (0, 0)
 
 
 def _file(file: DataFile) -> str:

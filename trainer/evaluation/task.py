@@ -123,8 +123,7 @@ def task_of(
         user_ids = np.sort(np.random.default_rng(SAMPLE_SEED).choice(user_ids, own_share, replace=False))
         liked = liked[liked["user_id"].isin(user_ids)]
     users = rows_of(user_ids, liked["user_id"].to_numpy())
-    unknown_ids = union(workers, np.setdiff1d(liked["movie_id"], known.movie_ids))
-    movie_ids = np.concatenate([known.movie_ids, unknown_ids])
+    movie_ids = np.append(known.movie_ids, union(workers, np.setdiff1d(liked["movie_id"], known.movie_ids)))
     user_rows = rows_of(known.user_ids, user_ids)
     unknown = sparse.csr_matrix((1, known.num_trained_movies), dtype=np.float32)  # for the row −1, of unknown users
     watched = sparse.csr_matrix(sparse.vstack([known.watched_trained[np.maximum(user_rows, 0)], unknown]))

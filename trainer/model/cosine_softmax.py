@@ -90,7 +90,8 @@ def _alike(users: np.ndarray, workers: Workers) -> np.ndarray:
     """Return float32[any, d] whose second moment is that of all workers' users.  users: float32[num_users, d]."""
     if workers.count == 1:
         return users
-    triangles = np.concatenate(workers.gather(np.linalg.qr(users, mode="r")))  # RᵀR = usersᵀ · users
+    _, triangle = np.linalg.qr(users)  # triangleᵀ · triangle = usersᵀ · users
+    triangles = np.concatenate(workers.gather(triangle))
     alike: np.ndarray = triangles * np.float32(np.sqrt(len(triangles) / total(workers, len(users))))
     return alike
 
