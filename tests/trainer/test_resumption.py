@@ -58,7 +58,7 @@ def test_a_killed_run_goes_on_to_the_same_release(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(400)  # several runs, each of which imports TensorFlow
 def test_a_damaged_checkpoint_is_left_out(tmp_path: Path) -> None:
-    """A checkpoint that cannot be read is named in the log, and the fit starts anew."""
+    """A checkpoint that cannot be read is named in the log, and the fit does not go on from it."""
     process = training(tmp_path)
     while not (saved := list((tmp_path / "checkpoints").glob("*.npz"))):
         assert process.poll() is None
@@ -67,7 +67,7 @@ def test_a_damaged_checkpoint_is_left_out(tmp_path: Path) -> None:
     process.communicate()
     saved[0].write_bytes(saved[0].read_bytes()[:100])
     log = finish(training(tmp_path))
-    assert f"{saved[0]} cannot be read, so the fit starts anew" in log
+    assert f"{saved[0]} cannot be read, so the fit does not go on from it" in log
     assert published(tmp_path)
 
 
