@@ -23,17 +23,15 @@ STAGE = re.compile(r"^(.+) took ([\d.]+) s \(([\d.]+) s of CPU\); ([\d.]+) GB", 
 RATE = re.compile(
     r"^worker of rank (\d+): \d+ histories in [\d.]+ s, (\d+) a second; [\d.]+ s of CPU, ([\d.]+) ms", re.MULTILINE
 )
-READING, FITTING = "reading", "fitting on all ratings"
+FITTING = "fitting on all ratings"
 
 
 def main(argv: Sequence[str]) -> None:
     row, *counts = argv
     folder = FOLDER / row
     print(f"{row}: {num_ratings_in(folder, ROWS[row]):,} ratings")
-    print(
-        "| workers | rank | histories a second | CPU ms a history | fit s | of CPU | GB after reading | GB at the end |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    print("| workers | rank | histories a second | CPU ms a history | fit s | of CPU | peak GB |")
+    print("|---|---|---|---|---|---|---|")
     for count in map(int, counts):
         logs = _run(folder, count)
         rates = {
@@ -45,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
             peak = max(float(figures[2]) for figures in stages.values())
             rate, cost = rates.get(rank, ("", ""))
             print(
-                f"| {count} | {rank} | {rate} | {cost} | {seconds} | {cpu_s} | {stages[READING][2]} | {peak:.2f} |",
+                f"| {count} | {rank} | {rate} | {cost} | {seconds} | {cpu_s} | {peak:.2f} |",
                 flush=True,
             )
 
