@@ -17,6 +17,7 @@ from object_storage.folder import MARKER
 from object_storage.mirror import Mirror
 from protos.release.v1.layout import MANIFEST
 from tests.support.object_store import ObjectStore, mirror_of, needs_versitygw, put, whole_versions
+from tests.support.releases import publish_checkerboard
 from trainer.release.catalogue import models_folder, releases_folder, versions_in
 from trainer.release.upload import claim
 
@@ -92,20 +93,20 @@ def test_an_interrupted_download_goes_on(
     assert store.wire.passed < (1.25 - share) * everything
 
 
-def test_only_a_release_that_was_pruned_stays_while_it_is_served(
-    bucket: Bucket, two_releases: Path, tmp_path: Path
-) -> None:
+def test_only_a_release_that_was_pruned_stays_while_it_is_served(bucket: Bucket, tmp_path: Path) -> None:
     """What is older than all releases of the bucket was pruned; what lies between them was withdrawn, and goes."""
-    older, newer = put(bucket, two_releases, 0, 1)
-    mirror = mirror_of(bucket, tmp_path)
+    published, followed = tmp_path / "published", tmp_path / "followed"
+    pruned, older, withdrawn, newer = (publish_checkerboard(published) for _ in range(4))
+    put(bucket, published, 1, 3)
+    mirror = mirror_of(bucket, followed)
     assert mirror.look()
-    releases = releases_folder(tmp_path)
+    releases = releases_folder(followed)
     with ExitStack() as stack:
-        for version in (older - 1, older + 1):
-            shutil.copytree(releases / str(older), releases / str(version))
+        for version in (pruned, withdrawn):
+            shutil.copytree(releases_folder(published) / str(version), releases / str(version))
             fcntl.flock(stack.enter_context((releases / str(version) / MANIFEST).open("rb")), fcntl.LOCK_SH)
         assert mirror.look()
-        assert versions_in(releases) == [older - 1, older, newer]
+        assert versions_in(releases) == [pruned, older, newer]
     assert mirror.look()
     assert versions_in(releases) == [older, newer]
 

@@ -24,7 +24,7 @@ from web.settings import Settings as PageSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = api.DESCRIPTOR.services_by_name["RecommenderService"]
-OF_TRAINERS_AND_TESTS = {"SIGNING_KEY_FILE", "MOVIELENS_DIR", "TF_SERVING_ARTIFACTS", "SOAK_SECONDS"}
+OF_TRAINERS_AND_TESTS = {"SIGNING_KEY_FILE", "MOVIELENS_DIR", "TF_SERVING_ARTIFACTS", "TF_CONFIG", "SOAK_SECONDS"}
 VARIABLES = OF_TRAINERS_AND_TESTS | {
     field.name.upper() for settings in (Settings, PageSettings) for field in fields(settings)
 }

@@ -91,6 +91,7 @@ def _dataset(dataset: Dataset) -> pb.Dataset:
 def _hyperparameters(fitted: Fitted) -> pb.Hyperparameters:
     """Return the hyperparameters with the temperature that the fit on all ratings used."""
     return pb.Hyperparameters(
+        embedding_dim=fitted.hyperparameters.embedding_dim,
         epochs=fitted.hyperparameters.epochs_for(len(fitted.known.user_ids)),
         batch_size=fitted.hyperparameters.batch_size,
         learning_rate=fitted.hyperparameters.learning_rate,

@@ -11,7 +11,7 @@ from protos.release.v1 import manifest_pb2 as pb
 from protos.release.v1.calibrations import SCAN
 from protos.release.v1.layout import published_at
 from trainer.release.catalogue import PublishedRelease
-from trainer.report.release import LoadedRelease
+from trainer.report.release import LoadedRelease, fitted_dim
 
 OURS = {"exact": "this model, exact search", "index": "this model, as served"}
 METRICS = ("recall@", "ndcg@", "hit_rate@", "coverage@")
@@ -104,8 +104,8 @@ def settings(manifest: pb.Manifest) -> dict[str, str]:
     )
     index = manifest.index
     return {
-        "embedding_dim": f"{manifest.embedding_dim - (manifest.num_content_movies > 0)}",
         **{name: f"{value:.4g}" for name, value in fitted.items() if name not in LEFT_TO_DATA},
+        "embedding_dim": f"{fitted_dim(manifest)}",
         "index": f"{index.num_trees} trees, {index.metric or 'angular'}",
         **{
             f"search for {name}": _effort(calibration)

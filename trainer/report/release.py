@@ -158,11 +158,16 @@ def _sorted(users: np.ndarray, movies: np.ndarray, liked: np.ndarray) -> list[np
     return [column[order] for column in (users, movies, liked)]
 
 
+def fitted_dim(manifest: pb.Manifest) -> int:
+    """Return the length of an embedding as it was fitted."""
+    return manifest.hyperparameters.embedding_dim or manifest.embedding_dim - (manifest.num_content_movies > 0)
+
+
 def _hyperparameters(manifest: pb.Manifest) -> Hyperparameters:
     """Return the hyperparameters that the release was evaluated and fitted with."""
     fitted = manifest.hyperparameters
     return Hyperparameters(
-        embedding_dim=manifest.embedding_dim - (manifest.num_content_movies > 0),
+        embedding_dim=fitted_dim(manifest),
         epochs=fitted.epochs,
         batch_size=fitted.batch_size,
         learning_rate=fitted.learning_rate,

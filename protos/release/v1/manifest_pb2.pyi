@@ -103,7 +103,7 @@ class Dataset(_message.Message):
     def __init__(self, name: _Optional[str] = ..., fingerprint: _Optional[str] = ..., generated: _Optional[bool] = ..., split: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ..., implicit: _Optional[bool] = ...) -> None: ...
 
 class Hyperparameters(_message.Message):
-    __slots__ = ("epochs", "batch_size", "learning_rate", "temperature", "positive_threshold", "seed", "watched_weight", "recency")
+    __slots__ = ("epochs", "batch_size", "learning_rate", "temperature", "positive_threshold", "seed", "watched_weight", "recency", "embedding_dim")
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +112,7 @@ class Hyperparameters(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     WATCHED_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     RECENCY_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_DIM_FIELD_NUMBER: _ClassVar[int]
     epochs: int
     batch_size: int
     learning_rate: float
@@ -120,7 +121,8 @@ class Hyperparameters(_message.Message):
     seed: int
     watched_weight: float
     recency: float
-    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., temperature: _Optional[float] = ..., positive_threshold: _Optional[float] = ..., seed: _Optional[int] = ..., watched_weight: _Optional[float] = ..., recency: _Optional[float] = ...) -> None: ...
+    embedding_dim: int
+    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., temperature: _Optional[float] = ..., positive_threshold: _Optional[float] = ..., seed: _Optional[int] = ..., watched_weight: _Optional[float] = ..., recency: _Optional[float] = ..., embedding_dim: _Optional[int] = ...) -> None: ...
 
 class Index(_message.Message):
     __slots__ = ("num_trees", "recall_k", "target_recall", "recommend", "similar_movies", "metric", "newcomers")
