@@ -31,6 +31,7 @@ LOADED = 2  # releases: the one that is served, and the one to go back to or the
 KEPT = 3  # one more, because a recommender may still answer from it
 ABANDONED = timedelta(days=1)  # nobody can tell whether a loader lives that left a collection half loaded before that
 TARGET_RECALL = 0.95
+LOAD_TIMEOUT_S = 20.0  # a large collection goes on loading meanwhile
 
 
 class Loader:
@@ -80,7 +81,8 @@ class Loader:
             finally:
                 if self._state(loading) != LoadState.NotExist:  # not complete, or another loader was faster
                     self._client.drop_collection(loading)
-        self._client.load_collection(name)  # into memory: after a restart, and milvus-lite after a rename
+        # Into memory: after a restart, and milvus-lite after a rename. It may never finish; then the next look asks again.
+        self._client.load_collection(name, timeout=LOAD_TIMEOUT_S)
         return True
 
     def _load(self, name: str, manifest: pb.Manifest) -> None:
