@@ -81,7 +81,7 @@ class Loader:
             finally:
                 if self._state(loading) != LoadState.NotExist:  # not complete, or another loader was faster
                     self._client.drop_collection(loading)
-        # Into memory: after a restart, and milvus-lite after a rename. It may never finish; then the next look asks again.
+        # Into memory: after a restart, and milvus-lite after a rename. If it does not finish, the next look asks again.
         self._client.load_collection(name, timeout=LOAD_TIMEOUT_S)
         return True
 
