@@ -12,7 +12,7 @@ from benchmarks.calls import LIMIT, MANY
 from benchmarks.figures import Figure, figure
 from benchmarks.loads import Load, Target, measure
 from benchmarks.support import SERVER_CORE, on_cores
-from recommender_service.release import Release
+from recommender_service.release import Release, mean_direction
 
 USERS = 100
 
@@ -27,7 +27,7 @@ class Tutorial:
         self.movie_embeddings = pd.DataFrame(vectors, index=self.movies["movie_id"])
         watched = release.watched
         with_likes = np.flatnonzero(watched.has_likes)[:USERS]
-        means = [release.mean_embedding(watched.liked_rows_of(user)) for user in with_likes]
+        means = [mean_direction(vectors[watched.liked_rows_of(user)]) for user in with_likes]
         self.user_embeddings = pd.DataFrame(means, index=watched.user_ids[with_likes])
         users = np.repeat(watched.user_ids, np.diff(watched.indptr))
         self.ratings = pd.DataFrame({"user_id": users, "movie_id": release.movie_ids[watched.rows]})

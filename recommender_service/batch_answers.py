@@ -1,45 +1,21 @@
-"""Ranks movies for the requests of a batch, and encodes the results, making room for other calls in between."""
+"""Encodes the results of a batch, making room for other calls in between."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 
 from protos.recommender.v1 import recommender_pb2 as api
 from recommender_service.checks import check_answer_size
 from recommender_service.errors import ServiceError
 from recommender_service.movie_bytes import message_field
-from recommender_service.recommendation import Embedding, Ranking, encoded, rank
+from recommender_service.recommendation import Ranking, encoded
 from recommender_service.release import Release
 from recommender_service.resolved_request import ResolvedRequest
-from recommender_service.served_releases import ServedRelease
 from recommender_service.turns import Turns
 
 RESULTS = api.BatchRecommendResponse.RESULTS_FIELD_NUMBER
 RESPONSE = api.BatchRecommendResponse.Result.RESPONSE_FIELD_NUMBER
 ERROR = api.BatchRecommendResponse.Result.ERROR_FIELD_NUMBER
-
-
-async def rankings_of(
-    served: ServedRelease,
-    requests: Sequence[ResolvedRequest],
-    embeddings: Sequence[Embedding],
-    degraded_answers: bool,
-    turns: Turns,
-) -> list[Ranking | ServiceError]:
-    """For each request, its movies or the error that it ends with, searched for in memory."""
-    scans = [served.scans.add(*pair) for pair in zip(requests, embeddings, strict=True)]
-    known = deque(zip(embeddings, scans, strict=True))
-    rankings: list[Ranking | ServiceError] = []
-    for request in requests:
-        embedding, scan = known.popleft()  # so that the scores of a scan go when they have been used
-        try:
-            scores = served.scans.begin(scan)
-            rankings.append(rank(served.release, request, embedding, degraded_answers, scores))
-        except ServiceError as error:
-            rankings.append(error)
-        await turns.pause()
-    return rankings
 
 
 async def encoded_results(

@@ -85,9 +85,9 @@ def taste_of(
             raise embedding
         FALLBACKS[embedding.why] += 1
         degraded_reason = "; ".join(filter(None, [str(embedding), request.degraded_reason]))
-        if liked_vectors is not None:
-            return api.SOURCE_FOLDED_IN, degraded_reason, mean_direction(liked_vectors)
-        return api.SOURCE_FOLDED_IN, degraded_reason, release.mean_embedding(liked_rows_of(release, request))
+        if liked_vectors is None:
+            liked_vectors = release.movie_embeddings.vectors[liked_rows_of(release, request)]
+        return api.SOURCE_FOLDED_IN, degraded_reason, mean_direction(liked_vectors)
     source = api.SOURCE_FOLDED_IN if request.fold_in_key else api.SOURCE_PERSONALIZED
     return source, request.degraded_reason, embedding
 

@@ -142,17 +142,12 @@ class Release:
     def num_trained_movies(self) -> int:
         return self.manifest.num_trained_movies
 
-    def mean_embedding(self, rows: np.ndarray) -> np.ndarray:
-        """The normalised mean of these movies' embeddings, float32[embedding_dim].
-
-        rows: int, at least one, of trained movies.
-        It is where the fold-in of liked movies starts, so it stands in for one, less well, without the model server.
-        """
-        return mean_direction(self.movie_embeddings.vectors[rows])
-
 
 def mean_direction(vectors: np.ndarray) -> np.ndarray:
-    """The normalised mean of vectors, float32[d].  vectors: float32[n, d], at least one."""
+    """The normalised mean of movies' vectors, float32[d].  vectors: float32[n, d], at least one.
+
+    It is where the fold-in of liked movies starts, so it stands in for one, less well, without the model server.
+    """
     mean = vectors.mean(axis=0)
     unit: np.ndarray = mean / max(float(np.linalg.norm(mean)), np.finfo(np.float32).tiny)
     return unit

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1.canary import Canary
 from protos.release.v1.layout import published_at
+from recommender_service.answers import Answers
 from recommender_service.errors import InvalidArgument, NoActiveRelease, ReleaseGone
-from recommender_service.joint_scans import JointScans
 from recommender_service.metrics import (
     ACTIVE_RELEASE,
     ACTIVE_RELEASE_PUBLISHED,
@@ -22,21 +21,16 @@ from recommender_service.metrics import (
 from recommender_service.release import Release
 from recommender_service.user_embeddings.source import UserEmbeddings
 
-if TYPE_CHECKING:  # it is not imported unless ANN=milvus
-    from recommender_service.milvus.answers import MilvusAnswers
-
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ServedRelease:
-    """A release, and what belongs to it. A call keeps the one it started with, whatever becomes active meanwhile."""
+    """A release, and what answers from it. A call keeps the one it started with, whatever becomes active meanwhile."""
 
     release: Release
     user_embeddings: UserEmbeddings
-    scans: JointScans
-    milvus: MilvusAnswers | None
-    """What answers where movies are searched or compared; None if the release holds their vectors."""
+    answers: Answers
 
 
 class ServedReleases:

@@ -7,6 +7,8 @@ import gc
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,12 +16,15 @@ import grpc
 from protos.recommender.v1 import recommender_pb2
 from recommender_service import health
 from recommender_service.access.credentials import Credentials
+from recommender_service.answers import Answers
 from recommender_service.calls import add_guarded_service
 from recommender_service.health import Health
 from recommender_service.listening import listen
+from recommender_service.memory_answers import MemoryAnswers
 from recommender_service.port_sharing import wait_until_needed
 from recommender_service.receiver import Receiver, UnknownMethods
 from recommender_service.reflection import Reflection
+from recommender_service.release import Release
 from recommender_service.release_list import ReleaseList
 from recommender_service.server_options import health_options, server_options
 from recommender_service.servicer import RecommenderServicer
@@ -50,13 +55,13 @@ async def serve(settings: Settings, is_worker: bool) -> None:
     """
     gc.set_threshold(GC_THRESHOLD)
     stop, became_active = _stop_event(is_worker), asyncio.Event()
-    tracing = _tracing(settings)
+    turns, tracing = Turns(), _tracing(settings)
     receiver, credentials = Receiver(), Credentials(settings, tracing)
     server_health = Health(receiver, SERVICE.full_name)
-    feedback = _feedback(settings)
-    milvus = await _milvus(settings, tracing)
-    watcher = ReleaseWatcher(settings, credentials.model_server, became_active.set, feedback, milvus)
-    server = _build(settings, is_worker, credentials, watcher, receiver, server_health, feedback, tracing)
+    feedback, milvus = _feedback(settings), await _milvus(settings, tracing)
+    answers_of = _answers_of(settings, turns, milvus)
+    watcher = ReleaseWatcher(settings, credentials.model_server, answers_of, became_active.set, feedback, milvus)
+    server = _build(settings, is_worker, credentials, watcher, turns, receiver, server_health, feedback, tracing)
     servers = [server]
     if settings.health_address:
         servers.append(_build_health(settings, is_worker, receiver, server_health))
@@ -98,6 +103,13 @@ def _feedback(settings: Settings) -> Feedback | None:
     return Feedback(settings)
 
 
+def _answers_of(settings: Settings, turns: Turns, milvus: MilvusStore | None) -> Callable[[Release], Answers]:
+    """What makes that which ranks a release's movies."""
+    if milvus is not None:
+        return milvus.answers_of
+    return partial(MemoryAnswers, turns=turns, degraded_answers=settings.degraded_answers)
+
+
 async def _milvus(settings: Settings, tracing: Tracing | None) -> MilvusStore | None:
     """What is searched in place of memory; None if nothing is. Raises SettingsError."""
     if settings.ann != MILVUS:
@@ -112,6 +124,7 @@ def _build(
     is_worker: bool,
     credentials: Credentials,
     watcher: ReleaseWatcher,
+    turns: Turns,
     receiver: Receiver,
     server_health: Health,
     feedback: Feedback | None,
@@ -119,10 +132,9 @@ def _build(
 ) -> grpc.aio.Server:
     """The server with its three services: recommender, health and, unless it is off, reflection."""
     server = grpc.aio.server(options=server_options(settings, is_worker))
-    turns = Turns()
     shadow_recall = ShadowRecall() if settings.metrics_address and settings.ann != MILVUS else None
     release_list = ReleaseList(settings.releases_dir, settings.verify_key_file)
-    servicer = RecommenderServicer(watcher, release_list, turns, settings.degraded_answers, feedback, shadow_recall)
+    servicer = RecommenderServicer(watcher, release_list, turns, feedback, shadow_recall)
     tokens = credentials.tokens
     add_guarded_service(server, SERVICE, servicer, receiver, turns, settings.max_concurrent_calls, tokens, tracing)
     server_health.add_to(server)

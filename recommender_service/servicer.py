@@ -13,20 +13,18 @@ import grpc
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
-from recommender_service.batch_answers import encoded_results, rankings_of
+from recommender_service.batch_answers import encoded_results
 from recommender_service.batch_checks import check_batch, check_member
 from recommender_service.canary_calls import counted
 from recommender_service.checks import check_answer_size
 from recommender_service.errors import EventsAreOff, InvalidArgument, ServiceError
 from recommender_service.page_tokens import Cursor, PagedRequest, cursor_of, token_of
-from recommender_service.paged_recommendation import recommended_page, taste_of_page
 from recommender_service.pinned import without_watched_since
-from recommender_service.recommendation import Embedding, embeddings_of, encoded, rank, taste_of
+from recommender_service.recommendation import Embedding, embeddings_of, encoded
 from recommender_service.release_list import ReleaseList
 from recommender_service.resolved_request import ResolvedRequest, resolve
 from recommender_service.served_releases import ServedRelease
 from recommender_service.shadow_recall import ShadowRecall
-from recommender_service.similarity import similar_movies, similar_page
 from recommender_service.title_search import search_movies
 from recommender_service.turns import Turns
 from recommender_service.user_movies import list_user_movies
@@ -49,7 +47,6 @@ class RecommenderServicer:
         watcher: ReleaseWatcher,
         release_list: ReleaseList,
         turns: Turns,
-        degraded_answers: bool,
         feedback: Feedback | None,
         shadow_recall: ShadowRecall | None,
     ) -> None:
@@ -58,7 +55,6 @@ class RecommenderServicer:
         self._releases = watcher.releases
         self._release_list = release_list
         self._turns = turns
-        self._degraded_answers = degraded_answers
         self._feedback = feedback
         self._shadow_recall = shadow_recall
         self._batches = asyncio.Semaphore(MAX_BATCHES_AT_ONCE)
@@ -82,16 +78,7 @@ class RecommenderServicer:
             embedding = served.user_embeddings.by_user_id.cached(resolved.user_id)
         if embedding is None:
             (embedding,) = await embeddings_of(served.user_embeddings, [resolved], context.time_remaining())
-        if served.milvus is not None:
-            await self._turns.step()
-            (answer,) = await served.milvus.rank([resolved], [embedding], context.time_remaining())
-            if isinstance(answer, ServiceError):
-                raise answer
-            ranking = answer
-        else:
-            scan = served.scans.add(resolved, embedding)
-            await self._turns.step()
-            ranking = rank(served.release, resolved, embedding, self._degraded_answers, served.scans.begin(scan))
+        ranking = await served.answers.rank(resolved, embedding, context.time_remaining())
         if self._shadow_recall is not None and isinstance(embedding, np.ndarray) and self._shadow_recall.is_due():
             self._shadow_recall.repeat(served.release, resolved, embedding, ranking.rows)
         await self._turns.step()
@@ -107,14 +94,7 @@ class RecommenderServicer:
         embedding: Embedding = None
         if after is None:
             (embedding,) = await embeddings_of(served.user_embeddings, [resolved], context.time_remaining())
-        if served.milvus is not None:
-            ranking, cursor = await served.milvus.page(resolved, embedding, after, context.time_remaining())
-        else:
-            if after is not None:
-                taste = taste_of_page(served.release, resolved, after)
-            else:
-                taste = taste_of(served.release, resolved, embedding, self._degraded_answers)
-            ranking, cursor = await recommended_page(served.release, resolved, taste, after)
+        ranking, cursor = await served.answers.page(resolved, embedding, after, context.time_remaining())
         response = await encoded(served.release, resolved, ranking)
         if cursor is not None:
             response += api.RecommendResponse(next_page_token=token_of(request, cursor)).SerializeToString()
@@ -147,10 +127,7 @@ class RecommenderServicer:
         valid = [entry for entry in entries if isinstance(entry, ResolvedRequest)]
         embeddings = await embeddings_of(served.user_embeddings, valid, context.time_remaining())
         async with self._batches:
-            if served.milvus is not None:
-                rankings = await served.milvus.rank(valid, embeddings, context.time_remaining())
-            else:
-                rankings = await rankings_of(served, valid, embeddings, self._degraded_answers, self._turns)
+            rankings = await served.answers.rank_many(valid, embeddings, context.time_remaining())
             return await encoded_results(served.release, entries, iter(rankings), self._turns)
 
     async def SimilarMovies(self, request: api.SimilarMoviesRequest, context: Context) -> bytes:
@@ -158,12 +135,7 @@ class RecommenderServicer:
             served, after = self._page(request)
         else:
             served, after = self._releases.held(request.release), None
-        if served.milvus is not None:
-            response = await served.milvus.similar(request, after, context.time_remaining())
-        elif request.HasField("page_token"):
-            response = await similar_page(served.release, request, after)
-        else:
-            response = similar_movies(served.release, request)
+        response = await served.answers.similar(request, after, context.time_remaining())
         check_answer_size("limit", len(response))
         return response
 
@@ -179,7 +151,7 @@ class RecommenderServicer:
     async def ListUserMovies(self, request: api.ListUserMoviesRequest, context: Context) -> bytes:
         after = cursor_of(request)
         served = self._releases.of_user(request) if after is None else self._releases.held(after.release)
-        vectors_of = served.milvus.vectors_of(context.time_remaining()) if served.milvus is not None else None
+        vectors_of = served.answers.vectors_of(context.time_remaining())
         response = await list_user_movies(served.release, request, self._feedback, after, vectors_of)
         check_answer_size("limit", len(response))
         return response

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.answers import Vectors
 from recommender_service.checks import NO_ROWS
 from recommender_service.errors import FIELD_MISSING, InvalidArgument
 from recommender_service.hidden_movies import number_of_user
@@ -32,20 +32,16 @@ class UserMovies(NamedTuple):
     hidden: np.ndarray
 
 
-Vectors = Callable[[np.ndarray], Awaitable[np.ndarray]]
-"""Takes int rows of movies that have an embedding and returns these, float32[num_rows, embedding_dim]."""
-
-
 async def list_user_movies(
     release: Release,
     request: api.ListUserMoviesRequest,
     feedback: Feedback | None,
     after: Cursor | None,
-    vectors_of: Vectors | None,
+    vectors_of: Vectors,
 ) -> bytes:
     """Answer a request: an encoded ListUserMoviesResponse. Raises InvalidArgument and what `vectors_of` raises.
 
-    feedback: what users did since; None if events are off.  vectors_of: None if the release has the vectors.
+    feedback: what users did since; None if events are off.
     after: where the page before ended; None for the first page, or if the request asks for no pages.
     """
     user = _user_of(request)
@@ -54,18 +50,12 @@ async def list_user_movies(
     rows = np.union1d(known.watched, known.hidden).astype(np.int32)
     manifest = release.manifest
     embedded = rows < manifest.num_trained_movies + manifest.num_content_movies
-    is_long, in_memory = len(rows) * manifest.embedding_dim > LONG_SCAN, release.movie_embeddings.vectors
-    if vectors_of is not None:
-        vectors = await vectors_of(rows[embedded])
-    elif is_long:
-        vectors = await asyncio.to_thread(in_memory.take, rows[embedded], axis=0)
-    else:
-        vectors = in_memory[rows[embedded]]
+    vectors = await vectors_of(rows[embedded])
     if after is not None:
         taste = checked_embedding(after, manifest.embedding_dim)
     else:
         taste = mean_direction(vectors[np.isin(rows[embedded], known.liked)]) if len(known.liked) else None
-    if is_long:
+    if vectors.size > LONG_SCAN:
         places = await asyncio.to_thread(_places, vectors, embedded, known, rows, taste)
     else:
         places = _places(vectors, embedded, known, rows, taste)

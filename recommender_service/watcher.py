@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from object_storage.folder import reached_at
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
+from recommender_service.answers import Answers
 from recommender_service.canary_setting import CanarySetting
-from recommender_service.joint_scans import JointScans
 from recommender_service.metrics import NEWER_RELEASES, OBJECT_STORAGE_REACHED
 from recommender_service.model_server import ModelServer
 from recommender_service.probe import ModelServerProbe, NotYet
@@ -56,6 +56,7 @@ class ReleaseWatcher:
         self,
         settings: Settings,
         model_server: ModelServer,
+        answers_of: Callable[[Release], Answers],
         on_active: Callable[[], None],
         feedback: Feedback | None = None,
         milvus: MilvusStore | None = None,
@@ -64,7 +65,7 @@ class ReleaseWatcher:
         self.releases = ServedReleases()
         self._canary = CanarySetting(settings.releases_dir)
         self._settings = settings
-        self._model_server, self._milvus = model_server, milvus
+        self._model_server, self._milvus, self._answers_of = model_server, milvus, answers_of
         self._on_active = on_active
         self._feedback = feedback
         self._probe = ModelServerProbe(model_server, milvus)
@@ -232,8 +233,7 @@ class ReleaseWatcher:
     def _served(self, release: Release) -> ServedRelease:
         size, timeout_s = self._settings.user_cache_size, self._settings.predict_timeout_ms / 1000
         embeddings = UserEmbeddings(self._model_server, release.manifest, size, timeout_s)
-        milvus = self._milvus.answers_of(release) if self._milvus else None
-        return ServedRelease(release, embeddings, JointScans(release), milvus)
+        return ServedRelease(release, embeddings, self._answers_of(release))
 
     def _activate(self, served: ServedRelease) -> None:
         is_first = self.releases.active is None

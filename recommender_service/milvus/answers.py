@@ -1,6 +1,6 @@
 """Ranks movies for resolved requests by Milvus, and falls back to popular ones while it cannot be asked.
 
-Where this process holds the vectors, recommendation.py, and paged_recommendation.py do the same.
+Where this process holds the vectors, memory_answers.py does the same.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
+from recommender_service.answers import Vectors
 from recommender_service.checks import NO_ROWS
 from recommender_service.errors import MilvusUnavailable, ModelServerUnavailable, ServiceError
 from recommender_service.metrics import ANSWERS, FALLBACKS
@@ -23,21 +24,25 @@ from recommender_service.pages import Page, popular_page
 from recommender_service.ranking import most_popular, reasons
 from recommender_service.recommendation import Embedding, Ranking, Taste, taste_of
 from recommender_service.resolved_request import ResolvedRequest, liked_rows_of
-from recommender_service.user_movies import Vectors
 
 
 class MilvusAnswers:
-    """Answers from one release, whose movies Milvus holds."""
+    """The `Answers` of a release whose movies Milvus holds. Rankings have their reasons with them."""
 
     def __init__(self, search: MilvusSearch, degraded_answers: bool) -> None:
         """degraded_answers: whether popular movies take the place of others while Milvus cannot be asked."""
         self._search, self._degraded_answers = search, degraded_answers
         self._release = search.release
 
-    async def rank(
+    async def rank(self, request: ResolvedRequest, embedding: Embedding, time_remaining_s: float | None) -> Ranking:
+        (answer,) = await self.rank_many([request], [embedding], time_remaining_s)
+        if isinstance(answer, ServiceError):
+            raise answer
+        return answer
+
+    async def rank_many(
         self, requests: Sequence[ResolvedRequest], embeddings: Sequence[Embedding], time_remaining_s: float | None
     ) -> list[Ranking | ServiceError]:
-        """For each request, its movies with their reasons, or the error that it ends with."""
         deadline = self._search.deadline(time_remaining_s)
         tastes = [await self._taste(*pair, deadline) for pair in zip(requests, embeddings, strict=True)]
         wanted = [
@@ -67,10 +72,7 @@ class MilvusAnswers:
         after: Cursor | None,
         time_remaining_s: float | None,
     ) -> tuple[Ranking, Cursor | None]:
-        """As `recommended_page`. While Milvus cannot be asked, a list may begin with popular movies, but not go on.
-
-        embedding: not needed if `after` is not None.  Raises ServiceError.
-        """
+        # While Milvus cannot be asked, a list may begin with popular movies, but not go on.
         deadline = self._search.deadline(time_remaining_s)
         if after is not None:
             taste: Taste | ServiceError = taste_of_page(self._release, request, after)
@@ -94,18 +96,13 @@ class MilvusAnswers:
     async def similar(
         self, request: api.SimilarMoviesRequest, after: Cursor | None, time_remaining_s: float | None
     ) -> bytes:
-        """Answer a request: an encoded SimilarMoviesResponse. Raises ServiceError.
-
-        after: where the page before ended; None for the first page, or if the request asks for no pages.
-        """
         return await similar_by_milvus(self._search, request, after, self._search.deadline(time_remaining_s))
 
     def vectors_of(self, time_remaining_s: float | None) -> Vectors:
-        """What fetches the embeddings of rows."""
         return partial(self._search.vectors, EMBEDDING, deadline=self._search.deadline(time_remaining_s))
 
     async def _taste(self, request: ResolvedRequest, embedding: Embedding, deadline: float) -> Taste | ServiceError:
-        """As `taste_of`, or the error; what stands in for the model server is the mean of vectors that Milvus holds."""
+        """What a list is ranked by, or the error. The mean of liked movies' vectors may stand in."""
         liked: np.ndarray | None = None
         try:
             if self._degraded_answers and isinstance(embedding, ModelServerUnavailable):
