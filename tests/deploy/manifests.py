@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+K8S = ROOT / "deploy" / "k8s"
 OVERLAYS = ("local", "production")
 
 Object = dict[str, Any]
@@ -27,13 +30,35 @@ NEEDS_KUSTOMIZE = pytest.mark.skipif(
 @functools.cache
 def text(overlay: str) -> str:
     """What `kustomize build` prints."""
-    command = ["kustomize", "build", str(ROOT / "deploy" / "k8s" / "overlays" / overlay)]
+    command = ["kustomize", "build", str(K8S / "overlays" / overlay)]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 def objects(overlay: str) -> list[Object]:
     """All objects of the overlay; each call gives new ones."""
     return [found for found in yaml.safe_load_all(text(overlay)) if found]
+
+
+def with_component(component: str, literals: list[str], folder: Path) -> list[Object]:
+    """All objects of the overlay `local` with a component, which are strictly valid.
+
+    literals: the settings of the component, such as "NAME=value".  folder: an empty one.
+    """
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "movie-recommender",
+        "resources": [os.path.relpath(K8S / "overlays" / "local", folder)],
+        "components": [os.path.relpath(K8S / "components" / component, folder)],
+        "configMapGenerator": [{"name": component, "literals": literals}],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    built = subprocess.run(["kustomize", "build", str(folder)], capture_output=True, text=True, check=True).stdout
+    (folder / "all.yaml").write_text(built)
+    command = [sys.executable, "-m", "kubernetes_validate", "--strict", "-k", "1.30", str(folder / "all.yaml")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return list(yaml.safe_load_all(built))
 
 
 def of_kind(overlay: str, kind: str) -> dict[str, Object]:
