@@ -57,7 +57,10 @@ class Bucket:
 
     def canary(self) -> bytes:
         """The content of the file that names the canary, or more than it may have; empty if there is none."""
-        return self.read(CANARY_PATH, 0, MAX_BYTES + 1) if self.size(CANARY_PATH) else b""
+        with self._expecting(CANARY_PATH), suppress(FileNotFoundError):
+            content: bytes = self._fs.cat_file(f"{self._root}/{CANARY_PATH}", start=0, end=MAX_BYTES + 1)
+            return content
+        return b""
 
     def name_canary(self, content: bytes) -> None:
         """Write the file that names the canary, or write over it."""

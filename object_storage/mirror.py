@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -58,11 +58,12 @@ class Mirror:
         with ExitStack() as stack:
             if not all(stack.enter_context(folder.locked()) for folder in self._folders):
                 return False
-            ended = self._releases is not None and (self._releases / CANARY).exists() and not self._bucket.canary()
+            named = self._named_canary()
+            ended = bool(named) and not self._bucket.canary()
             listed = self._bucket.releases()
             canary = self._bucket.canary() if self._releases is not None else b""
-            if self._releases is not None and canary:  # first, so that a new release never serves more users
-                write_canary(self._releases, canary)
+            if self._releases is not None and canary not in (b"", named):
+                write_canary(self._releases, canary)  # first, so that a new release never serves more users
             problem: ObjectStorageError | None = None
             for version in listed[:KEEP]:
                 try:
@@ -75,11 +76,17 @@ class Mirror:
             for folder in self._folders:
                 if listed:
                     wanted |= folder.remove_all_but(wanted, listed)
-            if self._releases is not None and ended and not canary:  # last, when one that was withdrawn is not here
-                forget_canary(self._releases)
+            if self._releases is not None and ended and not canary:
+                forget_canary(self._releases)  # last, when one that was withdrawn is not here any more
             for folder in self._folders:
                 folder.note_success()
             return True
+
+    def _named_canary(self) -> bytes:
+        """The content of the file here that names the canary; empty if there is none."""
+        with suppress(FileNotFoundError):
+            return (self._releases / CANARY).read_bytes() if self._releases is not None else b""
+        return b""
 
     def _bring(self, version: int) -> None:
         """Bring a release and its model, unless they are there or were found damaged a moment ago."""

@@ -27,7 +27,7 @@ TASK = re.compile(r"/job:(\w+)/(?:replica:0/)?task:(\d+)")
 
 
 class Distributed:
-    """As `Workers`."""
+    """The `Workers` of a cluster, which TensorFlow connects."""
 
     def __init__(self, cluster: Cluster, start_timeout_s: float) -> None:
         """Connect with all other workers. Raises WorkerLost if one does not start within the time."""
