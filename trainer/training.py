@@ -66,14 +66,13 @@ def train(
     """
     problems = workers.on_chief(lambda: _unless_forced(changed_ids(dataset, artifacts), force)) or []
     dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts, bucket, workers)
-    task = _task(dataset, positive_threshold, workers)
-    hyperparameters = hyperparameters_for(task, hyperparameters)
     checkpoints, content = artifacts / CHECKPOINTS, None if liked_only else dataset.movies
-    evaluation, temperature = _evaluate(task, hyperparameters, checkpoints, cheapest, content, workers)
+    evaluation, hyperparameters = _on_split(
+        dataset, positive_threshold, hyperparameters, checkpoints, cheapest, content, workers
+    )
     if evaluation is not None:
         on_evaluated(evaluation)
     judged = workers.on_chief(lambda: _judged(problems, evaluation, artifacts, dataset, force)) or []
-    hyperparameters = replace(hyperparameters, temperature=temperature)
     helps = workers.from_chief(np.array([_unliked_help(evaluation)]))[0]
     known, embeddings = _fit(dataset, positive_threshold, hyperparameters, checkpoints, helps, workers)
     fitted = Fitted(dataset, known, embeddings, hyperparameters, evaluation, judged, user_keys, movie_keys, cheapest)
@@ -83,6 +82,25 @@ def train(
     remove_folder(checkpoints)  # elsewhere, where workers do not share it
     log.info("published release %d: %s", version, release or "by the chief")
     return releases_folder(artifacts) / str(version)
+
+
+def _on_split(
+    dataset: Dataset,
+    positive_threshold: float,
+    hyperparameters: Hyperparameters,
+    checkpoints: Path,
+    cheapest: bool,
+    content: pd.DataFrame | None,
+    workers: Workers,
+) -> tuple[Evaluation | None, Hyperparameters]:
+    """Return the evaluation, on the chief, and the hyperparameters with what the split decides.
+
+    The task and what was fitted to it may take gigabytes, which are free again afterwards.
+    """
+    task = _task(dataset, positive_threshold, workers)
+    hyperparameters = hyperparameters_for(task, hyperparameters)
+    evaluation, temperature = _evaluate(task, hyperparameters, checkpoints, cheapest, content, workers)
+    return evaluation, replace(hyperparameters, temperature=temperature)
 
 
 @stage("splitting")

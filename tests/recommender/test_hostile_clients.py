@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -37,6 +38,20 @@ RECOMMEND = "/recommender.v1.RecommenderService/Recommend"
 BATCH = "/recommender.v1.RecommenderService/BatchRecommend"
 RECEIVE_TIMEOUT_S = 10
 USER = 3
+RETRYING = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.2s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["CANCELLED"],
+            },
+        }
+    ]
+}
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +77,9 @@ def service(artifacts: Path, models_address: str, tmp_path: Path) -> Iterator[tu
 
 
 def recommend(address: str) -> int:
-    """How many movies a client of its own is recommended."""
-    with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+    """How many movies a client of its own is recommended, which tries again when gRPC refuses its call."""
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.service_config", json.dumps(RETRYING))]
+    with grpc.insecure_channel(address, options=options) as channel:
         return len(RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=USER), timeout=30).movies)
 
 

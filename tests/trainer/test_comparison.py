@@ -12,7 +12,7 @@ from trainer.data.interactions import interactions_of
 from trainer.data.split import split
 from trainer.evaluation.baselines import ease_weights, item_knn
 from trainer.evaluation.comparison import compare, compare_similar_movies, paired_difference
-from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.evaluate import evaluate, fit_to
 from trainer.evaluation.similarity_metrics import franchise_hit_rate, franchise_of, pm_hit_rate
 from trainer.evaluation.task import Task, task_of
 from trainer.model.similar_movies import similar_movie_vectors
@@ -25,9 +25,8 @@ def task() -> Task:
 
 def test_models_that_learn_beat_popularity(task: Task) -> None:
     """Every model that learns has a higher recall than popularity, and their differences are paired by user."""
-    entries = {
-        entry.name: entry for entry in compare([evaluate(task, replace(SMALL, seed=seed), k=5) for seed in range(2)])
-    }
+    evaluations = [evaluate(task, replace(SMALL, seed=seed), k=5)[0] for seed in range(2)]
+    entries = {entry.name: entry for entry in compare(task, evaluations)}
     assert {"popularity", "item-kNN (cosine)", "EASE", "this model, through the index"} <= set(entries)
     popularity, ours = entries["popularity"], entries["this model, through the index"]
     for name in ("item-kNN (cosine)", "EASE", "this model, through the index"):
@@ -81,7 +80,7 @@ def test_similarity_metrics_tell_good_vectors_from_bad(task: Task) -> None:
     titles = [f"{name} {number}" for number, name in enumerate(names)]
     assert franchise_hit_rate(np.eye(31)[fours], task, titles) == 1.0
     assert franchise_hit_rate(rng.normal(size=(len(trained), 60)), task, titles) < 0.8
-    figures = compare_similar_movies(evaluate(task, SMALL), train, test, dataset.movies)
+    figures = compare_similar_movies(task, fit_to(task, SMALL), train, test, dataset.movies)
     assert set(figures) == {"item-kNN (cosine)", "EASE", "learned embeddings", "similar_movies.npy"}
 
 

@@ -29,11 +29,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     hyperparameters = hyperparameters_of(arguments)
     task = task_of(train, test, threshold)
     with progress_bar(f"fit on {arguments.train}") as on_progress:
-        evaluation = evaluate(task, hyperparameters, arguments.k, on_progress)
+        evaluation, _ = evaluate(task, hyperparameters, arguments.k, on_progress)
     print_evaluation(evaluation)
     if arguments.json is not None:
-        figures = json.dumps(_figures(evaluation, hyperparameters), indent=2)
-        arguments.json.write_text(figures + "\n", encoding="utf-8")
+        figures = _figures(evaluation, hyperparameters, threshold)
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -50,14 +50,14 @@ def compare(arguments: argparse.Namespace) -> None:
 
     train, test = split(dataset.ratings)
     task, hyperparameters = task_of(train, test, threshold), hyperparameters_of(arguments)
-    evaluations = []
+    fitted = []
     for seed in range(hyperparameters.seed, hyperparameters.seed + arguments.seeds):
         with progress_bar(f"fit with seed {seed}") as on_progress:
-            evaluations.append(evaluate(task, replace(hyperparameters, seed=seed), arguments.k, on_progress))
-    print_comparison(compare(evaluations), arguments.k)
+            fitted.append(evaluate(task, replace(hyperparameters, seed=seed), arguments.k, on_progress))
+    print_comparison(compare(task, [evaluation for evaluation, _ in fitted]), arguments.k)
     for name, reason in baselines(task)[1].items():
         print(f"left out: {name}: {reason}")
-    print_similar_movies(compare_similar_movies(evaluations[0], train, test, dataset.movies))
+    print_similar_movies(compare_similar_movies(task, fitted[0][1], train, test, dataset.movies))
 
 
 def tune(arguments: argparse.Namespace) -> None:
@@ -72,18 +72,13 @@ def tune(arguments: argparse.Namespace) -> None:
     print(f"python -m trainer {flags_of(study)}")
 
 
-def _figures(evaluation: Evaluation, hyperparameters: Hyperparameters) -> dict[str, Any]:
+def _figures(evaluation: Evaluation, hyperparameters: Hyperparameters, threshold: float) -> dict[str, Any]:
     """Return what --json writes: the figures, and what they were measured with."""
-    task = evaluation.task
     return {
-        "positive_threshold": task.known.positive_threshold,
-        "hyperparameters": {**asdict(hyperparameters), "temperature": evaluation.embeddings.temperature},
-        "num_users": len(task.user_ids),
+        "positive_threshold": threshold,
+        "hyperparameters": {**asdict(hyperparameters), "temperature": evaluation.temperature},
+        **asdict(evaluation.task),
         "num_unknown_users": evaluation.num_unknown_users,
-        "num_positives": int(task.held_out.nnz),
-        "num_unknown_positives": task.num_unknown_positives,
-        "num_repeated": task.num_repeated,
-        "is_later": task.is_later,
         "evaluations": [
             {"ranking": name, "metrics": scores.means, "standard_errors": scores.standard_errors}
             for name, scores in evaluation.scores.items()

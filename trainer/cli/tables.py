@@ -19,9 +19,9 @@ def print_evaluation(evaluation: Evaluation) -> None:
         print(f"{ranking:<12}" + "".join(f"{scores.means[name]:>14.4f}" for name in names))
     errors = evaluation.scores["index"].standard_errors
     print(f"{'± (s. e.)':<12}" + "".join(f"{errors[name]:>14.4f}" for name in names if name in errors))
-    sampled = f"a random {len(task.user_ids):,} of {task.num_eligible:,}"
-    users = f"{len(task.user_ids):,}" if len(task.user_ids) == task.num_eligible else sampled
-    print(f"mean over {users} users with {task.held_out.nnz:,} held-out positives")
+    sampled = f"a random {task.num_users:,} of {task.num_eligible:,}"
+    users = f"{task.num_users:,}" if task.num_users == task.num_eligible else sampled
+    print(f"mean over {users} users with {task.num_positives:,} held-out positives")
     for kind, calibration in zip(("users", "newcomers"), evaluation.calibrations, strict=False):
         print(f"{kind} are answered through {_described(calibration)}")
     if not task.is_later:

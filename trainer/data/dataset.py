@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from trainer.data.duplicates import is_last
 from trainer.data.folder import Files, find_files
@@ -124,6 +125,8 @@ def read_folder(
     name = name or folder.resolve().name
     account = understood(name, files, rows, catalogue, ratings, times, ~last, last & ~is_listed, workers)
     has_list = catalogue is not None
+    del rows
+    pa.default_memory_pool().release_unused()  # a gigabyte of a hundred million ratings
     return Dataset(name, ratings, movies, fingerprint, False, user_keys, movie_keys, times, account, has_list)
 
 

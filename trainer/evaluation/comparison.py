@@ -15,6 +15,7 @@ from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.metrics import standard_error
 from trainer.evaluation.similarity_metrics import franchise_hit_rate, pm_hit_rate
 from trainer.evaluation.task import HIT_RATE_K, Scores, Task
+from trainer.model.cosine_softmax import Embeddings
 from trainer.model.similar_movies import similar_movie_vectors
 from trainer.model.vectors import unit_rows
 
@@ -30,12 +31,12 @@ class Entry:
     seconds: float
 
 
-def compare(evaluations: Sequence[Evaluation]) -> Iterator[Entry]:
+def compare(task: Task, evaluations: Sequence[Evaluation]) -> Iterator[Entry]:
     """Yield an entry per baseline as soon as it is scored, then our model's, averaged user by user over the seeds.
 
-    evaluations: of one task and k, with different seeds.
+    evaluations: of the task, with one k and different seeds.
     """
-    yield from compare_baselines(evaluations[0].task, evaluations[0].k)
+    yield from compare_baselines(task, evaluations[0].k)
     seconds = float(np.mean([evaluation.seconds for evaluation in evaluations]))
     for ranking, name in (("exact", "this model, exact search"), ("index", OURS)):
         of_seeds = [evaluation.scores[ranking] for evaluation in evaluations]
@@ -58,16 +59,17 @@ def paired_difference(entry: Entry, ours: Entry, metric: str) -> tuple[float, fl
 
 
 def compare_similar_movies(
-    evaluation: Evaluation, train: pd.DataFrame, test: pd.DataFrame, movies: pd.DataFrame
+    task: Task, embeddings: Embeddings, train: pd.DataFrame, test: pd.DataFrame, movies: pd.DataFrame
 ) -> dict[str, tuple[float, float]]:
     """Return (pm_hit_rate@10, franchise@10) for each source of movie vectors, by its name.
 
-    train, test: all ratings of the evaluation's task.  movies: all movies, as in `Dataset.movies`.
+    embeddings: fitted on the task's training part.  train, test: all ratings of the task.
+    movies: all movies, as in `Dataset.movies`.
     """
-    task, known = evaluation.task, evaluation.task.known
+    known = task.known
     trained = known.movie_ids[: known.num_trained_movies]
     table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), trained)]
-    learned = evaluation.embeddings.movies[:, evaluation.embeddings.num_popularity_components :]
+    learned = embeddings.movies[:, embeddings.num_popularity_components :]
     candidates = {"learned embeddings": learned, "similar_movies.npy": similar_movie_vectors(learned, table, known)}
     if "EASE" in baselines(task)[0]:
         weights = ease_weights(known.positives)

@@ -13,7 +13,7 @@ import pandas as pd
 from protos.release.v1 import layout
 from trainer.evaluation.cold_start import ColdStart, measure_cold_start
 from trainer.evaluation.index_loss import calibration_queries
-from trainer.evaluation.task import HIT_RATE_K, Scores, Task
+from trainer.evaluation.task import HIT_RATE_K, Scores, Task, TaskSummary
 from trainer.index.annoy_index import build_index, ranking
 from trainer.index.calibration import Calibration, calibrate, indexed
 from trainer.index.ranking import BLOCK, exact_ranking, scored_ranking
@@ -27,6 +27,7 @@ from trainer.workers.workers import ALONE, Workers
 class Evaluation:
     """What one fit reaches on a task.
 
+    temperature: the typical user's during training.
     scores: by ranking: "popularity", "exact" (the model, exact search), "index" (the model through Annoy, as served).
     num_unknown_users: users without a positive in the training part; they get the popularity ranking.
     calibrations: of the index over the movies that were fitted on the training part, for users and for newcomers; empty
@@ -35,12 +36,12 @@ class Evaluation:
     seconds: how long fitting and ranking took.
     """
 
-    task: Task
+    task: TaskSummary
     k: int
+    temperature: float
     scores: dict[str, Scores]
     num_unknown_users: int
     calibrations: list[Calibration]
-    embeddings: Embeddings
     cold_start: ColdStart | None
     seconds: float
 
@@ -53,15 +54,15 @@ def evaluate(
     cheapest: bool = False,
     checkpoints: Path | None = None,
     movies: pd.DataFrame | None = None,
-) -> Evaluation:
-    """Fit on the task's training part and score the rankings of length k.
+) -> tuple[Evaluation, Embeddings]:
+    """Fit on the task's training part, score the rankings of length k, and return what was fitted too.
 
     on_progress, checkpoints: as for `fit`.  cheapest: as for `calibrate`.
     movies: as in `Dataset.movies`; None: recommendations of movies that nobody liked are not measured.
     """
     started = time.perf_counter()
     embeddings = fit_to(task, hyperparameters, on_progress, checkpoints)
-    return scored(task, embeddings, hyperparameters, k, on_progress, cheapest, movies, started)
+    return scored(task, embeddings, hyperparameters, k, on_progress, cheapest, movies, started), embeddings
 
 
 def fit_to(
@@ -102,8 +103,9 @@ def scored(
     exact = scored_ranking(scores, task.watched, longest)
     calibrations, found = _through_index(task, embeddings, users, longest, cheapest, on_progress)
     return Evaluation(
-        task=task,
+        task=task.summary,
         k=k,
+        temperature=embeddings.temperature,
         scores={
             "popularity": task.scores(popular, k),
             "exact": task.scores(_popular_if_unknown(users, exact, popular), k),
@@ -111,7 +113,6 @@ def scored(
         },
         num_unknown_users=int((~users.any(axis=1)).sum()),
         calibrations=calibrations,
-        embeddings=embeddings,
         cold_start=measure_cold_start(task, embeddings, hyperparameters, movies) if movies is not None else None,
         seconds=time.perf_counter() - started,
     )

@@ -43,6 +43,23 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class TaskSummary:
+    """What a reader of a task's figures must know of it; the task itself may take gigabytes.
+
+    num_users: how many are scored.  num_eligible: how many have held-out positives.  num_positives: held out of the
+    scored users.  num_unknown_positives: how many of these are of movies that the training part lacks, so that no
+    ranking can hit them.  num_repeated, is_later: as of `Task`.
+    """
+
+    num_users: int
+    num_eligible: int
+    num_positives: int
+    num_unknown_positives: int
+    num_repeated: int
+    is_later: bool
+
+
+@dataclass(frozen=True)
 class Task:
     """What to learn from, whom to rank for, and what counts as a hit.
 
@@ -69,9 +86,15 @@ class Task:
     is_later: bool
 
     @property
-    def num_unknown_positives(self) -> int:
-        """How many held-out positives are of movies that the training part lacks, so that no ranking can hit them."""
-        return int((self.held_out.indices >= len(self.known.movie_ids)).sum())
+    def summary(self) -> TaskSummary:
+        return TaskSummary(
+            num_users=len(self.user_ids),
+            num_eligible=self.num_eligible,
+            num_positives=int(self.held_out.nnz),
+            num_unknown_positives=int((self.held_out.indices >= len(self.known.movie_ids)).sum()),
+            num_repeated=self.num_repeated,
+            is_later=self.is_later,
+        )
 
     def of_users(self, table: np.ndarray) -> np.ndarray:
         """Return the users' rows of a table that has a row for each user of the training part; zeros for the others."""

@@ -27,7 +27,7 @@ def failures(evaluation: Evaluation, previous: PublishedRelease | None, same_eve
     if not evaluation.scores["index"].means[f"recall@{evaluation.k}"]:
         task = evaluation.task
         found.append(
-            f"recall@{evaluation.k} is 0: none of {task.held_out.nnz:,} held-out positives is found, and "
+            f"recall@{evaluation.k} is 0: none of {task.num_positives:,} held-out positives is found, and "
             f"{task.num_unknown_positives:,} of them are movies without an embedding: too little to learn from"
         )
     for metric in (f"recall@{evaluation.k}", f"ndcg@{evaluation.k}"):

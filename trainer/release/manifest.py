@@ -112,7 +112,7 @@ def _evaluations(evaluation: Evaluation | None) -> list[pb.Evaluation]:
             ranking=ranking,
             metrics=scores.means,
             standard_errors=scores.standard_errors,
-            num_users=len(evaluation.task.user_ids),
+            num_users=evaluation.task.num_users,
         )
         for ranking, scores in evaluation.scores.items()
     ]

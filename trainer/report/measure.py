@@ -12,6 +12,7 @@ from trainer.evaluation.comparison import Entry, compare_baselines, compare_simi
 from trainer.evaluation.evaluate import Evaluation, evaluate, exact_scores
 from trainer.evaluation.task import MAX_SCORED_USERS, Task, task_of
 from trainer.index.ranking import exact_ranking
+from trainer.model.cosine_softmax import Embeddings
 from trainer.model.progress import Progress, progress_bar
 from trainer.model.tensorflow_quietly import tf
 from trainer.report.release import LoadedRelease
@@ -47,7 +48,7 @@ def measure(release: LoadedRelease) -> Measurements:
     """
     train, test = split(release.dataset.ratings)
     task = task_of(train, test, release.positive_threshold, MAX_SCORED_USERS)
-    losses, evaluation = _evaluate(release, task)
+    losses, evaluation, embeddings = _evaluate(release, task)
     baselines = []
     for entry in compare_baselines(task, K):
         print(f"  {entry.name}: recall@{K} {entry.scores.means[f'recall@{K}']:.4f}", flush=True)
@@ -57,7 +58,7 @@ def measure(release: LoadedRelease) -> Measurements:
         metrics=evaluation.scores["index"].means,
         baselines=baselines,
         recall_by_epochs=_recall_by_epochs(release, task, evaluation),
-        similar_movies=compare_similar_movies(evaluation, train, test, release.dataset.movies),
+        similar_movies=compare_similar_movies(task, embeddings, train, test, release.dataset.movies),
     )
 
 
@@ -81,8 +82,8 @@ def _user_embeddings(release: LoadedRelease) -> np.ndarray:
     return np.concatenate([look_up(**{LOOK_UP.input: tf.constant(ids)})[USER_EMBEDDING].numpy() for ids in blocks])
 
 
-def _evaluate(release: LoadedRelease, task: Task) -> tuple[list[float], Evaluation]:
-    """Repeat the evaluation, and return its losses too."""
+def _evaluate(release: LoadedRelease, task: Task) -> tuple[list[float], Evaluation, Embeddings]:
+    """Repeat the evaluation; return the losses, the figures and what was fitted."""
     losses: list[float] = []
     with progress_bar("fit on the training part") as advance:
 
@@ -91,7 +92,7 @@ def _evaluate(release: LoadedRelease, task: Task) -> tuple[list[float], Evaluati
                 losses.append(progress.loss)
             advance(progress)
 
-        return losses, evaluate(task, release.hyperparameters, K, on_progress)
+        return losses, *evaluate(task, release.hyperparameters, K, on_progress)
 
 
 def _recall_by_epochs(release: LoadedRelease, task: Task, evaluation: Evaluation) -> dict[int, float]:
