@@ -93,12 +93,7 @@ def test_a_killed_worker_is_named_and_training_resumes(
     """The others end with 138 and its address. Started again, all go on and publish the bytes of a calm run."""
     flags = ["--data", str(data), "--epochs", str(EPOCHS), *SMALL]
     workers = TrainingWorkers(tmp_path, [flags, flags])
-
-    def has_checkpoint() -> bool:
-        assert all(process.poll() is None for process in workers.processes), workers.logs()
-        return bool(list((workers.artifacts[killed] / "checkpoints").glob("*.npz")))
-
-    wait_for(has_checkpoint, "the worker has left a checkpoint", seconds=300)
+    wait_for(lambda: workers.has_checkpoint(killed), "the worker has left a checkpoint", seconds=300)
     workers.processes[killed].send_signal(signal.SIGKILL)
     statuses = workers.statuses()
     assert statuses[killed] == -signal.SIGKILL
@@ -113,6 +108,23 @@ def test_a_killed_worker_is_named_and_training_resumes(
     assert f"of {EPOCHS}, where it was killed" in again.log(0)
     (release,) = (again.artifacts[0] / "releases").glob("[0-9]*")
     assert contents(release, PUBLISHED) == contents(undisturbed, PUBLISHED)
+
+
+@pytest.mark.parametrize("silent", [0, 1], ids=["the chief", "another"])
+def test_a_silent_worker_is_named(silent: int, data: Path, tmp_path: Path) -> None:
+    """A worker whose host says nothing more is as good as killed: the other names it and ends with 138."""
+    flags = ["--data", str(data), "--epochs", "600", *SMALL]
+    workers = TrainingWorkers(tmp_path, [flags, flags])
+    wait_for(lambda: workers.has_checkpoint(silent), "the worker has left a checkpoint", seconds=300)
+    workers.processes[silent].send_signal(signal.SIGSTOP)
+    try:
+        assert workers.processes[1 - silent].wait(120) == 138, workers.logs()
+        *_, line = workers.log(1 - silent).splitlines()
+        expected = f"worker {silent} at {workers.addresses[silent]} has ended or cannot be reached"
+        assert line == f"error: {expected}: start all workers again"
+    finally:
+        workers.processes[silent].send_signal(signal.SIGCONT)
+        workers.statuses()
 
 
 @pytest.fixture(scope="module")

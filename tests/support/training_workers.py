@@ -41,6 +41,11 @@ class TrainingWorkers:
             for process in self.processes:
                 process.kill()
 
+    def has_checkpoint(self, rank: int) -> bool:
+        """Whether a worker has left a checkpoint, while all of them run."""
+        assert all(process.poll() is None for process in self.processes), self.logs()
+        return bool(list((self.artifacts[rank] / "checkpoints").glob("*.npz")))
+
     def log(self, rank: int) -> str:
         """What a worker has printed so far."""
         return self._logs[rank].read_text(encoding="utf-8", errors="replace")

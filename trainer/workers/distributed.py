@@ -119,12 +119,12 @@ class Distributed:
             raise WorkerLost(f"{lost} has ended or cannot be reached: start all workers again") from error
 
     def _lost(self, message: str) -> str:
-        """Return which of the other workers the message names."""
+        """Return which of the other workers is meant: the one that the message names, or the only other one."""
         for job, index in TASK.findall(message):
             name = f"{job} {index}"
             if name in self._cluster.names and name != self._cluster.names[self.rank]:
                 return self._cluster.described(self._cluster.names.index(name))
-        return "another worker"
+        return self._cluster.described(1 - self.rank) if self.count == 2 else "another worker"
 
     def _told(self, message: str) -> str:
         return self._texts(message)[0]
