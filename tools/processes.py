@@ -114,7 +114,7 @@ def served(
         server.stop(signal.SIGKILL)
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Return once the condition holds.  Raises TimeoutError, naming what was waited for, if it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -24,7 +24,7 @@ const serviceConfig = {
   methodConfig: [{
     name: [{ service: 'recommender.v1.RecommenderService' }],
     retryPolicy: {
-      maxAttempts: 4,
+      maxAttempts: 5,
       initialBackoff: '0.1s',
       maxBackoff: '2s',
       backoffMultiplier: 3,

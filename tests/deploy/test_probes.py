@@ -54,10 +54,10 @@ def test_a_model_server_is_ready_while_it_has_a_version(tmp_path: Path) -> None:
     with model_server(artifacts) as (address, url):
         assert health_status(address) == "UNAVAILABLE", "no version, so the start-up probe fails"
         version = publish_checkerboard(artifacts)
-        wait_for(lambda: health_status(address) == "SERVING", "the start-up probe passes", 60)
-        wait_for(lambda: is_ready(url), "the readiness probe passes", 10)
+        wait_for(lambda: health_status(address) == "SERVING", "the start-up probe passes")
+        wait_for(lambda: is_ready(url), "the readiness probe passes")
         (models_folder(artifacts) / str(version)).rename(artifacts / "withdrawn")
-        wait_for(lambda: not is_ready(url), "the readiness probe fails", 10)
+        wait_for(lambda: not is_ready(url), "the readiness probe fails")
         assert health_status(address) == "SERVING", "the liveness probe passes"
 
 

@@ -173,7 +173,7 @@ def test_a_forgotten_user_is_unknown_within_a_second(
         wait_until_serving(address)
         record(stub, event(EVEN_USER, 1, RATED, 5), event(11, 2, HIDDEN))
         EventStore(url).forget(EVEN_USER)
-        wait_for(lambda: _held(stub) == 1, "the service holds the events of the other user only", 5)
+        wait_for(lambda: _held(stub) == 1, "the service holds the events of the other user only")
         response = recommend(stub)
         assert response == recommend(stub, UNKNOWN_USER)
         assert response.source == SOURCE_POPULAR

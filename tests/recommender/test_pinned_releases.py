@@ -35,7 +35,7 @@ class Service:
 
     def wait_for(self, version: int) -> int:
         """Wait until that release is active, and return its version."""
-        wait_for(lambda: self.status().release == version, f"release {version} is active", 30)
+        wait_for(lambda: self.status().release == version, f"release {version} is active")
         self.active = version
         return version
 

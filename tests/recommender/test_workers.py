@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from movie_recommender_client.connection import RETRIES
 
 from tests.support.callers import Callers
 from tests.support.metrics import Metrics
@@ -19,21 +20,6 @@ from tests.support.workers import Outcomes, is_alive, supervised, wait_for_worke
 from tools.processes import Server, wait_for
 
 pytestmark = pytest.mark.slow
-
-RETRY = {
-    "methodConfig": [
-        {
-            "name": [{"service": "recommender.v1.RecommenderService"}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ]
-}
 
 
 @pytest.fixture
@@ -47,7 +33,7 @@ def test_a_killed_worker_costs_a_moment(supervisor: tuple[Server, str]) -> None:
     server, address = supervisor
     retrying, plain = Outcomes(), Outcomes()
     callers = [
-        Callers(address, 4, retrying.call, [("grpc.service_config", json.dumps(RETRY))]),
+        Callers(address, 4, retrying.call, [("grpc.service_config", json.dumps(RETRIES))]),
         Callers(address, 2, plain.call, [("grpc.enable_retries", 0)]),
     ]
     kills, until = 0, time.monotonic() + SOAK_SECONDS
@@ -100,7 +86,7 @@ def test_a_client_that_lives_long_reaches_every_worker(
         metrics = str(server.events("supervising")[0]["metrics"])
         caller = Callers(address, 1, outcomes.call)
         try:
-            wait_for(lambda: all(answered_calls(metrics, worker) for worker in "01"), "both workers have answered", 60)
+            wait_for(lambda: all(answered_calls(metrics, worker) for worker in "01"), "both workers have answered")
         finally:
             caller.stop()
     assert outcomes.problems == []

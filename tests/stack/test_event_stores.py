@@ -91,7 +91,7 @@ def test_a_store_that_is_gone_and_comes_back(
             stub = RecommenderServiceStub(channel)
             record(stub, event(EVEN_USER, 4, HIDDEN))
             _signal_all(process, number)
-            wait_for(lambda: recommend(stub).degraded_reason.startswith(MISSING), "answers say so", 5)
+            wait_for(lambda: recommend(stub).degraded_reason.startswith(MISSING), "answers say so")
             assert movie_ids(recommend(stub))[0] == 6
             anonymous = RecommendRequest(liked_movie_ids=[2])
             assert stub.Recommend(anonymous, timeout=10).degraded_reason == ""
@@ -104,7 +104,7 @@ def test_a_store_that_is_gone_and_comes_back(
             else:
                 running.close()
                 running.enter_context(server.running())
-            wait_for(lambda: recommend(stub).degraded_reason == "", "answers are whole again", 20)
+            wait_for(lambda: recommend(stub).degraded_reason == "", "answers are whole again")
             record(stub, refused)  # with the same id: it may have been recorded after all
             assert movie_ids(recommend(stub))[0] == 10
 
@@ -154,7 +154,7 @@ def test_a_service_starts_without_its_store(
             assert recommend(stub).degraded_reason.startswith(MISSING)
             assert movie_ids(recommend(stub))[0] == 4
             running.enter_context(server.running())
-            wait_for(lambda: recommend(stub).degraded_reason == "", "the store is read", 20)
+            wait_for(lambda: recommend(stub).degraded_reason == "", "the store is read")
             record(stub, event(EVEN_USER, 4, HIDDEN))
             assert movie_ids(recommend(stub))[0] == 6
 

@@ -66,7 +66,7 @@ def test_servers_follow_a_bucket_and_outlast_it(
             assert len(server.events("synchronised")) == 1
             (newer,) = put(bucket, two_releases, 1)
             wait_for_workers(server, 2)
-            wait_for(lambda: len(server.events("release active")) == 4, "both workers serve the newer release", 30)
+            wait_for(lambda: len(server.events("release active")) == 4, "both workers serve the newer release")
             assert release_of(stub) == newer
             store.kill()
             wait_for(lambda: reasons(server, "object storage not reached"), "the log tells of the store")
@@ -83,7 +83,7 @@ def test_servers_follow_a_bucket_and_outlast_it(
             store.heal()
             wait_for(lambda: metric(server, REACHED) > stopped_at, "the bucket is reached again")
             roll_back_bucket(bucket)
-            wait_for(lambda: release_of(stub) == older, "the older release serves", 30)
+            wait_for(lambda: release_of(stub) == older, "the older release serves")
             assert server.stop() == 0
     logs = "".join(path.read_text() for path in tmp_path.rglob("*log"))
     assert "object storage reached again" in logs

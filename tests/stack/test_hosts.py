@@ -145,7 +145,7 @@ def spread(hosts: Hosts, visits: Visits) -> float:
     """How far the recommender that answers most, or least, is from the mean, as a share of it."""
     before = hosts.calls()
     visits.say("go")
-    wait_for(lambda: sum(hosts.calls()) >= sum(before) + CALM_CALLS, f"{CALM_CALLS} calls are answered", 60)
+    wait_for(lambda: sum(hosts.calls()) >= sum(before) + CALM_CALLS, f"{CALM_CALLS} calls are answered")
     visits.say("pause")
     time.sleep(0.5)
     answered = [after - earlier for after, earlier in zip(hosts.calls(), before, strict=True)]

@@ -69,7 +69,7 @@ def test_events_count_at_once_and_are_learned(tmp_path: Path) -> None:
             assert second > first
             _check_learned(stubs, watched, hidden)
             record(stubs[2], event(USER, hidden, REMOVED))
-            wait_for(lambda: all(hidden in movie_ids(ask(stub)) for stub in stubs), "it is offered again", 5)
+            wait_for(lambda: all(hidden in movie_ids(ask(stub)) for stub in stubs), "it is offered again")
             assert not service.events("bug")
         with recommender(tmp_path, models, log) as (_, address), connected(address) as stub:  # without a store
             wait_until_serving(address)
@@ -98,8 +98,8 @@ def _learn(folder: Path, url: str, stubs: Sequence[RecommenderServiceStub]) -> i
     with watching(folder, url, "--min-new-events=10") as (_, metrics):
         wait_for(lambda: looks(metrics, "published") == 1, "a release with the events", 150)
     release = served_versions(folder)[-1]
-    wait_for(lambda: all(ask(stub).release == release for stub in stubs), "it is active", 30)
-    wait_for(lambda: not any(map(_held, stubs)), "the events have left memory", 40)
+    wait_for(lambda: all(ask(stub).release == release for stub in stubs), "it is active")
+    wait_for(lambda: not any(map(_held, stubs)), "the events have left memory")
     time.sleep(1)
     return release
 

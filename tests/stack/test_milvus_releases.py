@@ -106,7 +106,7 @@ def test_releases_in_milvus_are_swapped_under_calls(tmp_path: Path) -> None:
             for swap in range(1, SWAPS + int(SOAK_SECONDS or 0) // 3):
                 version = publish_checkerboard(tmp_path, rotate_degrees=37.0 * swap, stretch=1.0 + 0.1 * swap)
                 stretch_of[version] = 1.0 + 0.1 * swap
-                wait_for(partial(_is_active, stub, version), f"{version} is active", 60)
+                wait_for(partial(_is_active, stub, version), f"{version} is active")
         finally:
             callers.stop()
         assert problems == []
@@ -136,7 +136,7 @@ def test_a_half_loaded_collection_is_never_served(tmp_path: Path) -> None:
     ):
         client, stub = connected(uri), RecommenderServiceStub(channel)
         with milvus_loader(tmp_path, uri, log) as loading:
-            wait_for(lambda: any("_loading_" in name for name in client.list_collections()), "loading has begun", 60)
+            wait_for(lambda: any("_loading_" in name for name in client.list_collections()), "loading has begun")
             loading.stop(signal.SIGKILL)
         assert [name for name in client.list_collections() if "_loading_" not in name] == []
         waiting = f"the collection movies_{version}_"

@@ -69,6 +69,7 @@ def test_promtool_accepts_the_rules_and_the_configuration() -> None:
 
 
 @needs_promtool
+@pytest.mark.timeout(900)  # promtool takes half a minute of a core
 def test_alerts_fire_when_they_should_and_in_no_healthy_hour() -> None:
     """By series that are given: what breaks fires the right alert, and a healthy hour fires none."""
     run = subprocess.run(["promtool", "test", "rules", ALERT_TESTS], capture_output=True, text=True)
@@ -106,7 +107,7 @@ def test_every_query_of_the_dashboard_finds_something(
                 ]
 
             try:
-                wait_for(lambda: not empty(), "every query finds something", 60)
+                wait_for(lambda: not empty(), "every query finds something")
             except TimeoutError:
                 assert empty() == []
                 raise

@@ -60,7 +60,7 @@ class Jaeger:
         def found() -> dict[str, CollectedSpan]:
             return {span.name: span for span in self.spans(trace_id)}
 
-        wait_for(lambda: set(names) <= set(found()), f"Jaeger has spans {names} of trace {trace_id}", 30)
+        wait_for(lambda: set(names) <= set(found()), f"Jaeger has spans {names} of trace {trace_id}")
         return found()
 
 

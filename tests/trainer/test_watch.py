@@ -103,7 +103,7 @@ def test_a_store_that_is_gone(tmp_path: Path) -> None:
             assert trainer.process.wait(100) == 0, trainer.text()
         (release,) = served_versions(tmp_path)
         with watching(tmp_path, url, "--min-new-events=5") as (trainer, address):
-            wait_for(lambda: looks(address, "failed") >= 2, "the store is missed", 60)
+            wait_for(lambda: looks(address, "failed") >= 2, "the store is missed")
             with server.running():
                 add_events(url, 5)
                 wait_for(lambda: looks(address, "published") == 1, "a release with the events", 100)
@@ -121,7 +121,7 @@ def test_one_trainer_at_a_time(tmp_path: Path, url: str) -> None:
             assert second.process.wait(60) == 3
             assert f"another trainer is training for {tmp_path}" in second.text()
         with watching(tmp_path, url) as (_, address):
-            wait_for(lambda: looks(address, "nothing") > 0, "it has looked", 60)
+            wait_for(lambda: looks(address, "nothing") > 0, "it has looked")
             assert served_versions(tmp_path) == []
             first.kill()
             wait_for(lambda: looks(address, "published") == 1, "a release", 100)

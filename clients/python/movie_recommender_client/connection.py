@@ -19,7 +19,7 @@ RETRIES = {
         {
             "name": [{"service": SERVICE}],
             "retryPolicy": {
-                "maxAttempts": 4,
+                "maxAttempts": 5,  # together they take longer than gRPC waits before it connects anew, about a second
                 "initialBackoff": "0.1s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 3,
