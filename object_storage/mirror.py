@@ -63,6 +63,8 @@ class Mirror:
             listed = self._bucket.releases()
             canary = self._bucket.canary() if self._releases is not None else b""
             if self._releases is not None and canary not in (b"", named):
+                if named and listed:  # one that was withdrawn must be gone before its name is, or it would serve all
+                    self._folders[0].remove_all_but(set(listed), listed)
                 write_canary(self._releases, canary)  # first, so that a new release never serves more users
             problem: ObjectStorageError | None = None
             for version in listed[:KEEP]:

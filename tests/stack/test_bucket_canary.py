@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from object_storage.bucket import Bucket
-from protos.release.v1.canary import Canary, read_canary
+from protos.release.v1.canary import Canary, read_canary, write_canary
 from tests.support.object_store import mirror_of, needs_versitygw, put, whole_versions
+from tests.support.releases import publish_checkerboard
 from trainer.cli.main import main
+from trainer.release.bucket_catalogue import roll_back_bucket
 from trainer.release.catalogue import models_folder, releases_folder, versions_in
 from trainer.release.upload import upload
 
@@ -63,3 +65,30 @@ def test_a_canary_is_published_with_its_share(bucket: Bucket, two_releases: Path
     assert whole_versions(tmp_path) == [older, newer]
     upload(bucket, newer, release, model)
     assert bucket.canary() == b""
+
+
+def test_a_withdrawn_canary_is_gone_before_the_next_is_named(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Withdrawn and followed by another between two looks, a canary never becomes the release that serves all users."""
+    published, followed = tmp_path / "published", tmp_path / "followed"
+    stable, withdrawn, newest = (publish_checkerboard(published) for _ in range(3))
+    put(bucket, published, 0, 1)
+    bucket.name_canary(Canary(withdrawn, 0.05).encoded())
+    mirror = mirror_of(bucket, followed)
+    assert mirror.look()
+    bucket.forget_canary()
+    roll_back_bucket(bucket)
+    release, model = releases_folder(published) / str(newest), models_folder(published) / str(newest)
+    upload(bucket, newest, release, model, Canary(newest, 0.2))
+    there: list[list[int]] = []
+
+    def named(releases: Path, content: bytes) -> None:
+        there.append(versions_in(releases))
+        write_canary(releases, content)
+
+    monkeypatch.setattr("object_storage.mirror.write_canary", named)
+    assert mirror.look()
+    assert there == [[stable]]
+    assert read_canary(releases_folder(followed)) == Canary(newest, 0.2)
+    assert versions_in(releases_folder(followed)) == [stable, newest]
