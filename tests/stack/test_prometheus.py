@@ -69,6 +69,7 @@ def test_promtool_accepts_the_rules_and_the_configuration() -> None:
 
 
 @needs_promtool
+@pytest.mark.long
 @pytest.mark.timeout(900)  # promtool takes half a minute of a core
 def test_alerts_fire_when_they_should_and_in_no_healthy_hour() -> None:
     """By series that are given: what breaks fires the right alert, and a healthy hour fires none."""

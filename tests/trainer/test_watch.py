@@ -42,6 +42,7 @@ def add_events(url: str, count: int, kind: Kind = Kind.WATCHED) -> None:
     store.append([Event(f"{first + n}", 1, "", n, "", kind, 0.0, now_us) for n in range(count)])
 
 
+@pytest.mark.long
 def test_it_trains_prunes_and_stops(tmp_path: Path, url: str) -> None:
     """It trains at first, for enough events, and for a forgotten user; it keeps two releases, and heeds SIGTERM."""
     with watching(tmp_path, url, "--min-new-events=3") as (trainer, address):
