@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from protos.release.v1 import manifest_pb2
 from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.model.hyperparameters import Hyperparameters
+from trainer.release.catalogue import manifest_in
 from trainer.release.errors import GateError
 from trainer.training import train
 
@@ -62,3 +63,11 @@ def test_numbers_that_become_text_are_not_published(tmp_path: Path) -> None:
         train(as_text, 3.5, SMALL, tmp_path)
     assert not (tmp_path / "keys").exists()
     assert manifest_of(train(as_text, 3.5, SMALL, tmp_path, force=True)).users_have_keys
+
+
+def test_what_a_newer_trainer_added_to_a_manifest_is_ignored() -> None:
+    """A trainer that was rolled back still reads the releases of the newer one, and compares itself with them."""
+    manifest = manifest_in(b'{"version": "7", "something_newer": {"figures": [1, 2]}}')
+    assert manifest is not None
+    assert manifest.version == 7
+    assert manifest_in(b'{"version": "seven"}') is None

@@ -128,9 +128,12 @@ def has_manifest(folder: Path) -> bool:
 
 
 def manifest_in(content: bytes) -> pb.Manifest | None:
-    """Return the manifest in the content of its file; None if it cannot be read."""
+    """Return the manifest in the content of its file; None if it cannot be read.
+
+    What a newer trainer may have added is ignored, as the service does.
+    """
     try:
-        return json_format.Parse(content.decode("utf-8"), pb.Manifest())
+        return json_format.Parse(content.decode("utf-8"), pb.Manifest(), ignore_unknown_fields=True)
     except (UnicodeDecodeError, json_format.ParseError):
         return None
 
