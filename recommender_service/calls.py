@@ -80,10 +80,9 @@ class CallGuard:
         self._tokens = tokens
         self._turns = turns
         self._max_concurrent_calls = max_concurrent_calls
-        self._in_progress = 0
         self._unread_bytes = 0  # of large answers that clients have not taken yet
         self._overload, self._intruders = RefusalLog("overload"), RefusalLog("not authorized")
-        CALLS_IN_PROGRESS.set_function(lambda: self._in_progress)
+        CALLS_IN_PROGRESS.set_function(lambda: turns.in_progress)
 
     def wrap(self, method: MethodDescriptor, behaviour: Behaviour) -> Callable[[object, Context], Awaitable[bytes]]:
         """The guarded form of an RPC's method, as a handler of a stream of requests."""
@@ -97,9 +96,9 @@ class CallGuard:
                 if self._tokens is not None:  # before the request: without a token nobody makes this process hold one
                     self._tokens.check(context, name, self._receiver)
                 request = _parsed(parse, await self._receiver.receive(context))
-                if self._in_progress >= self._max_concurrent_calls:
-                    raise TooManyCalls(f"{self._in_progress} calls are in progress, the most allowed; retry later")
-                self._in_progress += 1
+                if self._turns.in_progress >= self._max_concurrent_calls:
+                    in_progress = f"{self._turns.in_progress} calls are in progress"
+                    raise TooManyCalls(f"{in_progress}, the most allowed; retry later")
                 try:
                     await self._turns.begin()
                     response = await behaviour(request, context)
@@ -107,7 +106,7 @@ class CallGuard:
                     if len(response) > LARGE_ANSWER_BYTES:
                         self._hold_until_read(context, len(response))
                 finally:
-                    self._in_progress -= 1
+                    self._turns.end()
             except grpc.aio.AbortError:
                 tally.add(context.code().name, time.perf_counter() - start)
                 raise

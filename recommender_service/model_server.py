@@ -205,7 +205,7 @@ def _float_matrix(tensor: pb.TensorProto, expected: tuple[int, int]) -> np.ndarr
             raise ModelServerError(f"expected {4 * math.prod(shape)} bytes, got {len(tensor.tensor_content)}")
         values = np.frombuffer(tensor.tensor_content, "<f4")
     else:
-        values = np.fromiter(tensor.float_val, np.float32, len(tensor.float_val))
+        values = np.frombuffer(tensor.float_val, "<f4", len(tensor.float_val) // 4)
         if 0 < len(values) < math.prod(shape):  # the last value stands for all that follow it
             values = np.pad(values, (0, math.prod(shape) - len(values)), mode="edge")
         elif not len(values):

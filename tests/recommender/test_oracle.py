@@ -58,7 +58,7 @@ class World:
             response_deserializer=pb.PredictResponse.FromString,
         )
         answer = predict(pb.PredictRequest(model_spec=spec, inputs={"user_id": tensor})).outputs["user_embedding"]
-        embedding: np.ndarray = np.array(answer.float_val, np.float32)
+        embedding: np.ndarray = np.frombuffer(answer.float_val, "<f4")
         return embedding
 
     def folded_in(self, movie_ids: np.ndarray) -> np.ndarray:

@@ -79,7 +79,7 @@ class Faulty:
         answer = pb.TensorProto(
             dtype=pb.DATA_TYPE_INT64 if fault == "dtype" else pb.DATA_TYPE_FLOAT,
             tensor_shape=pb.TensorShapeProto(dim=dims),
-            float_val=values,
+            float_val=np.array(values, "<f4").tobytes(),
         )
         version = self._manifest.version - (fault == "version")
         spec = pb.ModelSpec(name=self._manifest.model_name, version=pb.Int64Value(value=version))

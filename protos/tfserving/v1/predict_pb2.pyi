@@ -72,9 +72,9 @@ class TensorProto(_message.Message):
     dtype: DataType
     tensor_shape: TensorShapeProto
     tensor_content: bytes
-    float_val: _containers.RepeatedScalarFieldContainer[float]
+    float_val: bytes
     int64_val: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, dtype: _Optional[_Union[DataType, str]] = ..., tensor_shape: _Optional[_Union[TensorShapeProto, _Mapping]] = ..., tensor_content: _Optional[bytes] = ..., float_val: _Optional[_Iterable[float]] = ..., int64_val: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, dtype: _Optional[_Union[DataType, str]] = ..., tensor_shape: _Optional[_Union[TensorShapeProto, _Mapping]] = ..., tensor_content: _Optional[bytes] = ..., float_val: _Optional[bytes] = ..., int64_val: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class TensorShapeProto(_message.Message):
     __slots__ = ("dim",)
