@@ -38,9 +38,10 @@ SERVICE_CONFIG = {
 OPTIONS = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ("grpc.enable_http_proxy", 0),  # a proxy for the web, set for other programs, does not know the model server
-    # A lost connection is tried again at once, and then every second.
+    # A lost connection is tried again at once, and then every second. An attempt may take a second, because TLS takes
+    # some hundred milliseconds on a busy machine.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
     # The kernel gives a connection up when what was sent has not been acknowledged for this long: the host is gone.
