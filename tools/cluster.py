@@ -1,0 +1,122 @@
+"""A Kubernetes cluster of one node on this machine, in namespaces of its own (`tools.cluster_host`)."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.cluster_host import NODE_ADDRESS, prepare
+from tools.cluster_programs import PROGRAMS
+from tools.cluster_settings import CONTAINERD_SOCKET, NODE, SERVICE_NETWORK, write_settings
+from tools.processes import Server, served, wait_for
+
+ETCD = "127.0.0.1:2379"
+OBJECTS = Path(__file__).with_name("cluster.yaml")
+START_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster.  folder: its files and logs.  servers: its programs."""
+
+    folder: Path
+    servers: list[Server]
+
+    def kubectl(self, *arguments: str, stdin: str = "", timeout_s: float = 60) -> str:
+        """What kubectl prints.  Raises subprocess.CalledProcessError, after its error message has been printed."""
+        run = self.try_kubectl(*arguments, stdin=stdin, timeout_s=timeout_s)
+        if run.returncode != 0:
+            print(run.stderr, flush=True)
+        run.check_returncode()
+        return run.stdout
+
+    def try_kubectl(
+        self, *arguments: str, stdin: str = "", timeout_s: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """The finished kubectl, which may have failed."""
+        for server in self.servers:
+            server.check_running()
+        command = self._command(arguments)
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+    def start_kubectl(self, *arguments: str) -> subprocess.Popen[str]:
+        """A kubectl that runs on."""
+        return subprocess.Popen(
+            self._command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return [str(PROGRAMS / "kubectl"), f"--kubeconfig={self.folder / 'kubeconfig'}", *arguments]
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster whose node is ready and whose DNS answers.  folder: an empty one.
+
+    Call it within namespaces that `tools.cluster_host.enter` has made.
+    Raises ServerError if a program ends, TimeoutError if the cluster does not get ready.
+    """
+    prepare(folder)
+    write_settings(folder)
+    with ExitStack() as running:
+        made = Cluster(folder, [])
+        for name, flags in _programs(folder).items():
+            program = str(PROGRAMS / name) if (PROGRAMS / name).exists() else name
+            server = served([program, *flags], folder / f"{name}.log", {}, name)
+            made.servers.append(running.enter_context(server))
+            if name == "kube-apiserver":
+                wait_for(lambda: _works(made, "get", "--raw=/readyz"), "the API server is ready", START_TIMEOUT_S)
+        wait_for(lambda: _works(made, "get", f"node/{NODE}"), "the node is known", START_TIMEOUT_S)
+        made.kubectl("wait", f"node/{NODE}", "--for=condition=Ready", "--timeout=60s")
+        yield made
+
+
+def _works(made: Cluster, *arguments: str) -> bool:
+    return made.try_kubectl(*arguments).returncode == 0
+
+
+def _programs(folder: Path) -> dict[str, list[str]]:
+    """The flags of each program, in the order of their start."""
+    kubeconfig = f"--kubeconfig={folder / 'kubeconfig'}"
+    accounts = folder / "accounts.key"
+    return {
+        "containerd": [f"--config={folder / 'containerd.toml'}"],
+        "etcd": [f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync"],
+        "kube-apiserver": [
+            f"--etcd-servers=http://{ETCD}",
+            f"--advertise-address={NODE_ADDRESS}",
+            f"--cert-dir={folder / 'certs'}",
+            f"--token-auth-file={folder / 'tokens'}",
+            "--authorization-mode=RBAC",
+            f"--service-cluster-ip-range={SERVICE_NETWORK}",
+            f"--service-account-key-file={accounts}",
+            f"--service-account-signing-key-file={accounts}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+        ],
+        "kube-controller-manager": [
+            kubeconfig,
+            "--leader-elect=false",
+            f"--service-account-private-key-file={accounts}",
+            f"--root-ca-file={folder / 'certs' / 'apiserver.crt'}",
+        ],
+        "kube-scheduler": [kubeconfig, "--leader-elect=false"],
+        "kube-proxy": [f"--config={folder / 'kube-proxy.yaml'}"],
+        "kube-router": [
+            kubeconfig,
+            f"--hostname-override={NODE}",
+            "--run-firewall=true",
+            "--run-router=false",
+            "--run-service-proxy=false",
+            f"--service-cluster-ip-range={SERVICE_NETWORK}",
+        ],
+        "kubelet": [
+            kubeconfig,
+            f"--config={folder / 'kubelet.yaml'}",
+            f"--root-dir={folder / 'kubelet'}",
+            f"--hostname-override={NODE}",
+            f"--node-ip={NODE_ADDRESS}",
+        ],
+    }

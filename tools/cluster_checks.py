@@ -1,0 +1,112 @@
+"""What is checked of deploy/k8s in a cluster. Each check prints what was seen."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools.cluster import Cluster
+from tools.processes import wait_for
+
+K8S = Path(__file__).resolve().parent.parent / "deploy" / "k8s"
+HERE = "--namespace=movie-recommender"
+# Those that `production` does not have already, and the settings that their first lines ask for.
+COMPONENTS = {
+    "milvus": ["ANN=milvus", "MILVUS_URI=http://milvus.milvus.svc:19530"],
+    "object-storage": ["ARTIFACTS=s3://bucket/prefix"],
+}
+START_TIMEOUT_S = 120
+RELEASE_TIMEOUT_S = 600
+
+Object = dict[str, Any]
+
+
+def check_admission(made: Cluster) -> None:
+    """The API server takes every object, and pods of their templates, without a warning. It refuses a pod as root."""
+    made.kubectl("apply", "--server-side", f"--filename={K8S / 'base' / 'namespace.yaml'}")
+    made.kubectl("wait", "--for=create", "serviceaccount/default", HERE, "--timeout=30s")
+    definition = os.environ.get("SERVICE_MONITOR_CRD")
+    if definition:
+        made.kubectl("apply", "--server-side", f"--filename={definition}")
+        made.kubectl("wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com")
+    else:
+        print("ServiceMonitors: left out, as SERVICE_MONITOR_CRD names no file with their definition")
+    overlays = {name: K8S / "overlays" / name for name in ("local", "production")}
+    overlays |= {f"local with {name}": _with_component(made.folder, name) for name in COMPONENTS}
+    for name, folder in overlays.items():
+        objects = list(yaml.safe_load_all(made.kubectl("kustomize", str(folder))))
+        objects = [found for found in objects if definition or found["kind"] != "ServiceMonitor"]
+        pods = [_pod(found) for found in objects if found["kind"] in ("Deployment", "CronJob")]
+        for command, sent in ((("apply", "--server-side"), objects), (("create",), pods)):
+            stdin = yaml.safe_dump_all(sent)
+            run = made.try_kubectl(*command, "--dry-run=server", "--filename=-", stdin=stdin)
+            assert run.returncode == 0 and not run.stderr, f"{name}: expected no warning and no error, got {run}"
+        print(f"{name}: {len(objects)} objects and {len(pods)} pods admitted, in a dry run", flush=True)
+    pods[0]["spec"]["securityContext"]["runAsUser"] = 0
+    refused = made.try_kubectl("create", "--dry-run=server", "--filename=-", stdin=yaml.safe_dump(pods[0]))
+    assert "violates PodSecurity" in refused.stderr, refused
+    print("a pod as root: refused", flush=True)
+
+
+def _with_component(folder: Path, component: str) -> Path:
+    """The folder of a new overlay, which adds a component to the overlay `local`."""
+    overlay = folder / component
+    overlay.mkdir()
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "movie-recommender",
+        "resources": [os.path.relpath(K8S / "overlays" / "local", overlay)],
+        "components": [os.path.relpath(K8S / "components" / component, overlay)],
+        "configMapGenerator": [{"name": component, "literals": COMPONENTS[component]}],
+    }
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
+    return overlay
+
+
+def _pod(controller: Object) -> Object:
+    """A pod of the template in a Deployment or a CronJob."""
+    spec = controller["spec"]
+    template = (spec["jobTemplate"]["spec"] if controller["kind"] == "CronJob" else spec)["template"]
+    named = {"name": controller["metadata"]["name"], "namespace": controller["metadata"]["namespace"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {**named, "labels": template["metadata"]["labels"]},
+        "spec": template["spec"],
+    }
+
+
+def check_first_release(made: Cluster) -> None:
+    """Both servers wait for a release and are not ready; when the trainer has published one, they are."""
+    made.kubectl("apply", "--server-side", "--kustomize", str(K8S / "overlays" / "local"))
+    for name in ("recommender", "tf-serving"):
+        waits = partial(_waits, made, name)
+        wait_for(waits, f"{name} has started and is not ready", START_TIMEOUT_S)
+    print("recommender and tf-serving: started, and not ready before the first release", flush=True)
+    made.kubectl("create", "job", "--from=cronjob/trainer", "first", HERE)
+    made.kubectl(
+        "wait",
+        "--for=condition=Complete",
+        "job/first",
+        HERE,
+        f"--timeout={RELEASE_TIMEOUT_S}s",
+        timeout_s=RELEASE_TIMEOUT_S + 10,
+    )
+    print("the trainer's first job: complete", flush=True)
+    for name in ("tf-serving", "recommender"):
+        made.kubectl("rollout", "status", f"deployment/{name}", HERE, "--timeout=120s", timeout_s=130)
+    print("recommender and tf-serving: ready", flush=True)
+
+
+def _waits(made: Cluster, name: str) -> bool:
+    """Whether the Deployment has one pod, whose container has started and is not ready."""
+    label = f"--selector=app.kubernetes.io/name={name}"
+    pods = json.loads(made.kubectl("get", "pods", HERE, label, "--output=json"))["items"]
+    containers = [status for pod in pods for status in pod["status"].get("containerStatuses", [])]
+    return [("running" in found["state"], found["ready"]) for found in containers] == [(True, False)]
