@@ -91,6 +91,7 @@ def _programs(folder: Path) -> dict[str, list[str]]:
             f"--cert-dir={folder / 'certs'}",
             f"--token-auth-file={folder / 'tokens'}",
             "--authorization-mode=RBAC",
+            "--kubelet-preferred-address-types=InternalIP",  # the node's name is nobody's in DNS
             f"--service-cluster-ip-range={SERVICE_NETWORK}",
             f"--service-account-key-file={accounts}",
             f"--service-account-signing-key-file={accounts}",

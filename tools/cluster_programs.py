@@ -14,6 +14,7 @@ COREDNS = "1.13.1"
 KUBE_ROUTER = "2.1.0"
 CLUSTER = Path(__file__).resolve().parent.parent / ".tools" / "cluster"
 PROGRAMS = CLUSTER / "bin"
+DNS_MODULE = CLUSTER / "dns"
 COMMANDS = ("kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
 VERSION = "k8s.io/component-base/version"
 KUBERNETES_VERSION = f"-X {VERSION}.gitVersion=v{KUBERNETES} -X {VERSION}.gitMajor=1 -X {VERSION}.gitMinor=34"
@@ -37,7 +38,8 @@ func main() {
 
 def missing_programs() -> list[str]:
     """The names of the programs that have not been built yet."""
-    return [name for name in (*COMMANDS, "etcd", "coredns", "kube-router") if not (PROGRAMS / name).exists()]
+    built = [*(PROGRAMS / name for name in (*COMMANDS, "etcd", "kube-router")), DNS_MODULE / "coredns"]
+    return [path.name for path in built if not path.exists()]
 
 
 def build_programs() -> None:
