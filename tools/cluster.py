@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tools.cluster_host import NODE_ADDRESS, prepare
@@ -16,6 +17,8 @@ from tools.processes import Server, served, wait_for
 ETCD = "127.0.0.1:2379"
 OBJECTS = Path(__file__).with_name("cluster.yaml")
 START_TIMEOUT_S = 120
+# Program → arguments of the kubectl that must succeed before it starts.
+WAITS = {"kube-controller-manager": ("get", "--raw=/readyz"), "kube-router": ("get", f"node/{NODE}")}
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,11 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     with ExitStack() as running:
         made = Cluster(folder, [])
         for name, flags in _programs(folder).items():
+            if name in WAITS:
+                wait_for(partial(_works, made, *WAITS[name]), f"{name} can start", START_TIMEOUT_S)
             program = str(PROGRAMS / name) if (PROGRAMS / name).exists() else name
-            server = served([program, *flags], folder / f"{name}.log", {}, name)
-            made.servers.append(running.enter_context(server))
-            if name == "kube-apiserver":
-                wait_for(lambda: _works(made, "get", "--raw=/readyz"), "the API server is ready", START_TIMEOUT_S)
-        wait_for(lambda: _works(made, "get", f"node/{NODE}"), "the node is known", START_TIMEOUT_S)
-        made.kubectl("wait", f"node/{NODE}", "--for=condition=Ready", "--timeout=60s")
+            made.servers.append(running.enter_context(served([program, *flags], folder / f"{name}.log", {}, name)))
+        made.kubectl("wait", f"node/{NODE}", "--for=condition=Ready", "--timeout=60s", timeout_s=70)
         yield made
 
 
@@ -105,6 +106,13 @@ def _programs(folder: Path) -> dict[str, list[str]]:
         ],
         "kube-scheduler": [kubeconfig, "--leader-elect=false"],
         "kube-proxy": [f"--config={folder / 'kube-proxy.yaml'}"],
+        "kubelet": [
+            kubeconfig,
+            f"--config={folder / 'kubelet.yaml'}",
+            f"--root-dir={folder / 'kubelet'}",
+            f"--hostname-override={NODE}",
+            f"--node-ip={NODE_ADDRESS}",
+        ],
         "kube-router": [
             kubeconfig,
             f"--hostname-override={NODE}",
@@ -112,12 +120,5 @@ def _programs(folder: Path) -> dict[str, list[str]]:
             "--run-router=false",
             "--run-service-proxy=false",
             f"--service-cluster-ip-range={SERVICE_NETWORK}",
-        ],
-        "kubelet": [
-            kubeconfig,
-            f"--config={folder / 'kubelet.yaml'}",
-            f"--root-dir={folder / 'kubelet'}",
-            f"--hostname-override={NODE}",
-            f"--node-ip={NODE_ADDRESS}",
         ],
     }

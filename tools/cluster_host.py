@@ -83,7 +83,7 @@ def _hierarchies() -> Iterator[Path]:
 def _remove_cgroups() -> None:
     """Remove the groups, inner ones first. A group stays busy for a moment after its last process has ended."""
     deadline = time.monotonic() + 10
-    while left := [path / CGROUP for path in _hierarchies() if (path / CGROUP).exists()]:
+    while left := list(HIERARCHIES.glob(f"*/{CGROUP}")):  # runc makes one in the hierarchy of version 2, too
         for group in left:
             folders = [path for path in group.rglob("*") if path.is_dir()]
             for path in (*sorted(folders, reverse=True), group):

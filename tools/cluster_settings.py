@@ -85,7 +85,7 @@ clusterDomain: cluster.local
 resolvConf: FOLDER/resolv.conf
 authentication: {{anonymous: {{enabled: true}}, webhook: {{enabled: false}}}}
 authorization: {{mode: AlwaysAllow}}
-evictionHard: {{memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}}
+evictionHard: {{memory.available: 100Mi}} # the disk is not its own
 imageGCHighThresholdPercent: 100 # no image could be pulled again
 imageGCLowThresholdPercent: 99
 """
