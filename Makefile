@@ -18,7 +18,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve dev-certs train report bench bench-training test test-fast test-long test-distributed conformance game-day soak check format protos docs \
-	compose-test lock audit sbom pin-images install clean
+	compose-test cluster-test lock audit sbom pin-images install clean
 
 help:
 	@echo 'make demo          train on MovieLens, publish, serve, show calls of every RPC, stop'
@@ -39,6 +39,7 @@ help:
 	@echo 'make protos        generate the code under protos/ and docs/api.md'
 	@echo 'make docs          generate docs/commands.md and docs/metrics.md, and build a site of all pages into site/'
 	@echo 'make compose-test  build the images and run docker-compose.yml; says which model server it runs'
+	@echo 'make cluster-test  build a Kubernetes cluster of one node from source, once, and run deploy/k8s in it; needs root'
 	@echo 'make dev-certs     make certificates and a token in certs/; `make serve CERTS=certs` serves with them'
 	@echo 'make lock          refresh constraints.txt and the locks of the images'
 	@echo 'make audit         ask an advisory service about every package of constraints.txt'
@@ -123,6 +124,10 @@ docs: $(STAMP)
 
 compose-test: $(STAMP)
 	@$(BIN)/python -m tools.compose_test
+
+# Building takes 20 to 40 minutes the first time, so .ci/run leaves it out.
+cluster-test: $(STAMP)
+	@$(BIN)/python -m tools.cluster_test
 
 # One file for .venv, and one for each image. With the hashes, nothing is installed that the index exchanged meanwhile.
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from tools.cluster_host import NODE_ADDRESS, prepare
 from tools.cluster_programs import PROGRAMS
-from tools.cluster_settings import CONTAINERD_SOCKET, NODE, SERVICE_NETWORK, write_settings
+from tools.cluster_settings import NODE, SERVICE_NETWORK, write_settings
 from tools.processes import Server, served, wait_for
 
 ETCD = "127.0.0.1:2379"
-OBJECTS = Path(__file__).with_name("cluster.yaml")
+NAMESPACE = "movie-recommender"
+HERE = f"--namespace={NAMESPACE}"
 START_TIMEOUT_S = 120
 # Program → arguments of the kubectl that must succeed before it starts.
 WAITS = {"kube-controller-manager": ("get", "--raw=/readyz"), "kube-router": ("get", f"node/{NODE}")}
@@ -36,20 +37,26 @@ class Cluster:
         run.check_returncode()
         return run.stdout
 
-    def try_kubectl(
-        self, *arguments: str, stdin: str = "", timeout_s: float = 60
-    ) -> subprocess.CompletedProcess[str]:
+    def try_kubectl(self, *arguments: str, stdin: str = "", timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """The finished kubectl, which may have failed."""
         for server in self.servers:
             server.check_running()
         command = self._command(arguments)
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False)
 
+    def wait_for(self, what: str, condition: str, timeout_s: int, namespace: str = NAMESPACE) -> None:
+        """Wait until an object has a condition.  Raises subprocess.CalledProcessError if it has not in time."""
+        flags = (f"--for={condition}", f"--timeout={timeout_s}s", f"--namespace={namespace}")
+        self.kubectl("wait", what, *flags, timeout_s=timeout_s + 10)
+
+    def wait_for_rollout(self, deployment: str, timeout_s: int, namespace: str = NAMESPACE) -> None:
+        """Wait until a Deployment's pods are the newest ones and ready.  Raises subprocess.CalledProcessError."""
+        flags = (f"--timeout={timeout_s}s", f"--namespace={namespace}")
+        self.kubectl("rollout", "status", f"deployment/{deployment}", *flags, timeout_s=timeout_s + 10)
+
     def start_kubectl(self, *arguments: str) -> subprocess.Popen[str]:
         """A kubectl that runs on."""
-        return subprocess.Popen(
-            self._command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        return subprocess.Popen(self._command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return [str(PROGRAMS / "kubectl"), f"--kubeconfig={self.folder / 'kubeconfig'}", *arguments]
@@ -71,7 +78,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
                 wait_for(partial(_works, made, *WAITS[name]), f"{name} can start", START_TIMEOUT_S)
             program = str(PROGRAMS / name) if (PROGRAMS / name).exists() else name
             made.servers.append(running.enter_context(served([program, *flags], folder / f"{name}.log", {}, name)))
-        made.kubectl("wait", f"node/{NODE}", "--for=condition=Ready", "--timeout=60s", timeout_s=70)
+        made.wait_for(f"node/{NODE}", "condition=Ready", START_TIMEOUT_S)
         yield made
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 
-from tools.cluster import Cluster
-from tools.cluster_checks import HERE
+from tools.cluster import HERE, NAMESPACE, Cluster
 
 RECOMMENDER = "recommender.movie-recommender:50051"
 ASK = ("python", "-m", "recommender_service.client", "--address", RECOMMENDER)
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)"
-ADDRESSES = "import socket; print(len(set(socket.gethostbyname_ex('tf-serving.movie-recommender.svc.cluster.local')[2])))"
+MODEL_SERVER = "tf-serving.movie-recommender.svc.cluster.local"
+ADDRESSES = "import socket, sys; print(len(set(socket.gethostbyname_ex(sys.argv[1])[2])))"
 API_SERVER = ("kubernetes.default", "443")
 NO_RECOMMENDER = 3  # exit status of the client
 LOAD_S = 60
+READY_TIMEOUT_S = 180
 LOAD = """
 import sys, time, grpc
 from protos.recommender.v1 import recommender_pb2 as api, recommender_pb2_grpc
@@ -41,8 +41,8 @@ def check_answers(made: Cluster) -> None:
         image = ("--image=movie-recommender", "--image-pull-policy=Never")
         labels = f"--labels=movie-recommender-client={label}"
         made.kubectl("run", name, "--namespace=clients", *image, labels, "--command", "--", "sleep", "infinity")
-        made.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--namespace=clients", "--timeout=60s")
-    answer = _call(made, "client", *ASK, "recommend", "1", "-n", "3", "--json")
+        made.wait_for(f"pod/{name}", "condition=Ready", READY_TIMEOUT_S, "clients")
+    answer = call(made, "client", *ASK, "recommend", "1", "-n", "3", "--json")
     assert answer.returncode == 0, answer
     assert json.loads(answer.stdout)["source"] == "SOURCE_PERSONALIZED", answer.stdout
     print("a client's pod: personal recommendations, by the name of the Service", flush=True)
@@ -50,7 +50,7 @@ def check_answers(made: Cluster) -> None:
 
 def check_policies(made: Cluster) -> None:
     """Nobody else reaches the recommender, only recommenders reach the model server, and they reach nothing else."""
-    assert _call(made, "stranger", *ASK, "recommend", "1").returncode == NO_RECOMMENDER
+    assert call(made, "stranger", *ASK, "recommend", "1").returncode == NO_RECOMMENDER
     for caller, target, may in (
         ("stranger", API_SERVER, True),  # so it is not the network that fails
         ("client", ("tf-serving.movie-recommender", "8500"), False),
@@ -59,24 +59,24 @@ def check_policies(made: Cluster) -> None:
         ("deployment/recommender", API_SERVER, False),
         ("deployment/tf-serving", API_SERVER, False),
     ):
-        connected = _call(made, caller, "python", "-c", CONNECT, *target)
+        connected = call(made, caller, "python", "-c", CONNECT, *target)
         assert (connected.returncode == 0) == may, f"{caller} to {target}: expected {may}, got {connected}"
         print(f"{caller} to {':'.join(target)}: {'connected' if may else 'refused'}", flush=True)
 
 
 def check_replicas(made: Cluster) -> None:
-    """An autoscaler's minimum makes replicas. Every model server has an address, and one pod at a time may be evicted."""
+    """An autoscaler's minimum makes replicas. Each model server has an address; one pod at a time may be evicted."""
     for name in ("recommender", "tf-serving"):
         made.kubectl("patch", f"hpa/{name}", HERE, "--patch", '{"spec": {"minReplicas": 2}}')
     for name in ("recommender", "tf-serving"):
-        made.kubectl("wait", f"deployment/{name}", HERE, "--for=jsonpath={.status.readyReplicas}=2", "--timeout=180s", timeout_s=190)
-    assert _call(made, "client", "python", "-c", ADDRESSES).stdout.strip() == "2"
+        made.wait_for(f"deployment/{name}", "jsonpath={.status.readyReplicas}=2", READY_TIMEOUT_S)
+    assert call(made, "client", "python", "-c", ADDRESSES, MODEL_SERVER).stdout.strip() == "2"
     label = "--selector=app.kubernetes.io/name=recommender"
     pods = json.loads(made.kubectl("get", "pods", HERE, label, "--output=json"))["items"]
     evictions = [_evict(made, pod["metadata"]["name"]) for pod in pods]
     assert [eviction.returncode == 0 for eviction in evictions] == [True, False], evictions
     assert "disruption budget" in evictions[1].stderr, evictions[1]
-    print("two replicas of each: both model servers have an address, and only one recommender may be evicted", flush=True)
+    print("two of each: both model servers have an address, and only one recommender may be evicted", flush=True)
 
 
 def check_restart(made: Cluster) -> None:
@@ -86,7 +86,7 @@ def check_restart(made: Cluster) -> None:
         for name in ("recommender", "tf-serving"):
             made.kubectl("rollout", "restart", f"deployment/{name}", HERE)
         for name in ("recommender", "tf-serving"):
-            made.kubectl("rollout", "status", f"deployment/{name}", HERE, "--timeout=180s", timeout_s=190)
+            made.wait_for_rollout(name, READY_TIMEOUT_S)
         still_calling = load.poll() is None
         output, errors = load.communicate(timeout=LOAD_S + 60)
     calls, failed = map(int, output.split())
@@ -95,7 +95,7 @@ def check_restart(made: Cluster) -> None:
     print(f"all pods replaced under load: {calls} calls, none failed", flush=True)
 
 
-def _call(made: Cluster, caller: str, *command: str) -> subprocess.CompletedProcess[str]:
+def call(made: Cluster, caller: str, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a pod of the namespace `clients`, or in one of a Deployment of ours."""
     namespace = HERE if "/" in caller else "--namespace=clients"
     return made.try_kubectl("exec", caller, namespace, "--", *command)
@@ -103,7 +103,6 @@ def _call(made: Cluster, caller: str, *command: str) -> subprocess.CompletedProc
 
 def _evict(made: Cluster, pod: str) -> subprocess.CompletedProcess[str]:
     """Ask for a pod's eviction, as `kubectl drain` does."""
-    namespace = HERE.partition("=")[2]
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}}
-    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": NAMESPACE}}
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction"
     return made.try_kubectl("create", f"--raw={path}", "--filename=-", stdin=json.dumps(eviction))

@@ -10,11 +10,10 @@ from typing import Any
 
 import yaml
 
-from tools.cluster import Cluster
+from tools.cluster import HERE, NAMESPACE, Cluster
 from tools.processes import wait_for
 
 K8S = Path(__file__).resolve().parent.parent / "deploy" / "k8s"
-HERE = "--namespace=movie-recommender"
 # Those that `production` does not have already, and the settings that their first lines ask for.
 COMPONENTS = {
     "milvus": ["ANN=milvus", "MILVUS_URI=http://milvus.milvus.svc:19530"],
@@ -29,11 +28,11 @@ Object = dict[str, Any]
 def check_admission(made: Cluster) -> None:
     """The API server takes every object, and pods of their templates, without a warning. It refuses a pod as root."""
     made.kubectl("apply", "--server-side", f"--filename={K8S / 'base' / 'namespace.yaml'}")
-    made.kubectl("wait", "--for=create", "serviceaccount/default", HERE, "--timeout=30s")
+    made.wait_for("serviceaccount/default", "create", START_TIMEOUT_S)
     definition = os.environ.get("SERVICE_MONITOR_CRD")
     if definition:
         made.kubectl("apply", "--server-side", f"--filename={definition}")
-        made.kubectl("wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com")
+        made.wait_for("crd/servicemonitors.monitoring.coreos.com", "condition=Established", START_TIMEOUT_S)
     else:
         print("ServiceMonitors: left out, as SERVICE_MONITOR_CRD names no file with their definition")
     overlays = {name: K8S / "overlays" / name for name in ("local", "production")}
@@ -45,7 +44,7 @@ def check_admission(made: Cluster) -> None:
         for command, sent in ((("apply", "--server-side"), objects), (("create",), pods)):
             stdin = yaml.safe_dump_all(sent)
             run = made.try_kubectl(*command, "--dry-run=server", "--filename=-", stdin=stdin)
-            assert run.returncode == 0 and not run.stderr, f"{name}: expected no warning and no error, got {run}"
+            assert (run.returncode, run.stderr) == (0, ""), f"{name}: expected no error and no warning, got {run}"
         print(f"{name}: {len(objects)} objects and {len(pods)} pods admitted, in a dry run", flush=True)
     pods[0]["spec"]["securityContext"]["runAsUser"] = 0
     refused = made.try_kubectl("create", "--dry-run=server", "--filename=-", stdin=yaml.safe_dump(pods[0]))
@@ -60,7 +59,7 @@ def _with_component(folder: Path, component: str) -> Path:
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "namespace": "movie-recommender",
+        "namespace": NAMESPACE,
         "resources": [os.path.relpath(K8S / "overlays" / "local", overlay)],
         "components": [os.path.relpath(K8S / "components" / component, overlay)],
         "configMapGenerator": [{"name": component, "literals": COMPONENTS[component]}],
@@ -89,19 +88,16 @@ def check_first_release(made: Cluster) -> None:
         waits = partial(_waits, made, name)
         wait_for(waits, f"{name} has started and is not ready", START_TIMEOUT_S)
     print("recommender and tf-serving: started, and not ready before the first release", flush=True)
+    first_release(made)
+
+
+def first_release(made: Cluster) -> None:
+    """Run the trainer, and wait until all replicas are ready. These are the commands of docs/kubernetes.md."""
     made.kubectl("create", "job", "--from=cronjob/trainer", "first", HERE)
-    made.kubectl(
-        "wait",
-        "--for=condition=Complete",
-        "job/first",
-        HERE,
-        f"--timeout={RELEASE_TIMEOUT_S}s",
-        timeout_s=RELEASE_TIMEOUT_S + 10,
-    )
-    print("the trainer's first job: complete", flush=True)
+    made.wait_for("job/first", "condition=Complete", RELEASE_TIMEOUT_S)
     for name in ("tf-serving", "recommender"):
-        made.kubectl("rollout", "status", f"deployment/{name}", HERE, "--timeout=120s", timeout_s=130)
-    print("recommender and tf-serving: ready", flush=True)
+        made.wait_for_rollout(name, START_TIMEOUT_S)
+    print("the trainer's first job is complete; recommender and tf-serving are ready", flush=True)
 
 
 def _waits(made: Cluster, name: str) -> bool:

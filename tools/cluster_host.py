@@ -1,7 +1,7 @@
-"""What a Kubernetes node needs of its host, within namespaces of its own, so that the machine around it stays as it is.
+"""What a Kubernetes node needs of its host, in namespaces of its own, so that the machine around it stays as it is.
 
-`enter` runs a command in new namespaces for mounts, processes and networks; when it ends, all that it started and mounted
-is gone. `prepare`, called within, makes folders, interfaces and kernel settings. Linux, as root.
+`enter` runs a command in new namespaces for mounts, processes and networks; when it ends, all that it started and
+mounted is gone. `prepare`, called within, makes folders, interfaces and kernel settings. Linux, as root.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 NODE_ADDRESS = "10.90.0.1"
 CGROUP = "movie-recommender-cluster"
@@ -41,11 +42,11 @@ def missing_tools() -> list[str]:
     return missing
 
 
-def enter(command: Sequence[str]) -> int:
+def enter(command: Sequence[str], stdin: IO[bytes]) -> int:
     """Run a command in new namespaces, and return its exit status. Nothing that it started lives on."""
     namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation=private"]
     try:
-        return subprocess.run(["unshare", *namespaces, *command], check=False).returncode
+        return subprocess.run(["unshare", *namespaces, *command], stdin=stdin, check=False).returncode
     finally:
         _remove_cgroups()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tools.cluster_programs import DNS_MODULE
+from tools.cluster_programs import PROGRAMS
 from tools.cluster_settings import CONTAINERD_SOCKET, PAUSE_IMAGE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +21,8 @@ RECOMMENDER, TRAINER, DNS = "cluster-recommender", "cluster-trainer", "cluster-d
 WITH_STAND_IN = f"""FROM {TRAINER}
 USER root
 COPY deploy/model-server-stand-in.lock /tmp/
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement /tmp/model-server-stand-in.lock \\
+RUN pip install --no-cache-dir --disable-pip-version-check \\
+        --require-hashes --requirement /tmp/model-server-stand-in.lock \\
     && printf '#!/bin/sh\\nPYTHONPATH=/opt/stand-in exec python -m serving --host=0.0.0.0 "$@"\\n' \\
         >/usr/local/bin/tensorflow_model_server \\
     && chmod +x /usr/local/bin/tensorflow_model_server
@@ -51,7 +53,10 @@ def build_images() -> None:
     _build(RECOMMENDER, "--file", "deploy/recommender.Dockerfile", ".")
     _build(TRAINER, "--file", "deploy/trainer.Dockerfile", ".")
     _build(BOTH, "--file", "-", ".", dockerfile=WITH_STAND_IN)
-    _build(DNS, "--file", "-", str(DNS_MODULE), dockerfile='FROM scratch\nCOPY coredns /\nENTRYPOINT ["/coredns"]\n')
+    with tempfile.TemporaryDirectory() as folder:  # Docker gets all files of the folder
+        shutil.copy(PROGRAMS / "coredns", folder)
+        dockerfile = 'FROM scratch\nCOPY coredns /\nENTRYPOINT ["/coredns"]\n'
+        _build(DNS, "--file", "-", folder, dockerfile=dockerfile)
     # It holds the namespaces of a pod, and does nothing.
     _build(PAUSE, "-", dockerfile='FROM python:3.11-slim\nCMD ["sleep", "infinity"]\n')
 

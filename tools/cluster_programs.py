@@ -14,11 +14,26 @@ COREDNS = "1.13.1"
 KUBE_ROUTER = "2.1.0"
 CLUSTER = Path(__file__).resolve().parent.parent / ".tools" / "cluster"
 PROGRAMS = CLUSTER / "bin"
-DNS_MODULE = CLUSTER / "dns"
-COMMANDS = ("kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
-VERSION = "k8s.io/component-base/version"
-KUBERNETES_VERSION = f"-X {VERSION}.gitVersion=v{KUBERNETES} -X {VERSION}.gitMajor=1 -X {VERSION}.gitMinor=34"
-# All plugins of CoreDNS would take several times as long to compile.
+KUBERNETES_PROGRAMS = (
+    "kube-apiserver",
+    "kubectl",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+)
+# Program → its package.
+PACKAGES = {
+    **{name: f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES_PROGRAMS},
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "coredns": ".",
+    "kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+}
+# Without these, they would not know their own version.
+VARIABLES = "-X k8s.io/component-base/version.gitMajor={} -X k8s.io/component-base/version.gitMinor={} " + (
+    f"-X k8s.io/component-base/version.gitVersion=v{KUBERNETES}"
+)
+# With all its plugins, CoreDNS would take several times as long to compile.
 COREDNS_PROGRAM = """package main
 
 import (
@@ -38,8 +53,7 @@ func main() {
 
 def missing_programs() -> list[str]:
     """The names of the programs that have not been built yet."""
-    built = [*(PROGRAMS / name for name in (*COMMANDS, "etcd", "kube-router")), DNS_MODULE / "coredns"]
-    return [path.name for path in built if not path.exists()]
+    return [name for name in PACKAGES if not (PROGRAMS / name).exists()]
 
 
 def build_programs() -> None:
@@ -47,52 +61,48 @@ def build_programs() -> None:
     missing = missing_programs()
     if not missing:
         return
-    print(f"building {', '.join(missing)} into {PROGRAMS}; from nothing, two cores take about 20 minutes", flush=True)
-    module = _kubernetes_module()
-    for name in COMMANDS:
-        _build(module, f"k8s.io/kubernetes/cmd/{name}", name, KUBERNETES_VERSION)
-    _build(module, "go.etcd.io/etcd/server/v3", "etcd")
-    _build(_dns_module(), ".", "coredns")
-    router = "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
-    _build(_module("kube-router", [f"{router}@v{KUBE_ROUTER}"]), router, "kube-router")
+    print(f"building {', '.join(missing)} into {PROGRAMS}: from nothing, two cores take 20 to 40 minutes", flush=True)
+    modules: dict[str, Path] = {}
+    for name in missing:
+        kind = name if name in ("coredns", "kube-router") else "kubernetes"
+        if kind not in modules:
+            modules[kind] = _module(kind)
+        print(f"building {name}", flush=True)
+        variables = VARIABLES.format(*KUBERNETES.split(".")) if name in KUBERNETES_PROGRAMS else ""
+        flags = ("-mod=mod", "-ldflags", f"-s -w {variables}", "-o", str(PROGRAMS / name))
+        _go("build", *flags, PACKAGES[name], folder=modules[kind])
 
 
-def _kubernetes_module() -> Path:
-    """A module with Kubernetes, whose own parts have a version of their own each, v0 instead of v1."""
-    name = f"k8s.io/kubernetes@v{KUBERNETES}"
-    manifest = json.loads(_go("mod", "download", "-json", name))["GoMod"]
-    parts = [replaced["Old"]["Path"] for replaced in json.loads(_go("mod", "edit", "-json", manifest))["Replace"]]
-    replaced = [f"-replace={part}={part}@v0{KUBERNETES[1:]}" for part in parts]
-    packages = [f"k8s.io/kubernetes/cmd/{command}@v{KUBERNETES}" for command in COMMANDS]
-    return _module("kubernetes", [*packages, f"go.etcd.io/etcd/server/v3@v{ETCD}"], *replaced)
-
-
-def _dns_module() -> Path:
-    module = _module("coredns", [f"github.com/coredns/coredns@v{COREDNS}"])
-    (module / "main.go").write_text(COREDNS_PROGRAM, encoding="utf-8")
-    return module
-
-
-def _module(name: str, packages: list[str], *edits: str) -> Path:
-    """The folder of a new Go module that needs these packages.  edits: flags of `go mod edit`."""
-    folder = CLUSTER / name
+def _module(kind: str) -> Path:
+    """The folder of a new Go module that has what is built there."""
+    folder = CLUSTER / kind
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    _go("mod", "init", name, folder=folder)
-    if edits:
-        _go("mod", "edit", *edits, folder=folder)
+    _go("mod", "init", kind, folder=folder)
+    if kind == "coredns":
+        (folder / "main.go").write_text(COREDNS_PROGRAM, encoding="utf-8")
+        packages = [f"github.com/coredns/coredns@v{COREDNS}"]
+    elif kind == "kube-router":
+        packages = [f"{PACKAGES[kind]}@v{KUBE_ROUTER}"]
+    else:
+        _go("mod", "edit", *_replaced_parts(), folder=folder)
+        packages = [f"{PACKAGES[name]}@v{KUBERNETES}" for name in KUBERNETES_PROGRAMS] + [f"{PACKAGES['etcd']}@v{ETCD}"]
     _go("get", *packages, folder=folder)
     return folder
 
 
-def _build(module: Path, package: str, name: str, variables: str = "") -> None:
-    if not (PROGRAMS / name).exists():
-        print(f"building {name}", flush=True)
-        _go("build", "-mod=mod", "-ldflags", f"-s -w {variables}", "-o", str(PROGRAMS / name), package, folder=module)
+def _replaced_parts() -> list[str]:
+    """Flags of `go mod edit` that name the modules of Kubernetes' own parts, which its source has in folders.
+
+    The version v1.34.3 of Kubernetes has v0.34.3 of each.
+    """
+    manifest = json.loads(_go("mod", "download", "-json", f"k8s.io/kubernetes@v{KUBERNETES}"))["GoMod"]
+    parts = [replaced["Old"]["Path"] for replaced in json.loads(_go("mod", "edit", "-json", manifest))["Replace"]]
+    return [f"-replace={part}={part}@v0{KUBERNETES[1:]}" for part in parts]
 
 
 def _go(*arguments: str, folder: Path = CLUSTER) -> str:
-    """What the go command prints.  Its programs are static, so they run in an image that holds nothing else."""
+    """What the go command prints.  Programs are static, so they run in an image that holds nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "CGO_ENABLED": "0"}
     run = subprocess.run(["go", *arguments], cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True)

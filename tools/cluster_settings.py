@@ -53,7 +53,9 @@ def write_settings(folder: Path) -> None:
 _KUBECONFIG = f"""
 apiVersion: v1
 kind: Config
-clusters: [{{name: test, cluster: {{server: "https://{NODE_ADDRESS}:6443", certificate-authority: FOLDER/certs/apiserver.crt}}}}]
+clusters:
+  - name: test
+    cluster: {{server: "https://{NODE_ADDRESS}:6443", certificate-authority: FOLDER/certs/apiserver.crt}}
 users: [{{name: admin, user: {{token: admin}}}}]
 contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]
 current-context: test

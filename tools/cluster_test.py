@@ -2,8 +2,8 @@
 
     make cluster-test
 
-The cluster is built from Go modules, runs in namespaces of its own, and reaches no network. Images of the recommender and
-the trainer are built; the stand-in takes the place of TensorFlow Serving.
+The cluster is built from Go modules, runs in namespaces of its own, and reaches no network. Images of the recommender
+and the trainer are built; the stand-in takes the place of TensorFlow Serving.
 """
 
 from __future__ import annotations
@@ -16,20 +16,25 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.cluster import Cluster, cluster
-from tools.cluster_checks import check_admission, check_answers, check_policies, check_replicas, check_restart
+from tools.cluster import HERE, Cluster, cluster
+from tools.cluster_callers import check_answers, check_policies, check_replicas, check_restart
+from tools.cluster_checks import check_admission, check_first_release
 from tools.cluster_host import enter, missing_tools
 from tools.cluster_images import build_images, load_images, missing_engine, saved_images
+from tools.cluster_production import check_production
 from tools.cluster_programs import CLUSTER, build_programs, missing_programs
 
 INSIDE = "--inside"
+DNS_TIMEOUT_S = 60
 OBJECTS = Path(__file__).with_name("cluster.yaml")
 CHECKS: tuple[Callable[[Cluster], None], ...] = (
     check_admission,
+    check_first_release,
     check_answers,
     check_policies,
     check_replicas,
     check_restart,
+    check_production,
 )
 
 
@@ -41,7 +46,9 @@ def main(argv: list[str]) -> int:
     if missing_programs() and shutil.which("go") is None:
         missing.append("go")
     if missing:
-        print(f"cluster-test: SKIPPED, this machine lacks {', '.join(missing)} (docs/kubernetes.md says what is needed)")
+        print(
+            f"cluster-test: SKIPPED, this machine lacks {', '.join(missing)} (docs/kubernetes.md says what is needed)"
+        )
         return 0
     build_programs()
     build_images()
@@ -57,7 +64,7 @@ def _inside(folder: Path) -> int:
     with cluster(folder) as made:
         load_images(sys.stdin.buffer)
         made.kubectl("apply", "--filename=-", stdin=OBJECTS.read_text().replace("FOLDER", str(folder)))
-        made.kubectl("rollout", "status", "deployment/dns", "--namespace=kube-system")
+        made.wait_for_rollout("dns", DNS_TIMEOUT_S, "kube-system")
         print("a cluster of one node: its DNS runs", flush=True)
         for check in CHECKS:
             try:
@@ -72,7 +79,7 @@ def _inside(folder: Path) -> int:
 def _show(made: Cluster) -> None:
     """Print what the cluster says about pods that do not run."""
     for command in (["get", "pods,jobs"], ["get", "events", "--sort-by=.lastTimestamp"]):
-        print(made.try_kubectl(*command, "--namespace=movie-recommender").stdout)
+        print(made.try_kubectl(*command, HERE).stdout)
 
 
 if __name__ == "__main__":
