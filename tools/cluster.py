@@ -93,18 +93,7 @@ def _programs(folder: Path) -> dict[str, list[str]]:
     return {
         "containerd": [f"--config={folder / 'containerd.toml'}"],
         "etcd": [f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync"],
-        "kube-apiserver": [
-            f"--etcd-servers=http://{ETCD}",
-            f"--advertise-address={NODE_ADDRESS}",
-            f"--cert-dir={folder / 'certs'}",
-            f"--token-auth-file={folder / 'tokens'}",
-            "--authorization-mode=RBAC",
-            "--kubelet-preferred-address-types=InternalIP",  # the node's name is nobody's in DNS
-            f"--service-cluster-ip-range={SERVICE_NETWORK}",
-            f"--service-account-key-file={accounts}",
-            f"--service-account-signing-key-file={accounts}",
-            "--service-account-issuer=https://kubernetes.default.svc",
-        ],
+        "kube-apiserver": _api_server(folder),
         "kube-controller-manager": [
             kubeconfig,
             "--leader-elect=false",
@@ -129,3 +118,25 @@ def _programs(folder: Path) -> dict[str, list[str]]:
             f"--service-cluster-ip-range={SERVICE_NETWORK}",
         ],
     }
+
+
+def _api_server(folder: Path) -> list[str]:
+    accounts = folder / "accounts.key"
+    return [
+        f"--etcd-servers=http://{ETCD}",
+        f"--advertise-address={NODE_ADDRESS}",
+        f"--cert-dir={folder / 'certs'}",
+        f"--token-auth-file={folder / 'tokens'}",
+        "--authorization-mode=RBAC",
+        "--kubelet-preferred-address-types=InternalIP",  # the node's name is nobody's in DNS
+        f"--service-cluster-ip-range={SERVICE_NETWORK}",
+        f"--service-account-key-file={accounts}",
+        f"--service-account-signing-key-file={accounts}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        # It passes calls for metrics on, and shows this certificate.
+        f"--proxy-client-cert-file={folder / 'front-proxy.crt'}",
+        f"--proxy-client-key-file={folder / 'front-proxy.key'}",
+        f"--requestheader-client-ca-file={folder / 'front-proxy-ca.crt'}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+    ]

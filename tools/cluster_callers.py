@@ -64,6 +64,18 @@ def check_policies(made: Cluster) -> None:
         print(f"{caller} to {':'.join(target)}: {'connected' if may else 'refused'}", flush=True)
 
 
+def check_autoscaling(made: Cluster) -> None:
+    """The recommender gets a second replica when calls take its CPU."""
+    made.wait_for("hpa/recommender", "condition=ScalingActive", READY_TIMEOUT_S)
+    with _load(made) as load:
+        made.wait_for("hpa/recommender", "jsonpath={.status.currentReplicas}=2", READY_TIMEOUT_S)
+        made.wait_for_rollout("recommender", READY_TIMEOUT_S)
+        load.kill()
+    scaling = json.loads(made.kubectl("get", "hpa/recommender", HERE, "--output=json"))["status"]
+    cpu = scaling["currentMetrics"][0]["resource"]["current"]["averageUtilization"]
+    print(f"under load: the autoscaler made a second recommender, at {cpu} % of the CPU that one asks for", flush=True)
+
+
 def check_replicas(made: Cluster) -> None:
     """An autoscaler's minimum makes replicas. Each model server has an address; one pod at a time may be evicted."""
     for name in ("recommender", "tf-serving"):
@@ -81,8 +93,7 @@ def check_replicas(made: Cluster) -> None:
 
 def check_restart(made: Cluster) -> None:
     """While all pods are replaced, one after another, no call fails."""
-    command = ("exec", "client", "--namespace=clients", "--", "python", "-c", LOAD, RECOMMENDER, str(LOAD_S))
-    with made.start_kubectl(*command) as load:
+    with _load(made) as load:
         for name in ("recommender", "tf-serving"):
             made.kubectl("rollout", "restart", f"deployment/{name}", HERE)
         for name in ("recommender", "tf-serving"):
@@ -93,6 +104,12 @@ def check_restart(made: Cluster) -> None:
     assert still_calling, f"the calls ended before the pods had been replaced, after {LOAD_S} s"
     assert failed == 0, f"{failed} of {calls} calls failed:\n{errors}"
     print(f"all pods replaced under load: {calls} calls, none failed", flush=True)
+
+
+def _load(made: Cluster) -> subprocess.Popen[str]:
+    """Calls from the client's pod for LOAD_S seconds."""
+    command = ("python", "-c", LOAD, RECOMMENDER, str(LOAD_S))
+    return made.start_kubectl("exec", "client", "--namespace=clients", "--", *command)
 
 
 def call(made: Cluster, caller: str, *command: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from tools.cluster_settings import CONTAINERD_SOCKET, PAUSE_IMAGE
 
 ROOT = Path(__file__).resolve().parent.parent
 # The tags are apart from those that people use.
-RECOMMENDER, TRAINER, DNS = "cluster-recommender", "cluster-trainer", "cluster-dns"
+RECOMMENDER, TRAINER, SERVICES = "cluster-recommender", "cluster-trainer", "cluster-services"
 # One image for the trainer and the stand-in, because TensorFlow takes gigabytes in Docker, and twice as much in
 # containerd. The trainer's has all that the stand-in needs but two small packages.
 WITH_STAND_IN = f"""FROM {TRAINER}
@@ -36,7 +36,7 @@ IMAGES = {
     "docker.io/library/movie-recommender:latest": RECOMMENDER,
     "docker.io/library/movie-recommender-trainer:latest": BOTH,
     "docker.io/tensorflow/serving:2.21.0": BOTH,
-    f"docker.io/library/{DNS}:latest": DNS,
+    f"docker.io/library/{SERVICES}:latest": SERVICES,
     PAUSE_IMAGE: PAUSE,
 }
 
@@ -54,9 +54,9 @@ def build_images() -> None:
     _build(TRAINER, "--file", "deploy/trainer.Dockerfile", ".")
     _build(BOTH, "--file", "-", ".", dockerfile=WITH_STAND_IN)
     with tempfile.TemporaryDirectory() as folder:  # Docker gets all files of the folder
-        shutil.copy(PROGRAMS / "coredns", folder)
-        dockerfile = 'FROM scratch\nCOPY coredns /\nENTRYPOINT ["/coredns"]\n'
-        _build(DNS, "--file", "-", folder, dockerfile=dockerfile)
+        for name in ("coredns", "metrics-server"):
+            shutil.copy(PROGRAMS / name, folder)
+        _build(SERVICES, "--file", "-", folder, dockerfile="FROM scratch\nCOPY . /\n")
     # It holds the namespaces of a pod, and does nothing.
     _build(PAUSE, "-", dockerfile='FROM python:3.11-slim\nCMD ["sleep", "infinity"]\n')
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
+from tools.certificates import Authority
 from tools.cluster_host import CGROUP, CNI_PLUGINS, NODE_ADDRESS
 
 NODE = "node"
@@ -37,6 +39,11 @@ def write_settings(folder: Path) -> None:
     """Write all files. Whoever can read the folder may do anything in the cluster, which nobody else can reach."""
     (folder / "tokens").write_text('admin,admin,admin,"system:masters"\n', encoding="utf-8")
     subprocess.run(["openssl", "genrsa", "-out", folder / "accounts.key"], check=True, capture_output=True)
+    authority = Authority("front proxy", timedelta(days=1))
+    proxy = authority.client(timedelta(days=1), "front-proxy")
+    (folder / "front-proxy-ca.crt").write_bytes(authority.certificate)
+    (folder / "front-proxy.crt").write_bytes(proxy.certificate)
+    (folder / "front-proxy.key").write_bytes(proxy.key)
     (folder / "resolv.conf").touch()
     network = Path("/etc/cni/net.d")
     network.mkdir(parents=True)

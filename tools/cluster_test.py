@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.cluster import HERE, Cluster, cluster
-from tools.cluster_callers import check_answers, check_policies, check_replicas, check_restart
+from tools.cluster_callers import check_answers, check_autoscaling, check_policies, check_replicas, check_restart
 from tools.cluster_checks import check_admission, check_first_release
 from tools.cluster_host import enter, missing_tools
 from tools.cluster_images import build_images, load_images, missing_engine, saved_images
@@ -25,13 +25,14 @@ from tools.cluster_production import check_production
 from tools.cluster_programs import CLUSTER, build_programs, missing_programs
 
 INSIDE = "--inside"
-DNS_TIMEOUT_S = 60
+SERVICES_TIMEOUT_S = 60
 OBJECTS = Path(__file__).with_name("cluster.yaml")
 CHECKS: tuple[Callable[[Cluster], None], ...] = (
     check_admission,
     check_first_release,
     check_answers,
     check_policies,
+    check_autoscaling,
     check_replicas,
     check_restart,
     check_production,
@@ -64,8 +65,9 @@ def _inside(folder: Path) -> int:
     with cluster(folder) as made:
         load_images(sys.stdin.buffer)
         made.kubectl("apply", "--filename=-", stdin=OBJECTS.read_text().replace("FOLDER", str(folder)))
-        made.wait_for_rollout("dns", DNS_TIMEOUT_S, "kube-system")
-        print("a cluster of one node: its DNS runs", flush=True)
+        made.wait_for_rollout("dns", SERVICES_TIMEOUT_S, "kube-system")
+        made.wait_for_rollout("metrics", SERVICES_TIMEOUT_S, "kube-system")
+        print("a cluster of one node: its DNS and its metrics run", flush=True)
         for check in CHECKS:
             try:
                 check(made)
