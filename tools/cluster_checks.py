@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from tools.cluster import HERE, NAMESPACE, Cluster
+from tools.cluster_programs import CLUSTER
 from tools.processes import wait_for
 
 K8S = Path(__file__).resolve().parent.parent / "deploy" / "k8s"
@@ -29,17 +30,18 @@ def check_admission(made: Cluster) -> None:
     """The API server takes every object, and pods of their templates, without a warning. It refuses a pod as root."""
     made.kubectl("apply", "--server-side", f"--filename={K8S / 'base' / 'namespace.yaml'}")
     made.wait_for("serviceaccount/default", "create", START_TIMEOUT_S)
-    definition = os.environ.get("SERVICE_MONITOR_CRD")
-    if definition:
+    definition = Path(os.environ.get("SERVICE_MONITOR_CRD", CLUSTER.parent / "servicemonitors.yaml"))
+    if definition.exists():
         made.kubectl("apply", "--server-side", f"--filename={definition}")
         made.wait_for("crd/servicemonitors.monitoring.coreos.com", "condition=Established", START_TIMEOUT_S)
     else:
-        print("ServiceMonitors: left out, as SERVICE_MONITOR_CRD names no file with their definition")
+        print(f"ServiceMonitors: left out, as {definition} does not exist (SERVICE_MONITOR_CRD names another file)")
     overlays = {name: K8S / "overlays" / name for name in ("local", "production")}
-    overlays |= {f"local with {name}": _with_component(made.folder, name) for name in COMPONENTS}
+    for name, literals in COMPONENTS.items():
+        overlays[f"local with {name}"] = with_component(made.folder / name, name, literals)
     for name, folder in overlays.items():
         objects = list(yaml.safe_load_all(made.kubectl("kustomize", str(folder))))
-        objects = [found for found in objects if definition or found["kind"] != "ServiceMonitor"]
+        objects = [found for found in objects if definition.exists() or found["kind"] != "ServiceMonitor"]
         pods = [_pod(found) for found in objects if found["kind"] in ("Deployment", "CronJob")]
         for command, sent in ((("apply", "--server-side"), objects), (("create",), pods)):
             stdin = yaml.safe_dump_all(sent)
@@ -52,9 +54,11 @@ def check_admission(made: Cluster) -> None:
     print("a pod as root: refused", flush=True)
 
 
-def _with_component(folder: Path, component: str) -> Path:
-    """The folder of a new overlay, which adds a component to the overlay `local`."""
-    overlay = folder / component
+def with_component(overlay: Path, component: str, literals: list[str]) -> Path:
+    """Make the folder of an overlay that adds a component to the overlay `local`, and return it.
+
+    literals: the settings of the component, such as "NAME=value".
+    """
     overlay.mkdir()
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -62,7 +66,7 @@ def _with_component(folder: Path, component: str) -> Path:
         "namespace": NAMESPACE,
         "resources": [os.path.relpath(K8S / "overlays" / "local", overlay)],
         "components": [os.path.relpath(K8S / "components" / component, overlay)],
-        "configMapGenerator": [{"name": component, "literals": COMPONENTS[component]}],
+        "configMapGenerator": [{"name": component, "literals": literals}],
     }
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
     return overlay

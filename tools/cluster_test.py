@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.cluster import HERE, Cluster, cluster
+from tools.cluster_bucket import check_object_storage
 from tools.cluster_callers import check_answers, check_autoscaling, check_policies, check_replicas, check_restart
 from tools.cluster_checks import check_admission, check_first_release
 from tools.cluster_host import enter, missing_tools
@@ -36,6 +37,7 @@ CHECKS: tuple[Callable[[Cluster], None], ...] = (
     check_replicas,
     check_restart,
     check_production,
+    check_object_storage,
 )
 
 
