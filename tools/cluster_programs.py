@@ -14,7 +14,8 @@ COREDNS = "1.13.1"
 KUBE_ROUTER = "2.1.0"
 METRICS_SERVER = "0.8.0"
 OWN_MODULES = {"coredns": COREDNS, "kube-router": KUBE_ROUTER, "metrics-server": METRICS_SERVER}
-CLUSTER = Path(__file__).resolve().parent.parent / ".tools" / "cluster"
+# Resolved, as Kustomize takes relative paths from there, even if .tools is a link to somewhere else.
+CLUSTER = (Path(__file__).resolve().parent.parent / ".tools").resolve() / "cluster"
 PROGRAMS = CLUSTER / "bin"
 KUBERNETES_PROGRAMS = (
     "kube-apiserver",
