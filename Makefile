@@ -127,7 +127,7 @@ compose-test: $(STAMP)
 
 # Building takes 20 to 40 minutes the first time, so .ci/run leaves it out.
 cluster-test: $(STAMP)
-	@PATH=$(CURDIR)/.tools/bin:$$PATH $(BIN)/python -m tools.cluster_test
+	@PATH=$(CURDIR)/.tools/bin:$$PATH $(BIN)/python -m tools.cluster
 
 # One file for .venv, and one for each image. With the hashes, nothing is installed that the index exchanged meanwhile.
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \

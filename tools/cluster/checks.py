@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from tools.cluster import HERE, NAMESPACE, Cluster
-from tools.cluster_programs import CLUSTER
+from tools.cluster.node import HERE, NAMESPACE, Cluster
+from tools.cluster.programs import CLUSTER
 from tools.processes import wait_for
 
-K8S = Path(__file__).resolve().parent.parent / "deploy" / "k8s"
+K8S = Path(__file__).resolve().parents[2] / "deploy" / "k8s"
 # Those that `production` does not have already, and the settings that their first lines ask for.
 COMPONENTS = {
     "milvus": ["ANN=milvus", "MILVUS_URI=http://milvus.milvus.svc:19530"],

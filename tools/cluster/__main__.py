@@ -16,18 +16,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.cluster import HERE, Cluster, cluster
-from tools.cluster_bucket import check_object_storage
-from tools.cluster_callers import check_answers, check_autoscaling, check_policies, check_replicas, check_restart
-from tools.cluster_checks import check_admission, check_first_release
-from tools.cluster_host import enter, missing_tools
-from tools.cluster_images import build_images, load_images, missing_engine, saved_images
-from tools.cluster_production import check_production
-from tools.cluster_programs import CLUSTER, build_programs, missing_programs
+from tools.cluster.bucket import check_object_storage
+from tools.cluster.callers import check_answers, check_autoscaling, check_policies, check_replicas, check_restart
+from tools.cluster.checks import check_admission, check_first_release
+from tools.cluster.host import enter, missing_tools
+from tools.cluster.images import build_images, load_images, missing_engine, saved_images
+from tools.cluster.node import HERE, Cluster, cluster
+from tools.cluster.production import check_production
+from tools.cluster.programs import CLUSTER, build_programs, missing_programs
 
 INSIDE = "--inside"
 SERVICES_TIMEOUT_S = 60
-OBJECTS = Path(__file__).with_name("cluster.yaml")
+OBJECTS = Path(__file__).with_name("services.yaml")
 CHECKS: tuple[Callable[[Cluster], None], ...] = (
     check_admission,
     check_first_release,
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     build_programs()
     build_images()
     with tempfile.TemporaryDirectory(dir=CLUSTER) as folder, saved_images() as images:
-        return enter([sys.executable, "-m", "tools.cluster_test", INSIDE, folder], images)
+        return enter([sys.executable, "-m", "tools.cluster", INSIDE, folder], images)
 
 
 def _inside(folder: Path) -> int:

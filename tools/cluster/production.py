@@ -12,13 +12,13 @@ from pathlib import Path
 import yaml
 
 from tools.certificates import Authority
-from tools.cluster import HERE, NAMESPACE, Cluster
-from tools.cluster_callers import ASK, RECOMMENDER, call
-from tools.cluster_checks import K8S, first_release
+from tools.cluster.callers import ASK, RECOMMENDER, call
+from tools.cluster.checks import K8S, first_release
+from tools.cluster.node import HERE, NAMESPACE, Cluster
 from tools.processes import wait_for
 from trainer.data import sample
 
-OBJECTS = Path(__file__).with_name("cluster_production.yaml")
+OBJECTS = Path(__file__).with_name("production.yaml")
 OWNER = 10001  # of the volume, as in the manifests
 LIFETIME = timedelta(days=1)
 SECRET_TIMEOUT_S = 180

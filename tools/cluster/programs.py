@@ -15,7 +15,7 @@ KUBE_ROUTER = "2.1.0"
 METRICS_SERVER = "0.8.0"
 OWN_MODULES = {"coredns": COREDNS, "kube-router": KUBE_ROUTER, "metrics-server": METRICS_SERVER}
 # Resolved, as Kustomize takes relative paths from there, even if .tools is a link to somewhere else.
-CLUSTER = (Path(__file__).resolve().parent.parent / ".tools").resolve() / "cluster"
+CLUSTER = (Path(__file__).resolve().parents[2] / ".tools").resolve() / "cluster"
 PROGRAMS = CLUSTER / "bin"
 KUBERNETES_PROGRAMS = (
     "kube-apiserver",

@@ -1,4 +1,4 @@
-"""A Kubernetes cluster of one node on this machine, in namespaces of its own (`tools.cluster_host`)."""
+"""A Kubernetes cluster of one node on this machine, in namespaces of its own (`tools.cluster.host`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tools.cluster_host import NODE_ADDRESS, prepare
-from tools.cluster_programs import PROGRAMS
-from tools.cluster_settings import NODE, SERVICE_NETWORK, write_settings
+from tools.cluster.host import NODE_ADDRESS, prepare
+from tools.cluster.programs import PROGRAMS
+from tools.cluster.settings import NODE, SERVICE_NETWORK, write_settings
 from tools.processes import Server, served, wait_for
 
 ETCD = "127.0.0.1:2379"
@@ -66,7 +66,7 @@ class Cluster:
 def cluster(folder: Path) -> Iterator[Cluster]:
     """A cluster whose node is ready and whose DNS answers.  folder: an empty one.
 
-    Call it within namespaces that `tools.cluster_host.enter` has made.
+    Call it within namespaces that `tools.cluster.host.enter` has made.
     Raises ServerError if a program ends, TimeoutError if the cluster does not get ready.
     """
     prepare(folder)

@@ -6,10 +6,10 @@ import shutil
 
 import yaml
 
-from tools.cluster import HERE, NAMESPACE, Cluster
-from tools.cluster_callers import ASK, call
-from tools.cluster_checks import K8S, first_release, with_component
-from tools.cluster_host import NODE_ADDRESS
+from tools.cluster.callers import ASK, call
+from tools.cluster.checks import K8S, first_release, with_component
+from tools.cluster.host import NODE_ADDRESS
+from tools.cluster.node import HERE, NAMESPACE, Cluster
 from tools.processes import served
 
 KEYS = {"AWS_ACCESS_KEY_ID": "access-of-the-test", "AWS_SECRET_ACCESS_KEY": "secret-of-the-test"}

@@ -8,13 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from tools.certificates import Authority
-from tools.cluster_host import CGROUP, CNI_PLUGINS, NODE_ADDRESS
+from tools.cluster.host import CGROUP, CNI_PLUGINS, NODE_ADDRESS
 
 NODE = "node"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 POD_NETWORK = "10.85.0.0/24"
 SERVICE_NETWORK = "10.96.0.0/16"
-DNS_ADDRESS = "10.96.0.10"  # as in tools/cluster.yaml
+DNS_ADDRESS = "10.96.0.10"  # as in services.yaml
 PAUSE_IMAGE = "docker.io/library/cluster-pause:latest"
 POD_NETWORK_CONFIG = {
     "cniVersion": "1.0.0",

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tools.cluster_programs import PROGRAMS
-from tools.cluster_settings import CONTAINERD_SOCKET, PAUSE_IMAGE
+from tools.cluster.programs import PROGRAMS
+from tools.cluster.settings import CONTAINERD_SOCKET, PAUSE_IMAGE
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # The tags are apart from those that people use.
 RECOMMENDER, TRAINER, SERVICES = "cluster-recommender", "cluster-trainer", "cluster-services"
 # One image for the trainer and the stand-in, because TensorFlow takes gigabytes in Docker, and twice as much in
