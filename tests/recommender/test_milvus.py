@@ -35,7 +35,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 TARGET_RECALL = 0.95
 USERS, HEAVY_USER, NUM_MOVIES, NUM_WATCHED = range(1, 61), 1, 1_000, 898
-PATIENT = {"PREDICT_TIMEOUT_MS": "20000"}  # milvus-lite compares genres one by one, in Python
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         stack.enter_context(milvus_loader(artifacts, uri, artifacts / "loader.log"))
         _, models = stack.enter_context(model_server(artifacts, artifacts / "models.log"))
         addresses = []
-        for name, settings in (("memory", {}), ("by_milvus", {**settings_for(uri), **PATIENT})):
+        for name, settings in (("memory", {}), ("by_milvus", settings_for(uri))):
             log = artifacts / f"{name}.log"
             addresses.append(stack.enter_context(recommender(artifacts, models, log, **settings))[1])
         wait_until_loaded(connected(uri), version)

@@ -78,7 +78,7 @@ def test_releases_in_milvus_are_swapped_under_calls(tmp_path: Path) -> None:
 
     def call(stub: RecommenderServiceStub) -> None:
         try:
-            response = stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10)
+            response = stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=30)
         except grpc.RpcError as error:
             problems.append(str(error))
             return
@@ -174,12 +174,12 @@ def test_a_file_of_milvus_lite_is_loaded_by_the_service(tmp_path: Path) -> None:
     ):
         wait_until_serving(address)
         stub = RecommenderServiceStub(channel)
-        answer = stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10)
+        answer = stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=30)
         assert movie_ids(answer) == [movie for movie, _ in BEST]
         assert not answer.degraded_reason
         trace_id = secrets.token_hex(16)
         metadata = (("traceparent", f"00-{trace_id}-{secrets.token_hex(8)}-01"),)
-        stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), metadata=metadata, timeout=10)
+        stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), metadata=metadata, timeout=30)
         spans = collector.wait_for_spans(trace_id, [RECOMMEND, "Milvus search"])
         assert spans["Milvus search"].parent == spans[RECOMMEND].id
         command = [sys.executable, "-m", "recommender_service"]

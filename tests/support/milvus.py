@@ -11,8 +11,8 @@ START_S = 60.0
 
 
 def settings_for(uri: str) -> dict[str, str]:
-    """What makes a recommender search in Milvus."""
-    return {"ANN": "milvus", "MILVUS_URI": uri}
+    """What makes a recommender search in Milvus, and wait for it: Milvus Lite is slow, above all on a busy machine."""
+    return {"ANN": "milvus", "MILVUS_URI": uri, "PREDICT_TIMEOUT_MS": "20000"}
 
 
 def connected(uri: str) -> MilvusClient:
