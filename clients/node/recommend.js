@@ -18,7 +18,8 @@ const definition = loader.loadSync('protos/recommender/v1/recommender.proto', {
 });
 const { RecommenderService } = grpc.loadPackageDefinition(definition).recommender.v1;
 
-// A call is made again if the recommender cannot be reached or refuses it under load. Every RPC may be repeated.
+// A call is made again if the recommender cannot be reached or refuses it under load, and gRPC itself refuses with
+// CANCELLED. Every RPC may be repeated.
 const serviceConfig = {
   loadBalancingConfig: [{ round_robin: {} }],
   methodConfig: [{
@@ -28,7 +29,7 @@ const serviceConfig = {
       initialBackoff: '0.1s',
       maxBackoff: '2s',
       backoffMultiplier: 3,
-      retryableStatusCodes: ['UNAVAILABLE', 'RESOURCE_EXHAUSTED'],
+      retryableStatusCodes: ['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'CANCELLED'],
     },
   }],
 };

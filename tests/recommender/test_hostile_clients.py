@@ -12,6 +12,7 @@ from typing import Never
 
 import grpc
 import pytest
+from movie_recommender_client.connection import RETRIES
 
 from protos.recommender.v1.recommender_pb2 import BatchRecommendRequest, RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
@@ -38,20 +39,6 @@ RECOMMEND = "/recommender.v1.RecommenderService/Recommend"
 BATCH = "/recommender.v1.RecommenderService/BatchRecommend"
 RECEIVE_TIMEOUT_S = 10
 USER = 3
-RETRYING = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.2s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["CANCELLED"],
-            },
-        }
-    ]
-}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +65,7 @@ def service(artifacts: Path, models_address: str, tmp_path: Path) -> Iterator[tu
 
 def recommend(address: str) -> int:
     """How many movies a client of its own is recommended, which tries again when gRPC refuses its call."""
-    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.service_config", json.dumps(RETRYING))]
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.service_config", json.dumps(RETRIES))]
     with grpc.insecure_channel(address, options=options) as channel:
         return len(RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=USER), timeout=30).movies)
 

@@ -13,7 +13,8 @@ from movie_recommender_client.v1 import recommender_pb2_grpc
 
 SERVICE = "recommender.v1.RecommenderService"
 
-# A call is made again if the recommender cannot be reached or refuses it under load. Every RPC may be repeated.
+# A call is made again if the recommender cannot be reached or refuses it under load, and gRPC itself refuses with
+# CANCELLED. Every RPC may be repeated.
 RETRIES = {
     "methodConfig": [
         {
@@ -23,7 +24,7 @@ RETRIES = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"],
             },
         }
     ],

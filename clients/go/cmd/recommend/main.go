@@ -18,14 +18,15 @@ import (
 	"movie-recommender/clients/go/recommenderv1"
 )
 
-// A call is made again if the recommender cannot be reached or refuses it under load. Every RPC may be repeated.
+// A call is made again if the recommender cannot be reached or refuses it under load, and gRPC itself refuses with
+// CANCELLED. Every RPC may be repeated.
 const serviceConfig = `{
   "loadBalancingConfig": [{"round_robin": {}}],
   "methodConfig": [{
     "name": [{"service": "recommender.v1.RecommenderService"}],
     "retryPolicy": {
       "maxAttempts": 5, "initialBackoff": "0.1s", "maxBackoff": "2s", "backoffMultiplier": 3,
-      "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]
+      "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"]
     }
   }]
 }`
