@@ -43,7 +43,7 @@ class Tutorial(recommender_pb2_grpc.RecommenderServiceServicer):
     async def Recommend(self, request: api.RecommendRequest, context: Context) -> api.RecommendResponse:
         response = await self._predict(predict_request("serving_default", "user_id", np.array([request.user_id])))
         tensor = response.outputs["user_embedding"]
-        embedding = np.frombuffer(tensor.tensor_content, np.float32) if tensor.tensor_content else tensor.float_val
+        embedding = np.frombuffer(tensor.tensor_content or tensor.float_val, "<f4")
         watched = self._release.watched
         seen = set(watched.rows_of(watched.find(request.user_id)))
         rows, distances = self._index.get_nns_by_vector(embedding, request.limit + len(seen), include_distances=True)
