@@ -25,7 +25,8 @@ from tools.servers import model_server, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
 
-TIMEOUT_MS = {"PREDICT_TIMEOUT_MS": "200", "METRICS_ADDRESS": "127.0.0.1:0"}
+PATIENT = {"PREDICT_TIMEOUT_MS": "20000", "METRICS_ADDRESS": "127.0.0.1:0"}  # a busy machine takes its time
+HURRIED = {**PATIENT, "PREDICT_TIMEOUT_MS": "1000"}
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def served(
 ) -> Iterator[tuple[str, RecommenderServiceStub]]:
     """(address of the metrics, a client) of a recommender."""
     log = tmp_path / "recommender.log"
-    with recommender(checkerboard_artifacts, model_server_address, log, **TIMEOUT_MS) as (server, address):
+    with recommender(checkerboard_artifacts, model_server_address, log, **PATIENT) as (server, address):
         wait_until_serving(address)
         with grpc.insecure_channel(address) as channel:
             yield str(server.events("listening")[0]["metrics"]), RecommenderServiceStub(channel)
@@ -101,7 +102,7 @@ def test_fallbacks_are_counted_by_reason(tmp_path: Path) -> None:
     publish_checkerboard(tmp_path)
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (models, model_server_address),
-        recommender(tmp_path, model_server_address, tmp_path / "log", **TIMEOUT_MS) as (server, address),
+        recommender(tmp_path, model_server_address, tmp_path / "log", **HURRIED) as (server, address),
         grpc.insecure_channel(address) as channel,
     ):
         wait_until_serving(address)
@@ -131,7 +132,7 @@ def test_a_refused_release_is_told(tmp_path: Path) -> None:
     publish_checkerboard(tmp_path)
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (_, model_server_address),
-        recommender(tmp_path, model_server_address, tmp_path / "log", **TIMEOUT_MS) as (server, address),
+        recommender(tmp_path, model_server_address, tmp_path / "log", **PATIENT) as (server, address),
     ):
         wait_until_serving(address)
         metrics_address = str(server.events("listening")[0]["metrics"])
