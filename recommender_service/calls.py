@@ -96,9 +96,9 @@ class CallGuard:
                 if self._tokens is not None:  # before the request: without a token nobody makes this process hold one
                     self._tokens.check(context, name, self._receiver)
                 request = _parsed(parse, await self._receiver.receive(context))
-                if self._turns.in_progress >= self._max_concurrent_calls:
-                    in_progress = f"{self._turns.in_progress} calls are in progress"
-                    raise TooManyCalls(f"{in_progress}, the most allowed; retry later")
+                in_progress = self._turns.in_progress
+                if in_progress >= self._max_concurrent_calls:
+                    raise TooManyCalls(f"{in_progress} calls are in progress, the most allowed; retry later")
                 try:
                     await self._turns.begin()
                     response = await behaviour(request, context)

@@ -18,7 +18,7 @@ from trainer.data.interactions import Interactions, interactions_of, rows_of
 from trainer.data.split import split
 from trainer.evaluation.evaluate import Evaluation, fit_to, hyperparameters_for, scored
 from trainer.evaluation.gathering import interactions_to_chief, task_to_chief
-from trainer.evaluation.task import MAX_SCORED_USERS, Task, task_of
+from trainer.evaluation.task import MAX_SCORED_USERS, task_of
 from trainer.model.content_embeddings import content_features, expected_embeddings, with_content
 from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
@@ -67,7 +67,7 @@ def train(
     problems = workers.on_chief(lambda: _unless_forced(changed_ids(dataset, artifacts), force)) or []
     dataset, user_keys, movie_keys = with_lasting_ids(dataset, artifacts, bucket, workers)
     checkpoints, content = artifacts / CHECKPOINTS, None if liked_only else dataset.movies
-    evaluation, hyperparameters = _on_split(
+    evaluation, hyperparameters = _evaluate(
         dataset, positive_threshold, hyperparameters, checkpoints, cheapest, content, workers
     )
     if evaluation is not None:
@@ -84,7 +84,7 @@ def train(
     return releases_folder(artifacts) / str(version)
 
 
-def _on_split(
+def _evaluate(
     dataset: Dataset,
     positive_threshold: float,
     hyperparameters: Hyperparameters,
@@ -93,40 +93,22 @@ def _on_split(
     content: pd.DataFrame | None,
     workers: Workers,
 ) -> tuple[Evaluation | None, Hyperparameters]:
-    """Return the evaluation, on the chief, and the hyperparameters with what the split decides.
+    """Return the evaluation on a split, None but on the chief, and the hyperparameters with what the split decides.
 
-    The task and what was fitted to it may take gigabytes, which are free again afterwards.
+    At most MAX_SCORED_USERS users are scored. The split and what is fitted to it may take gigabytes, which are free
+    again afterwards.
     """
-    task = _task(dataset, positive_threshold, workers)
+    with stage("splitting"):
+        task = task_of(*split(dataset.ratings), positive_threshold, MAX_SCORED_USERS, workers)
     hyperparameters = hyperparameters_for(task, hyperparameters)
-    evaluation, temperature = _evaluate(task, hyperparameters, checkpoints, cheapest, content, workers)
-    return evaluation, replace(hyperparameters, temperature=temperature)
-
-
-@stage("splitting")
-def _task(dataset: Dataset, positive_threshold: float, workers: Workers) -> Task:
-    """Split the ratings; at most MAX_SCORED_USERS users are scored."""
-    return task_of(*split(dataset.ratings), positive_threshold, MAX_SCORED_USERS, workers)
-
-
-@stage("fitting and scoring on the split")
-def _evaluate(
-    task: Task,
-    hyperparameters: Hyperparameters,
-    checkpoints: Path,
-    cheapest: bool,
-    content: pd.DataFrame | None,
-    workers: Workers,
-) -> tuple[Evaluation | None, float]:
-    """Return the evaluation on the chief, None elsewhere, and the temperature of the fit."""
-    with progress_bar("fit on the training part") as on_progress:
+    with stage("fitting and scoring on the split"), progress_bar("fit on the training part") as on_progress:
         start = time.perf_counter()
         own = fit_to(task, hyperparameters, on_progress, checkpoints, workers)
         of_all = task_to_chief(task, own, workers)
         evaluation = workers.on_chief(
             lambda: scored(*of_all, hyperparameters, K, on_progress, cheapest, content, start)
         )
-    return evaluation, own.temperature
+    return evaluation, replace(hyperparameters, temperature=own.temperature)
 
 
 def _unliked_help(evaluation: Evaluation | None) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import subprocess
 import sys
@@ -15,8 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tools import overlays
+
 ROOT = Path(__file__).resolve().parents[2]
-K8S = ROOT / "deploy" / "k8s"
 OVERLAYS = ("local", "production")
 
 Object = dict[str, Any]
@@ -30,7 +30,7 @@ NEEDS_KUSTOMIZE = pytest.mark.skipif(
 @functools.cache
 def text(overlay: str) -> str:
     """What `kustomize build` prints."""
-    command = ["kustomize", "build", str(K8S / "overlays" / overlay)]
+    command = ["kustomize", "build", str(overlays.K8S / "overlays" / overlay)]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
@@ -44,15 +44,7 @@ def with_component(component: str, literals: list[str], folder: Path) -> list[Ob
 
     literals: the settings of the component, such as "NAME=value".  folder: an empty one.
     """
-    kustomization = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "namespace": "movie-recommender",
-        "resources": [os.path.relpath(K8S / "overlays" / "local", folder)],
-        "components": [os.path.relpath(K8S / "components" / component, folder)],
-        "configMapGenerator": [{"name": component, "literals": literals}],
-    }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    overlays.with_component(folder, component, literals)
     built = subprocess.run(["kustomize", "build", str(folder)], capture_output=True, text=True, check=True).stdout
     (folder / "all.yaml").write_text(built)
     command = [sys.executable, "-m", "kubernetes_validate", "--strict", "-k", "1.30", str(folder / "all.yaml")]

@@ -21,7 +21,7 @@ from tools.cluster.callers import check_answers, check_autoscaling, check_polici
 from tools.cluster.checks import check_admission, check_first_release
 from tools.cluster.host import enter, missing_tools
 from tools.cluster.images import build_images, load_images, missing_engine, saved_images
-from tools.cluster.node import HERE, Cluster, cluster
+from tools.cluster.node import HERE, OWNER, Cluster, cluster
 from tools.cluster.production import check_production
 from tools.cluster.programs import CLUSTER, build_programs, missing_programs
 
@@ -63,7 +63,7 @@ def _inside(folder: Path) -> int:
     """Run the checks in the namespaces of this process.  Standard input has the images."""
     artifacts = folder / "artifacts"
     artifacts.mkdir()
-    os.chown(artifacts, 10001, 10001)  # as the class of a volume would, or fsGroup
+    os.chown(artifacts, OWNER, OWNER)  # as the class of a volume would, or fsGroup
     with cluster(folder) as made:
         load_images(sys.stdin.buffer)
         made.kubectl("apply", "--filename=-", stdin=OBJECTS.read_text().replace("FOLDER", str(folder)))

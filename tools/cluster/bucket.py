@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 
-import yaml
-
 from tools.cluster.callers import ASK, call
-from tools.cluster.checks import K8S, first_release, with_component
+from tools.cluster.checks import first_release, make_secret, new_namespace
 from tools.cluster.host import NODE_ADDRESS
-from tools.cluster.node import HERE, NAMESPACE, Cluster
+from tools.cluster.node import HERE, Cluster
+from tools.overlays import with_component
 from tools.processes import served
 
 KEYS = {"AWS_ACCESS_KEY_ID": "access-of-the-test", "AWS_SECRET_ACCESS_KEY": "secret-of-the-test"}
@@ -28,10 +27,8 @@ def check_object_storage(made: Cluster) -> None:
     keys = ("--access", KEYS["AWS_ACCESS_KEY_ID"], "--secret", KEYS["AWS_SECRET_ACCESS_KEY"])
     command = ["versitygw", *keys, "--region", REGION, "--quiet", "--port", ADDRESS, "posix", str(buckets)]
     with served(command, made.folder / "versitygw.log", {}, "versitygw"):
-        made.kubectl("delete", "namespace", NAMESPACE, timeout_s=120)
-        made.kubectl("apply", "--server-side", f"--filename={K8S / 'base' / 'namespace.yaml'}")
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "object-storage"}, "stringData": KEYS}
-        made.kubectl("apply", HERE, "--filename=-", stdin=yaml.safe_dump(secret))
+        new_namespace(made)
+        make_secret(made, "object-storage", KEYS)
         overlay = with_component(made.folder / "bucket", "object-storage", SETTINGS)
         made.kubectl("apply", "--server-side", f"--kustomize={overlay}")
         first_release(made)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
-from tools.cluster.node import HERE, NAMESPACE, Cluster
+from tools.cluster.node import HERE, Cluster
+from tools.overlays import NAMESPACE
 
 RECOMMENDER = "recommender.movie-recommender:50051"
 ASK = ("python", "-m", "recommender_service.client", "--address", RECOMMENDER)

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from tools.cluster.node import HERE, NAMESPACE, Cluster
+from tools.cluster.node import HERE, Cluster
 from tools.cluster.programs import CLUSTER
+from tools.overlays import K8S, NAMESPACE, with_component
 from tools.processes import wait_for
 
-K8S = Path(__file__).resolve().parents[2] / "deploy" / "k8s"
 # Those that `production` does not have already, and the settings that their first lines ask for.
 COMPONENTS = {
     "milvus": ["ANN=milvus", "MILVUS_URI=http://milvus.milvus.svc:19530"],
@@ -28,7 +28,7 @@ Object = dict[str, Any]
 
 def check_admission(made: Cluster) -> None:
     """The API server takes every object, and pods of their templates, without a warning. It refuses a pod as root."""
-    made.kubectl("apply", "--server-side", f"--filename={K8S / 'base' / 'namespace.yaml'}")
+    new_namespace(made)
     made.wait_for("serviceaccount/default", "create", START_TIMEOUT_S)
     definition = Path(os.environ.get("SERVICE_MONITOR_CRD", CLUSTER.parent / "servicemonitors.yaml"))
     if definition.exists():
@@ -54,24 +54,6 @@ def check_admission(made: Cluster) -> None:
     print("a pod as root: refused", flush=True)
 
 
-def with_component(overlay: Path, component: str, literals: list[str]) -> Path:
-    """Make the folder of an overlay that adds a component to the overlay `local`, and return it.
-
-    literals: the settings of the component, such as "NAME=value".
-    """
-    overlay.mkdir()
-    kustomization = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "namespace": NAMESPACE,
-        "resources": [os.path.relpath(K8S / "overlays" / "local", overlay)],
-        "components": [os.path.relpath(K8S / "components" / component, overlay)],
-        "configMapGenerator": [{"name": component, "literals": literals}],
-    }
-    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
-    return overlay
-
-
 def _pod(controller: Object) -> Object:
     """A pod of the template in a Deployment or a CronJob."""
     spec = controller["spec"]
@@ -83,6 +65,18 @@ def _pod(controller: Object) -> Object:
         "metadata": {**named, "labels": template["metadata"]["labels"]},
         "spec": template["spec"],
     }
+
+
+def new_namespace(made: Cluster) -> None:
+    """Make the namespace of the manifests, with nothing in it."""
+    made.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout_s=120)
+    made.kubectl("apply", "--server-side", f"--filename={K8S / 'base' / 'namespace.yaml'}")
+
+
+def make_secret(made: Cluster, name: str, texts: dict[str, str]) -> None:
+    """Make a Secret, or change what it holds.  texts: by key."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": texts}
+    made.kubectl("apply", HERE, "--filename=-", stdin=yaml.safe_dump(secret))
 
 
 def check_first_release(made: Cluster) -> None:

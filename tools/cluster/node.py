@@ -12,11 +12,12 @@ from pathlib import Path
 from tools.cluster.host import NODE_ADDRESS, prepare
 from tools.cluster.programs import PROGRAMS
 from tools.cluster.settings import NODE, SERVICE_NETWORK, write_settings
+from tools.overlays import NAMESPACE
 from tools.processes import Server, served, wait_for
 
 ETCD = "127.0.0.1:2379"
-NAMESPACE = "movie-recommender"
 HERE = f"--namespace={NAMESPACE}"
+OWNER = 10001  # of volumes, as in the manifests
 START_TIMEOUT_S = 120
 # Program → arguments of the kubectl that must succeed before it starts.
 WAITS = {"kube-controller-manager": ("get", "--raw=/readyz"), "kube-router": ("get", f"node/{NODE}")}

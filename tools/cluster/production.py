@@ -9,17 +9,15 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-import yaml
-
 from tools.certificates import Authority
 from tools.cluster.callers import ASK, RECOMMENDER, call
-from tools.cluster.checks import K8S, first_release
-from tools.cluster.node import HERE, NAMESPACE, Cluster
+from tools.cluster.checks import first_release, make_secret, new_namespace
+from tools.cluster.node import OWNER, Cluster
+from tools.overlays import write_overlay
 from tools.processes import wait_for
 from trainer.data import sample
 
 OBJECTS = Path(__file__).with_name("production.yaml")
-OWNER = 10001  # of the volume, as in the manifests
 LIFETIME = timedelta(days=1)
 SECRET_TIMEOUT_S = 180
 SHOWN = ("--tls-ca=/tmp/ca.crt", "--tls-cert=/tmp/client.crt", "--tls-key=/tmp/client.key")
@@ -29,8 +27,7 @@ LESS_CPU = "- {op: replace, path: /spec/template/spec/containers/0/resources/req
 
 def check_production(made: Cluster) -> None:
     """Two replicas of each serve a signed release to clients with a certificate and a token, and to nobody else."""
-    made.kubectl("delete", "namespace", NAMESPACE, timeout_s=120)
-    made.kubectl("apply", "--server-side", f"--filename={K8S / 'base' / 'namespace.yaml'}")
+    new_namespace(made)
     _make_volumes(made)
     certs, token = made.folder / "certs-of-clients", secrets.token_hex(32)
     certs.mkdir()
@@ -64,40 +61,23 @@ def _make_secrets(made: Cluster, certs: Path, token: str) -> None:
     (certs / "client.crt").write_bytes(client.certificate)
     (certs / "client.key").write_bytes(client.key)
     tls = {"tls.crt": server.certificate, "tls.key": server.key, "ca.crt": authority.certificate}
-    for name, files in {
-        "recommender-tls": tls,
-        "recommender-tokens": {"tokens": _tokens(token)},
-        "release-key": {"key": secrets.token_hex(32).encode()},
-    }.items():
-        _make_secret(made, name, files)
+    make_secret(made, "recommender-tls", {name: content.decode() for name, content in tls.items()})
+    make_secret(made, "recommender-tokens", {"tokens": _tokens(token)})
+    make_secret(made, "release-key", {"key": secrets.token_hex(32)})
 
 
-def _make_secret(made: Cluster, name: str, files: dict[str, bytes]) -> None:
-    texts = {key: content.decode() for key, content in files.items()}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": texts}
-    made.kubectl("apply", HERE, "--filename=-", stdin=yaml.safe_dump(secret))
-
-
-def _tokens(token: str) -> bytes:
-    return f"client  {hashlib.sha256(token.encode()).hexdigest()}  *\n".encode()
+def _tokens(token: str) -> str:
+    return f"client  {hashlib.sha256(token.encode()).hexdigest()}  *\n"
 
 
 def _overlay(folder: Path) -> Path:
     """The folder of a new overlay: `production`, with less CPU for each pod, and with the images of this test."""
-    overlay = folder / "production"
-    overlay.mkdir()
-    kustomization = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": [os.path.relpath(K8S / "overlays" / "production", overlay)],
-        "patches": [{"target": {"kind": "Deployment"}, "patch": LESS_CPU}],
-        "images": [
-            {"name": f"registry.example.com/{name}", "newName": name, "newTag": "latest"}
-            for name in ("movie-recommender", "movie-recommender-trainer")
-        ],
-    }
-    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
-    return overlay
+    images = [
+        {"name": f"registry.example.com/{name}", "newName": name, "newTag": "latest"}
+        for name in ("movie-recommender", "movie-recommender-trainer")
+    ]
+    patches = [{"target": {"kind": "Deployment"}, "patch": LESS_CPU}]
+    return write_overlay(folder / "production", "production", patches=patches, images=images)
 
 
 def _write(made: Cluster, name: str, text: str) -> None:
@@ -113,7 +93,7 @@ def _answers(made: Cluster, *access: str) -> bool:
 def _check_new_token(made: Cluster) -> None:
     """A Secret that has changed is in use without a restart."""
     token = secrets.token_hex(32)
-    _make_secret(made, "recommender-tokens", {"tokens": _tokens(token)})
+    make_secret(made, "recommender-tokens", {"tokens": _tokens(token)})
     start = time.monotonic()
     _write(made, "token", token)
     wait_for(lambda: _answers(made, *SHOWN, "--token-file=/tmp/token"), "the new token is in use", SECRET_TIMEOUT_S)
