@@ -9,8 +9,9 @@ COPY protos protos
 COPY events events
 COPY object_storage object_storage
 COPY trainer trainer
-# annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own.
-ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
+# annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own. They let
+# the compiler vectorize the distances for any CPU.
+ARG ANNOY_COMPILER_ARGS=-O3,-ffast-math,-funroll-loops,-fvariable-expansion-in-unroller,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
 RUN python -m venv /opt/trainer \
     && pip="/opt/trainer/bin/pip install --no-cache-dir --disable-pip-version-check" \
     && $pip --require-hashes --requirement build.lock \
