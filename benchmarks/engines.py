@@ -63,13 +63,13 @@ def _annoy(vectors: np.ndarray, k: int) -> Built:
 def _scan(vectors: np.ndarray, k: int) -> Built:
     searches = {}
     for dims, candidates in SCANS:
-        movies = IndexedVectors(vectors, None, leading_components(vectors, dims), k)  # type: ignore[arg-type]
+        movies = IndexedVectors(vectors, leading_components(vectors, dims), None, k)
         searches[f"{dims} components, {candidates} exact"] = searching(movies, Effort(False, 0, candidates), k)
     return Built(searches, vectors.nbytes + vectors[:, : SCANS[-1][0]].nbytes)
 
 
 def _exact(vectors: np.ndarray, k: int) -> Built:
-    movies = IndexedVectors(vectors, None, vectors, k)  # type: ignore[arg-type]
+    movies = IndexedVectors(vectors, vectors, None, k)
     return Built({"": searching(movies, Effort(False, 0, k), k)}, vectors.nbytes)
 
 

@@ -15,8 +15,7 @@ from scipy import sparse
 from benchmarks.engines import ANNOY, ENGINES, Search, searching
 from benchmarks.support import SERVER_CORE, on_cores
 from benchmarks.trained_vectors import TrainedVectors
-from trainer.index.annoy_index import build_index
-from trainer.index.calibration import Queries, calibrate, indexed
+from trainer.index.calibration import Queries, calibrate
 
 K = 10
 ROUNDS, TIMED = 3, 200  # each round times a search for so many of the users
@@ -74,9 +73,8 @@ def _as_calibrated(vectors: TrainedVectors) -> tuple[str, Search]:
     """What the trainer chooses for these users: (setting, search)."""
     nothing = sparse.csr_matrix((len(vectors.users), len(vectors.movies)), dtype=np.float32)
     with TemporaryDirectory() as scratch:
-        index = build_index(vectors.movies, Path(scratch) / "index")
-        (chosen,) = calibrate(vectors.movies, index, [Queries(vectors.users, nothing)], cheapest=False)
-    movies = indexed(vectors.movies, index, chosen.scan.scan_dims)
+        index_file, kinds = Path(scratch) / "index", [Queries(vectors.users, nothing)]
+        movies, (chosen,) = calibrate(vectors.movies, index_file, kinds, cheapest=False)
     scan = f"scan of {chosen.scan.scan_dims} components, {chosen.scan.scan_candidates} exact"
     setting = f"Annoy, search_k {chosen.index.search_k:,}" if chosen.effort.uses_index else scan
     return setting, searching(movies, chosen.effort, K)

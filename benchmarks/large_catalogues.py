@@ -108,12 +108,12 @@ def measured(vectors: TrainedVectors) -> Iterator[Line]:
 
 
 def _exact(movies: np.ndarray) -> Search:
-    return searching(IndexedVectors(movies, None, movies, K), Effort(False, 0, K), K)  # type: ignore[arg-type]
+    return searching(IndexedVectors(movies, movies, None, K), Effort(False, 0, K), K)
 
 
 def _scans(movies: np.ndarray) -> Iterator[tuple[str, Search]]:
     for dims, candidates in SCANS:
-        parts = IndexedVectors(movies, None, leading_components(movies, dims), K)  # type: ignore[arg-type]
+        parts = IndexedVectors(movies, leading_components(movies, dims), None, K)
         yield f"{dims} components, {candidates} exact", searching(parts, Effort(False, 0, candidates), K)
 
 

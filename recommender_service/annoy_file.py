@@ -25,10 +25,11 @@ COLUMNS_BEFORE_CHILDREN = {"angular": 1, "euclidean": 2}  # of four bytes
 COLUMNS_BEFORE_VECTOR = {"angular": 3, "euclidean": 4}
 BLOCK_ROWS = 4096  # are compared at once; a comparison of all would leave 15 MB of memory unused
 NORM_TOLERANCE = 1e-3  # of vectors that have unit length
+ROUNDING = 1e-6  # a length that the trainer computed may differ in its last bits
 
 
 def check_annoy_file(file: VerifiedFile, metric: Metric, vectors: np.ndarray) -> None:
-    """Check that the file is an index over exactly these vectors that Annoy can search.
+    """Check that the file is an index over these vectors that Annoy can search.
 
     vectors: float32[num_items, dim], rows of unit length.  Raises ReleaseError.
     """
@@ -45,12 +46,16 @@ def check_annoy_file(file: VerifiedFile, metric: Metric, vectors: np.ndarray) ->
     if (num_descendants[:num_items] != 1).any() or num_descendants[-1] != num_items:
         raise ReleaseError(f"{file}: expected {num_items} items, as the manifest says, got another number")
     blocks = [slice(row, row + BLOCK_ROWS) for row in range(0, num_items, BLOCK_ROWS)]
-    if not all(np.array_equal(items[block, -dim:].view(np.float32), vectors[block]) for block in blocks):
+    if not all(_are_equal(items[block, -dim:].view(np.float32), vectors[block]) for block in blocks):
         raise ReleaseError(f"{file}: expected the vectors of the release, got others")
     if metric == "angular" and not (np.abs(items[:, 1].view(np.float32) - 1) < NORM_TOLERANCE).all():
         raise ReleaseError(f"{file}: expected norms of 1, got others")
     if not _are_trees(inner[:, 0], inner[:, COLUMNS_BEFORE_CHILDREN[metric] :], num_descendants, num_items):
         raise ReleaseError(f"{file}: expected trees over the items, got children out of range or out of place")
+
+
+def _are_equal(items: np.ndarray, vectors: np.ndarray) -> bool:
+    return bool(np.array_equal(items, vectors) or np.allclose(items, vectors, rtol=0, atol=ROUNDING))
 
 
 def _are_trees(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from protos.release.v1.search import leading_scores
+from protos.release.v1.search import is_scanned, leading_scores
 from recommender_service.recommendation import Embedding
 from recommender_service.release import Release
 from recommender_service.resolved_request import ResolvedRequest
@@ -33,7 +33,9 @@ class JointScans:
     def add(self, request: ResolvedRequest, embedding: Embedding) -> Scan | None:
         """The scan that answers a request; None if something else answers it, or a scan of few movies."""
         effort = self._release.newcomer_effort if request.fold_in_key else self._release.effort
-        if not isinstance(embedding, np.ndarray) or effort.uses_index or request.qualifying is not None:
+        if not isinstance(embedding, np.ndarray) or request.qualifying is not None:
+            return None
+        if not is_scanned(self._release.movie_embeddings, effort, request.limit, len(request.excluded_rows)):
             return None
         scan = Scan(embedding)
         self._waiting.append(scan)

@@ -11,7 +11,7 @@ from annoy import AnnoyIndex
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
-from protos.release.v1.search import IndexedVectors, leading_components
+from protos.release.v1.search import IndexedVectors, indexed_vectors, leading_components
 from recommender_service.annoy_file import check_annoy_file
 from recommender_service.release_files import METRICS, ReleaseError, read_movies
 from recommender_service.verified_files import VerifiedFile
@@ -45,7 +45,7 @@ def searched_vectors(files: Files, manifest: pb.Manifest) -> SearchedVectors:
 def no_vectors() -> SearchedVectors:
     """What a process holds if the movies' vectors are searched elsewhere: nothing."""
     nothing = np.empty((0, 1), np.float32)
-    empty = IndexedVectors(nothing, AnnoyIndex(1, "euclidean"), nothing, 1)
+    empty = IndexedVectors(nothing, nothing, None, 1)
     return SearchedVectors(empty, empty, nothing)
 
 
@@ -105,11 +105,13 @@ def _indexed(
     vectors: np.ndarray, file: VerifiedFile, manifest: pb.Manifest, calibration: pb.Calibration
 ) -> IndexedVectors:
     metric = METRICS[manifest.index.metric]
-    check_annoy_file(file, metric, vectors)
-    index = AnnoyIndex(vectors.shape[1], metric)
-    index.load(str(file.path))
     leading = leading_components(vectors, calibration.scan_dims)
-    return IndexedVectors(vectors, index, leading, manifest.index.recall_k)
+    of_leading = layout.FORMATS[manifest.format_version].index_of_leading
+    items = indexed_vectors(vectors, leading) if of_leading else vectors
+    check_annoy_file(file, metric, items)
+    index = AnnoyIndex(items.shape[1], metric)
+    index.load(str(file.path))
+    return IndexedVectors(vectors, leading, index, manifest.index.recall_k)
 
 
 def _expect_unit_rows(file: VerifiedFile, array: np.ndarray) -> None:

@@ -126,9 +126,10 @@ def _load_or_refuse(folder: Path) -> None:
     try:
         release = load_release(folder)
         for movies in (release.movie_embeddings, release.similarity):
-            num_movies, dim = movies.vectors.shape
-            for query in np.eye(dim, dtype=np.float32):
-                found, _ = movies.index.get_nns_by_vector(query, num_movies, SEARCH_K, include_distances=True)
+            num_movies, index = len(movies.vectors), movies.index
+            assert index is not None
+            for query in np.eye(index.f, dtype=np.float32):
+                found, _ = index.get_nns_by_vector(query, num_movies, SEARCH_K, include_distances=True)
                 assert set(found) <= set(range(num_movies))
     except ReleaseError as error:
         complaint = str(error)

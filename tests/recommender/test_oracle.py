@@ -20,6 +20,7 @@ from tools.servers import model_server, recommender, wait_until_serving
 
 MEAN_RECALL = 0.95  # lower than the calibrated recall, because requests drawn at random are not the calibrated ones
 HEAVY_USER, NUM_MOVIES, NUM_WATCHED = 1, 3000, 2698
+DIM = 64  # more than find candidates
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     artifacts = tmp_path_factory.mktemp("random")
-    version = publish_random(artifacts, NUM_MOVIES, heavy=NUM_WATCHED)
+    version = publish_random(artifacts, NUM_MOVIES, DIM, NUM_WATCHED)
     release = artifacts / "releases" / str(version)
     with (
         model_server(artifacts, artifacts / "model_server.log") as (_, model_server_address),

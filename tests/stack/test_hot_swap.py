@@ -22,8 +22,8 @@ from protos.recommender.v1.recommender_pb2 import (
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from recommender_service.client.channel import PLAINTEXT, Access, connect
 from tests.support.callers import Callers
-from tests.support.format_2 import publish_format_2
 from tests.support.jaeger import jaeger, needs_jaeger
+from tests.support.old_formats import publish_old
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 from tests.support.soak import SOAK_SECONDS
 from tools import dev_certs
@@ -88,9 +88,9 @@ class Load:
 def test_releases_are_swapped_under_load(tmp_path: Path) -> None:
     """No call fails, is degraded or mixes two releases while new ones are published and one is rolled back.
 
-    The first release and every other one after it are of format 2.
+    The first release and every other one after it are of older formats, 2 and 3 in turn.
     """
-    first = publish_format_2(tmp_path, publish_checkerboard)
+    first = publish_old(tmp_path, publish_checkerboard, 2)
     with (
         model_server(tmp_path, tmp_path / "model_server.log", "--grpc_max_threads=64") as (_, model_server_address),
         recommender(tmp_path, model_server_address, tmp_path / "log", USER_CACHE_SIZE="1") as (server, address),
@@ -104,7 +104,7 @@ def test_releases_are_swapped_under_load(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_releases_are_swapped_with_tls_tokens_and_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same with mutual TLS on both legs, tokens, every call traced, and events on."""
-    first = publish_format_2(tmp_path, publish_checkerboard)
+    first = publish_old(tmp_path, publish_checkerboard, 2)
     assert dev_certs.main([str(tmp_path / "certs")]) == 0
     with jaeger(tmp_path) as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.collector)
@@ -126,8 +126,8 @@ def _swap_under_load(artifacts: Path, first: int, server: Server, address: str, 
             time.sleep(PUBLISH_EVERY_S)
             stretch = 1.0 + 0.1 * (len(published) % 40)
             publish = partial(publish_checkerboard, rotate_degrees=37.0 * len(published), stretch=stretch)
-            is_old = len(published) % 2 == 0
-            published.append(publish_format_2(artifacts, publish) if is_old else publish(artifacts))
+            is_old, format_version = len(published) % 2 == 0, 2 + len(published) // 2 % 2
+            published.append(publish_old(artifacts, publish, format_version) if is_old else publish(artifacts))
             load.stretch_of[published[-1]] = stretch
             _wait_until_active(address, access, published[-1])
             after_first_swap = after_first_swap or server.resident_kb()

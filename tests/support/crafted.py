@@ -33,7 +33,10 @@ def change_manifest(release: Path, change: Callable[[dict[str, Any]], object]) -
 
 
 def index_nodes(release: Path, vectors: str = "embeddings.npy", index: str = "movies.ann") -> tuple[np.ndarray, int]:
-    """The nodes of a euclidean Annoy index as int32[num_nodes, words of a node], and how many of them are items."""
+    """The nodes of a euclidean Annoy index over whole vectors, and how many of them are items.
+
+    The nodes are int32[num_nodes, words of a node].
+    """
     matrix = np.load(release / vectors)
     nodes = np.fromfile(release / index, np.int32).reshape(-1, EUCLIDEAN_COLUMNS + matrix.shape[1])
     return nodes, int(nodes[-1, 0])

@@ -121,9 +121,10 @@ def publish_random(
     years = np.where(rng.random(num_movies) < 0.1, 0, rng.integers(1950, 2021, num_movies))
     listed = ["|".join(rng.choice(genres, rng.integers(0, 4), replace=False)) for _ in movie_ids]
     movies = pd.DataFrame({"movie_id": movie_ids, "title": titles, "year": years, "genres": listed})
-    clusters = rng.normal(size=(40, dim))
-    items = clusters[rng.integers(0, 40, num_movies)] + 0.7 * rng.normal(size=(num_movies, dim))
-    users = clusters[rng.integers(0, 40, 60)] + 0.5 * rng.normal(size=(60, dim))
+    spread = np.arange(1, dim + 1) ** -0.5  # along principal axes, the first components vary most
+    clusters = rng.normal(size=(40, dim)) * spread
+    items = clusters[rng.integers(0, 40, num_movies)] + 0.7 * rng.normal(size=(num_movies, dim)) * spread
+    users = clusters[rng.integers(0, 40, 60)] + 0.5 * rng.normal(size=(60, dim)) * spread
     return _publish(artifacts, ratings, movies, _unit(users), _unit(items))
 
 

@@ -14,8 +14,8 @@ from protos.release.v1 import layout
 from trainer.evaluation.cold_start import ColdStart, measure_cold_start
 from trainer.evaluation.index_loss import calibration_queries
 from trainer.evaluation.task import HIT_RATE_K, Scores, Task, TaskSummary
-from trainer.index.annoy_index import build_index, ranking
-from trainer.index.calibration import Calibration, calibrate, indexed
+from trainer.index.annoy_index import ranking
+from trainer.index.calibration import Calibration, calibrate
 from trainer.index.ranking import BLOCK, exact_ranking, scored_ranking
 from trainer.model.cosine_softmax import ALL, Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
@@ -125,18 +125,16 @@ def _through_index(
 
     users: float32[num_users, d], zeros for users without an embedding.
     """
-    movies = embeddings.movies
     with TemporaryDirectory() as scratch:
-        index = build_index(movies, Path(scratch) / layout.EMBEDDINGS_INDEX)
-        calibrations = calibrate(movies, index, calibration_queries(task, embeddings), cheapest)
-        if not calibrations:
+        kinds = calibration_queries(task, embeddings)
+        if not kinds:
             return [], np.full((len(users), k), -1, np.int32)
+        movies, calibrations = calibrate(embeddings.movies, Path(scratch) / layout.EMBEDDINGS_INDEX, kinds, cheapest)
         effort = calibrations[0].effort
-        vectors = indexed(movies, index, calibrations[0].scan.scan_dims)
         found = np.empty((len(users), k), np.int32)
         for start in range(0, len(users), BLOCK):
             rows = slice(start, min(start + BLOCK, len(users)))
-            found[rows], _ = ranking(vectors, effort, users[rows], task.watched[rows], k)
+            found[rows], _ = ranking(movies, effort, users[rows], task.watched[rows], k)
             on_progress(Progress("scoring users through the index", rows.stop, len(users)))
     return calibrations, found
 

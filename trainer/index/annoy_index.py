@@ -19,12 +19,12 @@ SEED = 1
 RECALL_K = 10  # the length of list that efforts are calibrated for
 
 
-def build_index(movies: np.ndarray, path: Path) -> AnnoyIndex:
-    """Write the index over movies float32[num_movies, d] to `path`; the same vectors give the same bytes."""
-    index = AnnoyIndex(movies.shape[1], METRIC)
+def build_index(vectors: np.ndarray, path: Path) -> AnnoyIndex:
+    """Write the index over vectors float32[n, d] to `path`; the same vectors give the same bytes."""
+    index = AnnoyIndex(vectors.shape[1], METRIC)
     index.set_seed(SEED)
-    for row, embedding in enumerate(movies):
-        index.add_item(row, embedding)
+    for row, vector in enumerate(vectors):
+        index.add_item(row, vector)
     index.build(NUM_TREES, n_jobs=1)  # with more jobs, threads race for the random numbers and the file varies
     index.save(str(path))
     return index

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-from annoy import AnnoyIndex
 from scipy import sparse
 
 from protos.release.v1.calibrations import ANNOY, SCAN
-from protos.release.v1.search import Effort, IndexedVectors, leading_components, search_is_worthwhile
-from trainer.index.annoy_index import NUM_TREES, RECALL_K, ranking
+from protos.release.v1.search import Effort, IndexedVectors, indexed_vectors, leading_components, search_is_worthwhile
+from trainer.index.annoy_index import NUM_TREES, RECALL_K, build_index, ranking
 from trainer.index.ranking import exact_ranking
 
 TARGET_RECALL = 0.95  # every twentieth of the ten nearest may be missed, mostly the last of them
@@ -41,7 +41,8 @@ class Queries:
 class Setting:
     """One way to search, and what was measured of it: recall@RECALL_K and the median microseconds of a query.
 
-    search_k: of the index, 0 for a scan.  scan_dims, scan_candidates: of a scan, 0 for the index.
+    search_k: of the index, 0 for a scan.  scan_dims, scan_candidates: of a scan, 0 for the index, which finds its
+        candidates by as many components as the scan that was chosen, and as many of them.
     """
 
     search_k: int
@@ -76,30 +77,30 @@ class Calibration:
         return Effort(self.engine == ANNOY, self.index.search_k, self.scan.scan_candidates)
 
 
-def indexed(vectors: np.ndarray, index: AnnoyIndex, scan_dims: int) -> IndexedVectors:
-    """The vectors, their index and the components that scans begin with, as a service holds them.
-
-    vectors: float32[num_movies, d], which the index was built from.
-    """
-    return IndexedVectors(vectors, index, leading_components(vectors, scan_dims), RECALL_K)
+def _indexed(vectors: np.ndarray, scan_dims: int, index_file: Path) -> IndexedVectors:
+    """Write the index, and return what a service holds: vectors, the components that find candidates, the index."""
+    leading = leading_components(vectors, scan_dims)
+    return IndexedVectors(vectors, leading, build_index(indexed_vectors(vectors, leading), index_file), RECALL_K)
 
 
 def calibrate(
     vectors: np.ndarray,
-    index: AnnoyIndex,
+    index_file: Path,
     kinds: Sequence[Queries],
     cheapest: bool,
     sufficed: Sequence[Calibration] = (),
-) -> list[Calibration]:
-    """Calibrate for each kind of query. Their scans begin with the same components.
+) -> tuple[IndexedVectors, list[Calibration]]:
+    """Write an index over vectors, and calibrate for each kind of query; return what is searched, and how.
 
-    vectors: float32[num_movies, d], unit rows, which the index was built from.
+    The index, and scans for all kinds, find candidates by the same leading components.
+
+    vectors: float32[num_movies, d], unit rows.
     cheapest: choose the faster engine; if false, the index unless it is over MAX_TIMES_SLOWER times slower.
     sufficed: on a held-out part, for each kind; less effort and smaller scans are not tried. Empty tries all.
     """
     exact = [exact_ranking(queries.vectors, vectors, queries.exclude, RECALL_K) for queries in kinds]
-    scan_curves = _calibrate_scans(vectors, index, kinds, exact, [calibration.scan for calibration in sufficed])
-    movies = indexed(vectors, index, scan_curves[0][-1].scan_dims)
+    scan_curves = _calibrate_scans(vectors, kinds, exact, [calibration.scan for calibration in sufficed])
+    movies = _indexed(vectors, scan_curves[0][-1].scan_dims, index_file)
     lowest = [calibration.index.search_k for calibration in sufficed] or [LOWEST_EFFORT] * len(kinds)
     calibrations = []
     for queries, nearest_rows, least, scan_curve in zip(kinds, exact, lowest, scan_curves, strict=True):
@@ -117,12 +118,11 @@ def calibrate(
             recall_loss, ndcg_loss = queries.losses(found)
             calibration = replace(calibration, recall_loss=recall_loss, ndcg_loss=ndcg_loss)
         calibrations.append(calibration)
-    return calibrations
+    return movies, calibrations
 
 
 def _calibrate_scans(
     vectors: np.ndarray,
-    index: AnnoyIndex,
     kinds: Sequence[Queries],
     exact: Sequence[np.ndarray],
     sufficed: Sequence[Setting],
@@ -132,7 +132,7 @@ def _calibrate_scans(
     fewest = max((setting.scan_dims for setting in sufficed), default=0)
     curves: list[list[Setting]] = [[] for _ in kinds]
     for scan_dims in [*(dims for dims in SCAN_DIMS if fewest <= dims < dim), dim]:  # the last is an exact scan
-        movies = indexed(vectors, index, scan_dims)
+        movies = IndexedVectors(vectors, leading_components(vectors, scan_dims), None, RECALL_K)
         are_good = []
         for number, (queries, nearest_rows, curve) in enumerate(zip(kinds, exact, curves, strict=True)):
             least = sufficed[number].scan_candidates if scan_dims == fewest else 0

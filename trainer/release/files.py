@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from annoy import AnnoyIndex
 
 from protos.release.v1 import layout
 from trainer.data.interactions import Interactions, rows_of
-from trainer.index.annoy_index import build_index
-from trainer.index.calibration import Calibration, calibrate, indexed
+from trainer.index.calibration import Calibration, calibrate
 from trainer.index.queries import of_movies, of_newcomers, of_users, some_users
 from trainer.index.similar_lists import similar_lists
 from trainer.model.similar_movies import similar_movie_vectors
@@ -47,7 +45,7 @@ def write_files(fitted: Fitted, folder: Path) -> Calibrations:
     known, embeddings, watched = fitted.known, fitted.embeddings, fitted.known.watched
     table = _movie_table(fitted)
     np.save(folder / layout.EMBEDDINGS, embeddings.movies)
-    recommend, newcomers = _calibrated(fitted, build_index(embeddings.movies, folder / layout.EMBEDDINGS_INDEX))
+    recommend, newcomers = _write_index(fitted, folder / layout.EMBEDDINGS_INDEX)
     similar_movies = _write_similar_movies(similar_movie_vectors(fitted.tastes_of_movies, table, known), fitted, folder)
     write_movie_table(table, folder / layout.MOVIES)
     np.save(folder / layout.USER_IDS, known.user_ids)
@@ -65,8 +63,8 @@ def write_movie_table(table: pd.DataFrame, path: Path) -> None:
     table[columns].to_csv(path, index=False, encoding="utf-8", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
 
 
-def _calibrated(fitted: Fitted, index: AnnoyIndex) -> list[Calibration]:
-    """Return the calibrations for users and for newcomers.
+def _write_index(fitted: Fitted, path: Path) -> list[Calibration]:
+    """Write the index over the embeddings, and return the calibrations for users and for newcomers.
 
     Nothing cheaper is tried than what sufficed on the held-out part. The losses are those measured there.
     """
@@ -74,7 +72,7 @@ def _calibrated(fitted: Fitted, index: AnnoyIndex) -> list[Calibration]:
     evaluated = fitted.evaluation.calibrations if fitted.evaluation is not None else []
     users = some_users(embeddings)
     kinds = [of_users(embeddings, known, users), of_newcomers(embeddings, known, users)]
-    calibrations = calibrate(embeddings.movies, index, kinds, fitted.cheapest, evaluated)
+    _, calibrations = calibrate(embeddings.movies, path, kinds, fitted.cheapest, evaluated)
     for number, before in enumerate(evaluated):
         calibrations[number] = replace(calibrations[number], recall_loss=before.recall_loss, ndcg_loss=before.ndcg_loss)
     return calibrations
@@ -88,10 +86,8 @@ def _write_similar_movies(vectors: np.ndarray, fitted: Fitted, folder: Path) -> 
     num_trained = fitted.known.num_trained_movies
     trained = vectors[:num_trained]
     np.save(folder / layout.SIMILAR_MOVIES, vectors)
-    index = build_index(trained, folder / layout.SIMILAR_MOVIES_INDEX)
     queries = of_movies(trained, fitted.known.popularity[:num_trained])
-    (calibration,) = calibrate(trained, index, [queries], fitted.cheapest)
-    movies = indexed(trained, index, calibration.scan.scan_dims)
+    movies, (calibration,) = calibrate(trained, folder / layout.SIMILAR_MOVIES_INDEX, [queries], fitted.cheapest)
     rows, cosines = similar_lists(vectors, movies, calibration.effort)
     np.save(folder / layout.SIMILAR_ROWS, rows)
     np.save(folder / layout.SIMILAR_COSINES, cosines)

@@ -12,13 +12,13 @@ def search_effort(search_k: int, recall_k: int, limit: float, candidates: int) -
 
     search_k: the calibrated effort for lists of `recall_k`.
     limit: how many movies are wanted, divided by the share of movies that qualify.
-    candidates: how many neighbours Annoy is asked for: `limit` and those that are dropped afterwards.
+    candidates: how many neighbours there must be for that: `limit` and those that are dropped afterwards.
     """
     return max(search_k, math.ceil(search_k * limit / recall_k), MIN_EFFORT_PER_CANDIDATE * candidates)
 
 
 # The cost of a scan in nodes: in the time that Annoy takes to inspect one, a scan reads so many components of vectors,
-COMPONENTS_PER_NODE = 500
+COMPONENTS_PER_NODE = 1000
 SELECTION_COMPONENTS = 24  # to select the best costs as much as reading so many more of each movie,
 SCAN_START_NODES = 200  # and a scan calls numpy a dozen times.
 MAX_SCANS = 3  # a search of the index that would cost more scans than this is answered by a scan

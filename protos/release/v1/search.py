@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import filterfalse, islice
 
 import numpy as np
 from annoy import AnnoyIndex
@@ -35,15 +36,20 @@ class IndexedVectors:
     """A vector for each trained movie, and the two ways to find the nearest ones.
 
     vectors: float32[num_trained_movies, any], rows of unit length.
-    index: Annoy over the same rows.
-    leading: float32[num_trained_movies, scan_dims], the leading components of the vectors, which a scan looks at first.
+    leading: float32[num_trained_movies, scan_dims], the leading components of the vectors, which find candidates.
+    index: Annoy over the same rows: over `indexed_vectors` of these, or else over the vectors; None if only scanned.
     recall_k: the length of list that efforts are calibrated for.
     """
 
     vectors: np.ndarray
-    index: AnnoyIndex
     leading: np.ndarray
+    index: AnnoyIndex | None
     recall_k: int
+
+    @property
+    def index_finds_candidates(self) -> bool:
+        """Whether what the index finds is still to be ranked, because it knows the leading components only."""
+        return self.index is not None and self.index.f != self.vectors.shape[1]
 
 
 def leading_components(vectors: np.ndarray, scan_dims: int) -> np.ndarray:
@@ -51,6 +57,20 @@ def leading_components(vectors: np.ndarray, scan_dims: int) -> np.ndarray:
     if not 0 < scan_dims < vectors.shape[1]:
         return vectors
     return np.ascontiguousarray(vectors[:, :scan_dims])
+
+
+def indexed_vectors(vectors: np.ndarray, leading: np.ndarray) -> np.ndarray:
+    """What an index is built over: float32[n, scan_dims + 1], the leading components and the length of the others.
+
+    So all rows have unit length. To a query with 0 in the last place the nearest row by Euclidean distance is the one
+    with the largest dot product of leading components (Bachrach et al. 2014). The vectors themselves if there is at
+    most one other component.
+    """
+    num_dims, scan_dims = vectors.shape[1], leading.shape[1]
+    if scan_dims + 1 >= num_dims:
+        return vectors
+    rest = np.linalg.norm(vectors[:, scan_dims:], axis=1, keepdims=True)
+    return np.hstack([leading, rest], dtype=np.float32)
 
 
 def leading_scores(movies: IndexedVectors, queries: np.ndarray) -> np.ndarray:
@@ -108,26 +128,44 @@ def _search(
     num_qualifying: int,
 ) -> tuple[list[int], list[float]] | None:
     """Search the index. Returns None if a scan would cost much less, or if the index does not find `limit` movies."""
-    num_movies = len(movies.vectors)
-    share = num_qualifying / num_movies
-    candidates = limit + len(excluded_rows)  # enough, even if the excluded movies are nearest
-    if qualifying is not None:
-        # Movies that qualify are spread by chance over the neighbours: three standard deviations more are asked for.
-        candidates = math.ceil((candidates + 3 * math.sqrt(candidates)) / share)
-    search_k = search_effort(effort.search_k, movies.recall_k, limit / share, candidates)
+    assert movies.index is not None
+    share = num_qualifying / len(movies.vectors)
+    asked = _enough(limit, len(excluded_rows), share)
+    search_k = search_effort(effort.search_k, movies.recall_k, limit / share, asked)
     if not search_is_worthwhile(movies, search_k, effort.scan_candidates, limit):
         return None
-    # From here on plain Python: for so few movies each call of numpy would cost more than the loop.
-    found, distances = movies.index.get_nns_by_vector(query.tolist(), candidates, search_k, include_distances=True)
-    excluded = set(excluded_rows.tolist())
-    rows, cosines = [], []
-    for row, distance in zip(found, distances, strict=True):
-        if row not in excluded and (qualifying is None or qualifying[row]):
-            rows.append(row)
-            cosines.append(1 - distance * distance / 2)  # because all vectors have unit length
-            if len(rows) == limit:
-                return rows, cosines
-    return None
+    wanted, vector = limit, query.tolist()
+    if movies.index_finds_candidates:
+        wanted = scan_depth(effort.scan_candidates, movies.recall_k, limit)
+        vector = [*vector[: movies.leading.shape[1]], 0.0]
+        asked = _enough(wanted, len(excluded_rows), share)
+    found = movies.index.get_nns_by_vector(vector, asked, search_k)
+    left = filterfalse(set(excluded_rows.tolist()).__contains__, found)  # for so few movies numpy would take longer
+    rows = list(islice(left if qualifying is None else filter(qualifying.__getitem__, left), wanted))
+    if len(rows) < limit:
+        return None
+    ranked = np.array(rows)
+    return _best(ranked, movies.vectors.take(ranked, axis=0) @ query, limit)
+
+
+def _enough(wanted: int, num_excluded: int, share: float = 1.0) -> int:
+    """For how many neighbours to ask so that `wanted` are left, even if the excluded movies are nearest.
+
+    share: of the movies that qualify.
+    """
+    neighbours = wanted + num_excluded
+    if share == 1:
+        return neighbours
+    # Movies that qualify are spread by chance over the neighbours: three standard deviations more are asked for.
+    return math.ceil((neighbours + 3 * math.sqrt(neighbours)) / share)
+
+
+def is_scanned(movies: IndexedVectors, effort: Effort, limit: int, num_excluded: int) -> bool:
+    """Whether a scan answers a query for which all movies qualify, before the index is searched."""
+    if not effort.uses_index:
+        return True
+    search_k = search_effort(effort.search_k, movies.recall_k, limit, _enough(limit, num_excluded))
+    return not search_is_worthwhile(movies, search_k, effort.scan_candidates, limit)
 
 
 def search_is_worthwhile(movies: IndexedVectors, search_k: int, scan_candidates: int, limit: int) -> bool:

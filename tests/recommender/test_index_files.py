@@ -1,0 +1,76 @@
+"""Indexes over leading components, and those of format 3 over whole vectors: both find the nearest movies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from protos.release.v1.search import nearest
+from recommender_service.release import Release
+from recommender_service.release_files import ReleaseError
+from recommender_service.release_loading import load_release
+from tests.support.crafted import EUCLIDEAN_COLUMNS, rewrite
+from tests.support.old_formats import rewrite_as
+from tests.support.releases import publish_random
+
+DIM, LIMIT, MIN_RECALL = 64, 10, 0.85
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A release of many movies, along whose principal axes the leading components vary most."""
+    return tmp_path / "releases" / str(publish_random(tmp_path, 2000, DIM, heavy=100))
+
+
+def recall(release: Release) -> float:
+    """The share of the ten nearest movies that the index finds, of queries near movies. It is calibrated for users."""
+    movies, rng = release.movie_embeddings, np.random.default_rng(0)
+    queries = movies.vectors[::20] + 0.02 * rng.normal(size=(100, DIM)).astype(np.float32)
+    shares = []
+    for query in queries / np.linalg.norm(queries, axis=1, keepdims=True):
+        found, cosines = nearest(movies, release.effort, query, LIMIT, np.array([], np.int32))
+        np.testing.assert_allclose(cosines, movies.vectors[found] @ query, rtol=0, atol=1e-6)
+        shares.append(len(set(found) & set(np.argsort(-movies.vectors @ query)[:LIMIT].tolist())) / LIMIT)
+    return float(np.mean(shares))
+
+
+def test_the_index_finds_candidates_by_leading_components(folder: Path) -> None:
+    """The index is over fewer components than vectors have, and what it finds is ranked by all of them."""
+    release = load_release(folder)
+    scan_dims = release.manifest.index.recommend.scan_dims
+    assert release.effort.uses_index
+    assert release.movie_embeddings.index_finds_candidates
+    assert release.movie_embeddings.index is not None
+    assert release.movie_embeddings.index.f == scan_dims + 1 < DIM
+    assert recall(release) > MIN_RECALL
+
+
+def test_format_3_has_an_index_over_whole_vectors(folder: Path) -> None:
+    """A release of the format before is served, and its index is searched with all components."""
+    rewrite_as(3, folder)
+    release = load_release(folder)
+    assert release.effort.uses_index
+    assert not release.movie_embeddings.index_finds_candidates
+    assert release.movie_embeddings.index is not None
+    assert release.movie_embeddings.index.f == DIM
+    assert recall(release) > MIN_RECALL
+
+
+def test_an_index_with_another_length_of_the_rest_is_refused(folder: Path) -> None:
+    """The last component of an item, which no vector has, is checked too."""
+    scan_dims = load_release(folder).manifest.index.recommend.scan_dims
+    nodes = np.fromfile(folder / "movies.ann", np.float32).reshape(-1, EUCLIDEAN_COLUMNS + scan_dims + 1)
+    nodes[7, -1] += 0.001
+    rewrite(folder, "movies.ann", nodes.tobytes())
+    with pytest.raises(ReleaseError, match=r"movies\.ann: expected the vectors of the release, got others"):
+        load_release(folder)
+
+
+def test_an_index_of_another_width_is_refused(folder: Path) -> None:
+    """An index over whole vectors does not pass for one over leading components."""
+    vectors = np.load(folder / "embeddings.npy")
+    rewrite(folder, "movies.ann", np.zeros((3 * len(vectors), EUCLIDEAN_COLUMNS + DIM), np.int32).tobytes())
+    with pytest.raises(ReleaseError, match=r"movies\.ann: expected more than 2000 nodes of 148 bytes, got"):
+        load_release(folder)
