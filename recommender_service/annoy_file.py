@@ -25,7 +25,7 @@ COLUMNS_BEFORE_CHILDREN = {"angular": 1, "euclidean": 2}  # of four bytes
 COLUMNS_BEFORE_VECTOR = {"angular": 3, "euclidean": 4}
 BLOCK_ROWS = 4096  # are compared at once; a comparison of all would leave 15 MB of memory unused
 NORM_TOLERANCE = 1e-3  # of vectors that have unit length
-ROUNDING = 1e-6  # a length that the trainer computed may differ in its last bits
+ROUNDING = 1e-5  # a length that the trainer computed may differ in its last bits
 
 
 def check_annoy_file(file: VerifiedFile, metric: Metric, vectors: np.ndarray) -> None:

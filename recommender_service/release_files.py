@@ -139,6 +139,9 @@ def _check_calibrations(path: Path, index: pb.Index) -> None:
         if calibration.scan_dims < 0 or calibration.scan_candidates < 0:
             got = f"{calibration.scan_dims} and {calibration.scan_candidates}"
             raise ReleaseError(f"{path}: expected index.{name}.scan_dims and scan_candidates of 0 or more, got {got}")
+        if calibration.index_dims not in (0, calibration.scan_dims):
+            dims = calibration.scan_dims
+            raise ReleaseError(f"{path}: expected index.{name}.index_dims 0 or {dims}, got {calibration.index_dims}")
 
 
 def read_movies(path: Path, release_format: Format, copy: Path | None = None) -> tuple[list[api.Movie], np.ndarray]:

@@ -106,8 +106,7 @@ def _indexed(
 ) -> IndexedVectors:
     metric = METRICS[manifest.index.metric]
     leading = leading_components(vectors, calibration.scan_dims)
-    of_leading = layout.FORMATS[manifest.format_version].index_of_leading
-    items = indexed_vectors(vectors, leading) if of_leading else vectors
+    items = indexed_vectors(vectors, leading) if calibration.index_dims else vectors
     check_annoy_file(file, metric, items)
     index = AnnoyIndex(items.shape[1], metric)
     index.load(str(file.path))

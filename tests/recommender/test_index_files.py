@@ -11,7 +11,7 @@ from protos.release.v1.search import nearest
 from recommender_service.release import Release
 from recommender_service.release_files import ReleaseError
 from recommender_service.release_loading import load_release
-from tests.support.crafted import EUCLIDEAN_COLUMNS, rewrite
+from tests.support.crafted import EUCLIDEAN_COLUMNS, change_manifest, rewrite
 from tests.support.old_formats import rewrite_as
 from tests.support.releases import publish_random
 
@@ -39,11 +39,11 @@ def recall(release: Release) -> float:
 def test_the_index_finds_candidates_by_leading_components(folder: Path) -> None:
     """The index is over fewer components than vectors have, and what it finds is ranked by all of them."""
     release = load_release(folder)
-    scan_dims = release.manifest.index.recommend.scan_dims
+    index_dims = release.manifest.index.recommend.index_dims
     assert release.effort.uses_index
     assert release.movie_embeddings.index_finds_candidates
     assert release.movie_embeddings.index is not None
-    assert release.movie_embeddings.index.f == scan_dims + 1 < DIM
+    assert release.movie_embeddings.index.f == index_dims + 1 < DIM
     assert recall(release) > MIN_RECALL
 
 
@@ -60,8 +60,8 @@ def test_format_3_has_an_index_over_whole_vectors(folder: Path) -> None:
 
 def test_an_index_with_another_length_of_the_rest_is_refused(folder: Path) -> None:
     """The last component of an item, which no vector has, is checked too."""
-    scan_dims = load_release(folder).manifest.index.recommend.scan_dims
-    nodes = np.fromfile(folder / "movies.ann", np.float32).reshape(-1, EUCLIDEAN_COLUMNS + scan_dims + 1)
+    index_dims = load_release(folder).manifest.index.recommend.index_dims
+    nodes = np.fromfile(folder / "movies.ann", np.float32).reshape(-1, EUCLIDEAN_COLUMNS + index_dims + 1)
     nodes[7, -1] += 0.001
     rewrite(folder, "movies.ann", nodes.tobytes())
     with pytest.raises(ReleaseError, match=r"movies\.ann: expected the vectors of the release, got others"):
@@ -69,8 +69,15 @@ def test_an_index_with_another_length_of_the_rest_is_refused(folder: Path) -> No
 
 
 def test_an_index_of_another_width_is_refused(folder: Path) -> None:
-    """An index over whole vectors does not pass for one over leading components."""
+    """An index over whole vectors does not pass for one over leading components, whatever the manifest says of it."""
     vectors = np.load(folder / "embeddings.npy")
     rewrite(folder, "movies.ann", np.zeros((3 * len(vectors), EUCLIDEAN_COLUMNS + DIM), np.int32).tobytes())
     with pytest.raises(ReleaseError, match=r"movies\.ann: expected more than 2000 nodes of 148 bytes, got"):
+        load_release(folder)
+
+
+def test_an_index_of_other_components_is_refused(folder: Path) -> None:
+    """The index finds candidates by the components that scans look at, or by all."""
+    change_manifest(folder, lambda manifest: manifest["index"]["recommend"].update(index_dims=7))
+    with pytest.raises(ReleaseError, match=r"expected index\.recommend\.index_dims 0 or 32, got 7"):
         load_release(folder)

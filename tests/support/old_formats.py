@@ -46,6 +46,8 @@ def rewrite_as(format_version: int, release: Path) -> None:
         trained = np.load(release / vectors)[: manifest.num_trained_movies]
         _write_index(trained, "angular" if format_version == 2 else "euclidean", release / index)
     manifest.format_version = format_version
+    for calibration in (manifest.index.recommend, manifest.index.newcomers, manifest.index.similar_movies):
+        calibration.ClearField("index_dims")
     if format_version == 2:
         _without_keys(release, old)
         manifest.index.ClearField("metric")

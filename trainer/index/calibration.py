@@ -41,8 +41,7 @@ class Queries:
 class Setting:
     """One way to search, and what was measured of it: recall@RECALL_K and the median microseconds of a query.
 
-    search_k: of the index, 0 for a scan.  scan_dims, scan_candidates: of a scan, 0 for the index, which finds its
-        candidates by as many components as the scan that was chosen, and as many of them.
+    search_k: of the index, 0 for a scan.  scan_dims, scan_candidates: of a scan, 0 for the index.
     """
 
     search_k: int
@@ -57,12 +56,14 @@ class Calibration:
     """How one kind of query is searched for.
 
     engine: ANNOY or SCAN.  index, scan: the cheapest setting of each that is good enough, or else the best.
+    index_dims: leading components that the index finds candidates by; 0 if it is over whole vectors.
     curve: every setting that was measured.
     recall_loss, ndcg_loss: of the engine, as shares of the exact figures on a held-out part; 0 without one.
     """
 
     engine: str
     index: Setting
+    index_dims: int
     scan: Setting
     curve: list[Setting]
     recall_loss: float
@@ -77,12 +78,6 @@ class Calibration:
         return Effort(self.engine == ANNOY, self.index.search_k, self.scan.scan_candidates)
 
 
-def _indexed(vectors: np.ndarray, scan_dims: int, index_file: Path) -> IndexedVectors:
-    """Write the index, and return what a service holds: vectors, the components that find candidates, the index."""
-    leading = leading_components(vectors, scan_dims)
-    return IndexedVectors(vectors, leading, build_index(indexed_vectors(vectors, leading), index_file), RECALL_K)
-
-
 def calibrate(
     vectors: np.ndarray,
     index_file: Path,
@@ -92,7 +87,8 @@ def calibrate(
 ) -> tuple[IndexedVectors, list[Calibration]]:
     """Write an index over vectors, and calibrate for each kind of query; return what is searched, and how.
 
-    The index, and scans for all kinds, find candidates by the same leading components.
+    Scans for all kinds find candidates by the same leading components. So does the index, unless one over whole vectors
+    is good enough for more kinds.
 
     vectors: float32[num_movies, d], unit rows.
     cheapest: choose the faster engine; if false, the index unless it is over MAX_TIMES_SLOWER times slower.
@@ -100,11 +96,42 @@ def calibrate(
     """
     exact = [exact_ranking(queries.vectors, vectors, queries.exclude, RECALL_K) for queries in kinds]
     scan_curves = _calibrate_scans(vectors, kinds, exact, [calibration.scan for calibration in sufficed])
-    movies = _indexed(vectors, scan_curves[0][-1].scan_dims, index_file)
-    lowest = [calibration.index.search_k for calibration in sufficed] or [LOWEST_EFFORT] * len(kinds)
+    leading = leading_components(vectors, scan_curves[0][-1].scan_dims)
+    items = indexed_vectors(vectors, leading)
+    if items is not vectors and any(calibration.index_dims == 0 for calibration in sufficed):
+        items = vectors  # less did not suffice
+    searched = IndexedVectors(vectors, leading, build_index(items, index_file), RECALL_K)
+    found = _calibrate_engines(searched, kinds, exact, scan_curves, cheapest, sufficed)
+    if items is not vectors and _num_answered_by_index(found) < len(kinds):
+        whole_file = index_file.with_name(f"{index_file.name}.whole")
+        whole = IndexedVectors(vectors, leading, build_index(vectors, whole_file), RECALL_K)
+        found_by_whole = _calibrate_engines(whole, kinds, exact, scan_curves, cheapest, sufficed)
+        if _num_answered_by_index(found_by_whole) > _num_answered_by_index(found):
+            searched, found = whole, found_by_whole
+            whole_file.replace(index_file)
+        whole_file.unlink(missing_ok=True)
+    return searched, found
+
+
+def _num_answered_by_index(calibrations: Sequence[Calibration]) -> int:
+    return sum(calibration.engine == ANNOY for calibration in calibrations)
+
+
+def _calibrate_engines(
+    movies: IndexedVectors,
+    kinds: Sequence[Queries],
+    exact: Sequence[np.ndarray],
+    scan_curves: Sequence[list[Setting]],
+    cheapest: bool,
+    sufficed: Sequence[Calibration],
+) -> list[Calibration]:
+    """Choose for each kind between the index and the scan that is the last of its curve."""
+    index_dims = movies.leading.shape[1] if movies.index_finds_candidates else 0
     calibrations = []
-    for queries, nearest_rows, least, scan_curve in zip(kinds, exact, lowest, scan_curves, strict=True):
-        scan = scan_curve[-1]
+    for number, (queries, nearest_rows, scan_curve) in enumerate(zip(kinds, exact, scan_curves, strict=True)):
+        scan, least = scan_curve[-1], LOWEST_EFFORT
+        if sufficed and bool(sufficed[number].index_dims) == bool(index_dims):
+            least = sufficed[number].index.search_k
         of_index = _calibrate_index(movies, queries, nearest_rows, least, scan.scan_candidates)
         index_setting = of_index[-1]
         times_slower = index_setting.latency_us / scan.latency_us
@@ -112,13 +139,13 @@ def calibrate(
             movies, index_setting.search_k, scan.scan_candidates, RECALL_K
         )
         engine = ANNOY if is_good and times_slower <= (1 if cheapest else MAX_TIMES_SLOWER) else SCAN
-        calibration = Calibration(engine, index_setting, scan, [*of_index, *scan_curve], 0.0, 0.0)
+        calibration = Calibration(engine, index_setting, index_dims, scan, [*of_index, *scan_curve], 0.0, 0.0)
         if queries.losses is not None:
             found, _ = ranking(movies, calibration.effort, queries.vectors, queries.exclude, LOSS_K)
             recall_loss, ndcg_loss = queries.losses(found)
             calibration = replace(calibration, recall_loss=recall_loss, ndcg_loss=ndcg_loss)
         calibrations.append(calibration)
-    return movies, calibrations
+    return calibrations
 
 
 def _calibrate_scans(

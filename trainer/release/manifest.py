@@ -127,6 +127,7 @@ def _calibration(calibration: Calibration) -> pb.Calibration:
     return pb.Calibration(
         engine=calibration.engine,
         search_k=calibration.index.search_k,
+        index_dims=calibration.index_dims,
         scan_dims=calibration.scan.scan_dims,
         scan_candidates=calibration.scan.scan_candidates,
         recall=calibration.chosen.recall,

@@ -60,14 +60,12 @@ class Format:
 
     files: every file of a release but the manifest.  movie_columns: the header of `MOVIES`.
     fold_in_padding: fills the rows of a fold-in up to the longest; no movie has this id.
-    index_of_leading: whether an index is over the leading components of vectors, or over all of them.
     """
 
     version: int
     files: frozenset[str]
     movie_columns: tuple[str, ...]
     fold_in_padding: int
-    index_of_leading: bool
 
 
 _FORMAT_2 = Format(
@@ -87,16 +85,14 @@ _FORMAT_2 = Format(
     ),
     movie_columns=("movie_id", "title", "year", "genres", "popularity"),
     fold_in_padding=0,
-    index_of_leading=False,
 )
 _FORMAT_3 = Format(
     version=3,
     files=_FORMAT_2.files | {SIMILAR_ROWS, SIMILAR_COSINES, USER_KEYS, USER_KEYS_IDS, HIDDEN_USERS, HIDDEN_ROWS},
     movie_columns=("movie_id", "key", "title", "year", "genres", "popularity"),
     fold_in_padding=-1,
-    index_of_leading=False,
 )
-CURRENT = replace(_FORMAT_3, version=4, index_of_leading=True)
+CURRENT = replace(_FORMAT_3, version=4)
 FORMATS = {known.version: known for known in (_FORMAT_2, _FORMAT_3, CURRENT)}
 """What a service reads; a trainer writes `CURRENT`. Upgrade services before trainers."""
 

@@ -143,7 +143,7 @@ class Index(_message.Message):
     def __init__(self, num_trees: _Optional[int] = ..., recall_k: _Optional[int] = ..., target_recall: _Optional[float] = ..., recommend: _Optional[_Union[Calibration, _Mapping]] = ..., similar_movies: _Optional[_Union[Calibration, _Mapping]] = ..., metric: _Optional[str] = ..., newcomers: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
 
 class Calibration(_message.Message):
-    __slots__ = ("search_k", "recall", "curve", "engine", "scan_dims", "scan_candidates", "recall_loss", "ndcg_loss")
+    __slots__ = ("search_k", "recall", "curve", "engine", "scan_dims", "scan_candidates", "recall_loss", "ndcg_loss", "index_dims")
     SEARCH_K_FIELD_NUMBER: _ClassVar[int]
     RECALL_FIELD_NUMBER: _ClassVar[int]
     CURVE_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +152,7 @@ class Calibration(_message.Message):
     SCAN_CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     RECALL_LOSS_FIELD_NUMBER: _ClassVar[int]
     NDCG_LOSS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_DIMS_FIELD_NUMBER: _ClassVar[int]
     search_k: int
     recall: float
     curve: _containers.RepeatedCompositeFieldContainer[CurvePoint]
@@ -160,7 +161,8 @@ class Calibration(_message.Message):
     scan_candidates: int
     recall_loss: float
     ndcg_loss: float
-    def __init__(self, search_k: _Optional[int] = ..., recall: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CurvePoint, _Mapping]]] = ..., engine: _Optional[str] = ..., scan_dims: _Optional[int] = ..., scan_candidates: _Optional[int] = ..., recall_loss: _Optional[float] = ..., ndcg_loss: _Optional[float] = ...) -> None: ...
+    index_dims: int
+    def __init__(self, search_k: _Optional[int] = ..., recall: _Optional[float] = ..., curve: _Optional[_Iterable[_Union[CurvePoint, _Mapping]]] = ..., engine: _Optional[str] = ..., scan_dims: _Optional[int] = ..., scan_candidates: _Optional[int] = ..., recall_loss: _Optional[float] = ..., ndcg_loss: _Optional[float] = ..., index_dims: _Optional[int] = ...) -> None: ...
 
 class CurvePoint(_message.Message):
     __slots__ = ("search_k", "recall", "latency_us", "scan_dims", "scan_candidates")
