@@ -15,7 +15,8 @@ from scipy import sparse
 from benchmarks.engines import ANNOY, ENGINES, Search, searching
 from benchmarks.support import SERVER_CORE, on_cores
 from benchmarks.trained_vectors import TrainedVectors
-from trainer.index.calibration import Queries, calibrate
+from trainer.index.calibration import calibrate
+from trainer.index.measuring import Queries
 
 K = 10
 ROUNDS, TIMED = 3, 200  # each round times a search for so many of the users

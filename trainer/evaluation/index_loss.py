@@ -11,7 +11,7 @@ from scipy import sparse
 from trainer.evaluation.metrics import ndcg_at_k, recall_at_k
 from trainer.evaluation.task import Task
 from trainer.index.annoy_index import SEED
-from trainer.index.calibration import LOSS_K, Queries
+from trainer.index.measuring import LOSS_K, Queries
 from trainer.index.queries import MAX_QUERIES, of_newcomers, of_users
 from trainer.index.ranking import exact_ranking
 from trainer.model.cosine_softmax import Embeddings

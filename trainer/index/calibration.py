@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy import sparse
 
 from protos.release.v1.calibrations import ANNOY, SCAN
 from protos.release.v1.search import Effort, IndexedVectors, indexed_vectors, leading_components, search_is_worthwhile
 from trainer.index.annoy_index import NUM_TREES, RECALL_K, build_index, ranking
+from trainer.index.measuring import LOSS_K, Queries, loses_little, measure, times_slower
 from trainer.index.ranking import exact_ranking
 
 TARGET_RECALL = 0.95  # every twentieth of the ten nearest may be missed, mostly the last of them
-MAX_LOSS = 0.005  # share of recall@20 and ndcg@20 on the held-out part
-LOSS_K = 20
 LOWEST_EFFORT, EFFORT_RATIO = 200, 1.25  # of the geometric grid of efforts
 SCAN_DIMS, SCAN_CANDIDATES = (32, 64, 96, 128), (50, 100, 200, 400)  # are tried in this order, the cheapest first
-MEASURED_SEARCHES = 200  # tell the recall to a percent
 MAX_TIMES_SLOWER = 3  # the index is preferred to a scan that is up to so many times faster
-
-
-@dataclass(frozen=True)
-class Queries:
-    """Vectors to search with.
-
-    vectors: float32[num_queries, d].  exclude: CSR[num_queries, num_movies], not to be found.
-    losses: takes lists int32[num_queries, LOSS_K] and returns the shares of recall and of ndcg that they lose to exact
-        lists on a held-out part; None if there is none.
-    """
-
-    vectors: np.ndarray
-    exclude: sparse.csr_matrix
-    losses: Callable[[np.ndarray], tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -134,11 +117,11 @@ def _calibrate_engines(
             least = sufficed[number].index.search_k
         of_index = _calibrate_index(movies, queries, nearest_rows, least, scan.scan_candidates)
         index_setting = of_index[-1]
-        times_slower = index_setting.latency_us / scan.latency_us
+        slower = times_slower(movies, queries, index_setting.search_k, scan.scan_candidates)
         is_good = index_setting.recall >= TARGET_RECALL and search_is_worthwhile(
             movies, index_setting.search_k, scan.scan_candidates, RECALL_K
         )
-        engine = ANNOY if is_good and times_slower <= (1 if cheapest else MAX_TIMES_SLOWER) else SCAN
+        engine = ANNOY if is_good and slower <= (1 if cheapest else MAX_TIMES_SLOWER) else SCAN
         calibration = Calibration(engine, index_setting, index_dims, scan, [*of_index, *scan_curve], 0.0, 0.0)
         if queries.losses is not None:
             found, _ = ranking(movies, calibration.effort, queries.vectors, queries.exclude, LOSS_K)
@@ -183,9 +166,9 @@ def _calibrate_scan(
     settings: list[Setting] = []
     for candidates in (RECALL_K,) if is_exact else (number for number in SCAN_CANDIDATES if number >= least):
         scan = Effort(uses_index=False, search_k=0, scan_candidates=candidates)
-        recall, latency_us = _measure(movies, scan, queries, nearest_rows)
+        recall, latency_us = measure(movies, scan, queries, nearest_rows)
         settings.append(Setting(0, scan_dims, candidates, recall, latency_us))
-        if is_exact or (recall >= TARGET_RECALL and _loses_little(movies, scan, queries)):
+        if is_exact or (recall >= TARGET_RECALL and loses_little(movies, scan, queries)):
             return settings, True
     return settings, False
 
@@ -200,26 +183,12 @@ def _calibrate_index(
     curve: list[Setting] = []
     for search_k in _efforts(len(movies.vectors), least):
         effort = Effort(uses_index=True, search_k=search_k, scan_candidates=scan_candidates)
-        recall, latency_us = _measure(movies, effort, queries, nearest_rows)
+        recall, latency_us = measure(movies, effort, queries, nearest_rows)
         curve.append(Setting(search_k, 0, 0, recall, latency_us))
-        is_good = recall >= TARGET_RECALL and _loses_little(movies, effort, queries)
+        is_good = recall >= TARGET_RECALL and loses_little(movies, effort, queries)
         if is_good or not search_is_worthwhile(movies, search_k, scan_candidates, RECALL_K):
             break
     return curve
-
-
-def _measure(movies: IndexedVectors, effort: Effort, queries: Queries, nearest_rows: np.ndarray) -> tuple[float, float]:
-    """Return (recall@RECALL_K, median microseconds of a query), of the first queries."""
-    first = slice(MEASURED_SEARCHES)
-    found, seconds = ranking(movies, effort, queries.vectors[first], queries.exclude[first], RECALL_K)
-    return _recall(found, nearest_rows[first]), float(np.median(seconds)) * 1e6
-
-
-def _loses_little(movies: IndexedVectors, effort: Effort, queries: Queries) -> bool:
-    if queries.losses is None:
-        return True
-    found, _ = ranking(movies, effort, queries.vectors, queries.exclude, LOSS_K)
-    return max(queries.losses(found)) <= MAX_LOSS
 
 
 def _efforts(num_movies: int, least: int) -> Iterator[int]:
@@ -229,15 +198,3 @@ def _efforts(num_movies: int, least: int) -> Iterator[int]:
         yield search_k
         search_k = int(search_k * EFFORT_RATIO)
     yield num_movies * NUM_TREES
-
-
-def _recall(found: np.ndarray, exact: np.ndarray) -> float:
-    """Return the mean share of the exact rows that were found; 1 if no query has an exact row.
-
-    found, exact: int32[num_queries, RECALL_K], −1 for none.
-    """
-    is_row = exact >= 0  # bool[num_queries, RECALL_K]
-    is_found = (exact[:, :, None] == found[:, None, :]).any(axis=2) & is_row
-    num_rows = is_row.sum(axis=1)
-    has_rows = num_rows > 0
-    return float((is_found.sum(axis=1)[has_rows] / num_rows[has_rows]).mean()) if has_rows.any() else 1.0

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from trainer.data.interactions import Interactions, indicator
 from trainer.index.annoy_index import SEED
-from trainer.index.calibration import Queries
+from trainer.index.measuring import Queries
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.fold_in import fold_in, newcomer_temperatures
 
