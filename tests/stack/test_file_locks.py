@@ -105,7 +105,7 @@ def test_trainers_publish_all_the_same(tmp_path: Path, mode: str) -> None:
     assert list((tmp_path / "releases").rglob(".*")) == []
 
 
-KEYS = "from trainer.release import keys; import numpy, pathlib, sys; keys.LOCK_TIMEOUT_S = 2.0\n"
+KEYS = "from trainer.release import keys; import numpy, pathlib, sys\n"
 KEYS += "for n in range(20):\n"
 KEYS += "    new = numpy.array([f'{sys.argv[2]} {n}', f'both {n}'], object)\n"
 KEYS += "    print(*keys.ids_of_keys(pathlib.Path(sys.argv[1]), keys.USERS, new))"
@@ -129,6 +129,7 @@ def test_without_locks_a_dead_trainers_lock_file_is_named(tmp_path: Path) -> Non
     (tmp_path / "keys").mkdir()
     lock = tmp_path / "keys" / "users.txt.lock"
     lock.touch()
-    ended = run(flock_environment("enolck", tmp_path), "-c", KEYS, str(tmp_path), "a")
+    impatient = KEYS.replace("\n", "; keys.LOCK_TIMEOUT_S = 2.0\n", 1)
+    ended = run(flock_environment("enolck", tmp_path), "-c", impatient, str(tmp_path), "a")
     assert f"KeyTableError: {lock}: expected that another trainer removes it within 2 s" in ended.stderr
     assert ended.stderr.endswith("remove it if no trainer runs\n")
