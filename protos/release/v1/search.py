@@ -139,7 +139,7 @@ def _search(
     if movies.index_finds_candidates:
         wanted = scan_depth(effort.scan_candidates, movies.recall_k, limit)
         vector = [*vector[: movies.leading.shape[1]], 0.0]
-        asked = _enough(wanted, len(excluded_rows), share)
+        asked = max(asked, math.ceil(wanted / share))  # some that are excluded are among them: to ask for more is dear
     found = movies.index.get_nns_by_vector(vector, asked, search_k)
     left = filterfalse(set(excluded_rows.tolist()).__contains__, found)  # for so few movies numpy would take longer
     rows = list(islice(left if qualifying is None else filter(qualifying.__getitem__, left), wanted))
