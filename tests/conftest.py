@@ -17,6 +17,10 @@ from tools.servers import model_server, recommender, wait_until_serving
 # Clients under test call servers on this machine, which a proxy for the web does not know.
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
+# On a busy machine a Predict may take longer than a recommender waits by default. Its answer is then degraded, which
+# most tests do not expect. Those of failing model servers set a time of their own.
+os.environ.setdefault("PREDICT_TIMEOUT_MS", "5000")
+
 # A TensorFlow Serving that is running already may stand in for ours. The base path of its model user_embedding must be
 # $TF_SERVING_ARTIFACTS/models/user_embedding.
 GIVEN_ADDRESS = os.environ.get("TF_SERVING_ADDRESS")

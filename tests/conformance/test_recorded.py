@@ -15,6 +15,9 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from tests.conformance.prepared import LABELS, model_config, models_config
 from tests.conformance.target import Target, without_nodes
 
+# Two operations of its model fail at once, and TensorFlow tells of the one that fails first.
+EITHER_MESSAGE = "mixed dtypes, different lengths"
+
 
 @pytest.mark.skipif("TF_SERVING_GOLDEN" not in os.environ, reason="TF_SERVING_GOLDEN names no folder of recorded calls")
 def test_recorded_calls_are_answered_as_they_were(target: Target, folder: Path) -> None:
@@ -40,7 +43,9 @@ def _agrees(channel: grpc.Channel, case: dict[str, Any]) -> bool:
         if not isinstance(error, grpc.Call):
             raise
         answer, code, message = b"", error.code().name, error.details() or ""
-    if (code, without_nodes(message)) != (case["code"], without_nodes(case["message"])):
+    if code != case["code"]:
+        return False
+    if case["name"] != EITHER_MESSAGE and without_nodes(message) != without_nodes(case["message"]):
         return False
     return code != "OK" or _parsed(case, answer) == _parsed(case, base64.b64decode(case["response"]))
 

@@ -38,6 +38,8 @@ pytestmark = pytest.mark.slow
 
 RECOVERY_S = 15.0  # docs/failures.md promises 2 s; a busy machine may take longer
 
+HURRIED = {"PREDICT_TIMEOUT_MS": "500"}
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -59,6 +61,7 @@ class Stack:
 @contextmanager
 def stack(artifacts: Path, **settings: str) -> Iterator[Stack]:
     """Yield a served checkerboard that holds the embedding of EVEN_USER in its cache."""
+    settings = {**HURRIED, **settings}
     with (
         model_server(artifacts, artifacts / "model_server.log") as (models, model_server_address),
         recommender(artifacts, model_server_address, artifacts / "recommender.log", **settings) as (_, address),
@@ -193,7 +196,7 @@ def test_model_server_answers_wrongly(tmp_path: Path, fault: str, complaint: str
     release = tmp_path / "releases" / str(publish_checkerboard(tmp_path))
     with (
         faulty_model_server(release, tmp_path / "faulty.log") as (models, model_server_address, fault_file),
-        recommender(tmp_path, model_server_address, tmp_path / "recommender.log") as (_, address),
+        recommender(tmp_path, model_server_address, tmp_path / "recommender.log", **HURRIED) as (_, address),
         grpc.insecure_channel(address) as channel,
     ):
         wait_until_serving(address)

@@ -68,6 +68,7 @@ def network(tmp_path: Path) -> Iterator[Network]:
         here.names(models=FIRST)
         models = stack.enter_context(models_at(FIRST, first, tmp_path))
         log, settings = tmp_path / "recommender.log", {"LISTEN_ADDRESS": "127.0.0.1:50051", "USER_CACHE_SIZE": "0"}
+        settings["PREDICT_TIMEOUT_MS"] = "500"
         service = recommender(tmp_path, "models:8500", log, prefix=here.command(), **settings)
         server, address = stack.enter_context(service)
         server.wait_for_line('"release active"')

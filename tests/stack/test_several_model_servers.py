@@ -58,7 +58,8 @@ def stack(artifacts: Path, releases: list[int]) -> Iterator[Stack]:
         models, addresses, faults = map(list, zip(*started, strict=True))
         target = f"ipv4:{','.join(addresses)}"
         log = artifacts / "recommender.log"
-        _, address = running.enter_context(recommender(artifacts, target, log, USER_CACHE_SIZE="0"))
+        settings = {"USER_CACHE_SIZE": "0", "PREDICT_TIMEOUT_MS": "500"}
+        _, address = running.enter_context(recommender(artifacts, target, log, **settings))
         wait_until_serving(address)
         channel = running.enter_context(grpc.insecure_channel(address))
         yield Stack(RecommenderServiceStub(channel), models, faults)
