@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from tools.processes import START_TIMEOUT_S, Server, served, wait_for
 from trainer.release.catalogue import models_folder, releases_folder
 
 HOST = "127.0.0.1"
+NOT_EPHEMERAL = range(10_000, 32_768)  # ports; Linux gives those from 32,768 on to outgoing connections
 STAND_IN = (sys.executable, "-m", "serving")
 ENVOY_CONFIG = Path(__file__).parents[1] / "deploy" / "envoy.yaml"
 
@@ -144,7 +146,12 @@ def wait_until_serving(address: str) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on at the moment, and that no outgoing connection is given."""
+    while True:
+        port = random.SystemRandom().choice(NOT_EPHEMERAL)
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
