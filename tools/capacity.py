@@ -86,7 +86,7 @@ def recommenders(demand: Demand) -> Servers:
 
 
 def model_servers(demand: Demand) -> Servers:
-    """As if each miss were a Predict of its own. Recommenders send several in one, so this is an upper bound."""
+    """Return the model servers that are needed if each miss is a Predict of its own, which is an upper bound."""
     cores = demand.calls_per_second * misses(demand) * PREDICT_US / 1e6
     table = (demand.users + demand.movies) * (4 * demand.dimensions + 8)
     memory = MODEL_SERVER_BYTES + MODEL_VERSIONS * table

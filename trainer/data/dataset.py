@@ -133,7 +133,7 @@ def read_folder(
 def ratings_frame(
     user_ids: np.ndarray, movie_ids: np.ndarray, ratings: np.ndarray, timestamps: np.ndarray
 ) -> pd.DataFrame:
-    """As `Dataset.ratings`."""
+    """Return the table that `Dataset.ratings` describes."""
     numbers = {"user_id": user_ids, "movie_id": movie_ids, "timestamp": timestamps}
     columns = {name: narrow(values) for name, values in numbers.items()} | {"rating": ratings}
     columns = {name: columns[name] for name in ("user_id", "movie_id", "rating", "timestamp")}

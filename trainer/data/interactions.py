@@ -170,7 +170,7 @@ def _stars(ratings: pd.Series, workers: Workers) -> np.ndarray:
 
 
 def _freshness(indptr: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """As `Interactions.freshness`; equal times share the mean of their ranks.
+    """Return what `Interactions.freshness` describes; equal times share the mean of their ranks.
 
     indptr: int[num_users + 1], where the entries of each user begin.  times: int[n], of each entry.
     """

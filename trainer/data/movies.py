@@ -83,7 +83,7 @@ def movie_frame(catalogue: Catalogue, movie_ids: np.ndarray, keys: np.ndarray | 
 
 
 def frame_without_catalogue(movie_ids: np.ndarray, keys: np.ndarray | None) -> pd.DataFrame:
-    """As `movie_frame`: a movie for each id, called by its id.  movie_ids: int64, unique."""
+    """Return a table like that of `movie_frame`: a movie for each id, called by its id.  movie_ids: int64, unique."""
     titles = named_by_id(movie_ids, keys)
     return pd.DataFrame({"movie_id": movie_ids.astype(np.int64), "title": titles, "year": 0, "genres": ""})
 

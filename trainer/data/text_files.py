@@ -100,7 +100,7 @@ class _Shown(io.FileIO):
         self._bar = tqdm(total=path.stat().st_size, desc=doing, unit="B", unit_scale=True, **BAR)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As of any file."""
+        """Read as from any file, and move the bar on."""
         chunk = super().read(-1 if size is None else size)
         self._bar.update(len(chunk))
         return chunk

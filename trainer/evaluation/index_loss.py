@@ -35,7 +35,7 @@ def calibration_queries(task: Task, embeddings: Embeddings) -> list[Queries]:
 def _losses(
     queries: Queries, movies: np.ndarray, held_out: sparse.csr_matrix
 ) -> Callable[[np.ndarray], tuple[float, float]]:
-    """As `Queries.losses`."""
+    """Return the function that `Queries.losses` describes."""
     exact = exact_ranking(queries.vectors, movies, queries.exclude, LOSS_K)
     recall, ndcg = (metric(exact, held_out).mean() for metric in (recall_at_k, ndcg_at_k))
 

@@ -123,7 +123,7 @@ def _user_names(folder: Path, user_ids: np.ndarray, manifest: pb.Manifest) -> np
 
 
 def _hidden(folder: Path, user_ids: np.ndarray, manifest: pb.Manifest, shape: tuple[int, int]) -> sparse.csr_matrix:
-    """As `LoadedRelease.hidden`; empty for format 2, which has none."""
+    """Return what `LoadedRelease.hidden` describes; empty for format 2, which has none."""
     if not (folder / layout.HIDDEN_USERS).exists():
         return sparse.csr_matrix(shape, dtype=bool)
     numbers = user_ids
@@ -141,7 +141,7 @@ def _hidden(folder: Path, user_ids: np.ndarray, manifest: pb.Manifest, shape: tu
 def _difference(
     manifest: pb.Manifest, dataset: Dataset, user_ids: np.ndarray, movie_ids: np.ndarray, watched: sparse.csr_matrix
 ) -> str:
-    """As `LoadedRelease.difference`."""
+    """Return what `LoadedRelease.difference` describes."""
     ratings, threshold = dataset.ratings, manifest.hyperparameters.positive_threshold
     columns = [ratings["user_id"], ratings["movie_id"], ratings["rating"] >= threshold]
     given = _sorted(*(column.to_numpy() for column in columns))
