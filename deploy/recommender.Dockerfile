@@ -11,8 +11,8 @@ COPY protos protos
 COPY events events
 COPY object_storage object_storage
 COPY recommender_service recommender_service
-# annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own. They let
-# the compiler vectorize the distances for any CPU.
+# annoy compiles with -march=native, and such code ends with SIGILL on an older CPU. These flags replace all of its own, and
+# let the compiler vectorize the distances for any CPU (decision 2).
 ARG ANNOY_COMPILER_ARGS=-O3,-ffast-math,-funroll-loops,-fvariable-expansion-in-unroller,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
 RUN python -m venv /opt/recommender \
     && pip="/opt/recommender/bin/pip install --no-cache-dir --disable-pip-version-check" \

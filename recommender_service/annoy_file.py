@@ -28,10 +28,11 @@ NORM_TOLERANCE = 1e-3  # of vectors that have unit length
 ROUNDING = 1e-5  # a length that the trainer computed may differ in its last bits
 
 
-def check_annoy_file(file: VerifiedFile, metric: Metric, vectors: np.ndarray) -> None:
+def check_annoy_file(file: VerifiedFile, metric: Metric, vectors: np.ndarray, num_exact: int) -> None:
     """Check that the file is an index over these vectors that Annoy can search.
 
     vectors: float32[num_items, dim], rows of unit length.  Raises ReleaseError.
+    num_exact: leading components that must be equal; those after them may differ by ROUNDING.
     """
     num_items, dim = vectors.shape
     columns = COLUMNS_BEFORE_VECTOR[metric] + dim
@@ -46,7 +47,7 @@ def check_annoy_file(file: VerifiedFile, metric: Metric, vectors: np.ndarray) ->
     if (num_descendants[:num_items] != 1).any() or num_descendants[-1] != num_items:
         raise ReleaseError(f"{file}: expected {num_items} items, as the manifest says, got another number")
     blocks = [slice(row, row + BLOCK_ROWS) for row in range(0, num_items, BLOCK_ROWS)]
-    if not all(_are_equal(items[block, -dim:].view(np.float32), vectors[block]) for block in blocks):
+    if not all(_are_equal(items[block, -dim:].view(np.float32), vectors[block], num_exact) for block in blocks):
         raise ReleaseError(f"{file}: expected the vectors of the release, got others")
     if metric == "angular" and not (np.abs(items[:, 1].view(np.float32) - 1) < NORM_TOLERANCE).all():
         raise ReleaseError(f"{file}: expected norms of 1, got others")
@@ -54,8 +55,10 @@ def check_annoy_file(file: VerifiedFile, metric: Metric, vectors: np.ndarray) ->
         raise ReleaseError(f"{file}: expected trees over the items, got children out of range or out of place")
 
 
-def _are_equal(items: np.ndarray, vectors: np.ndarray) -> bool:
-    return bool(np.array_equal(items, vectors) or np.allclose(items, vectors, rtol=0, atol=ROUNDING))
+def _are_equal(items: np.ndarray, vectors: np.ndarray, num_exact: int) -> bool:
+    """Whether the leading `num_exact` components are the same, and the others nearly."""
+    nearly = np.allclose(items[:, num_exact:], vectors[:, num_exact:], rtol=0, atol=ROUNDING)
+    return nearly and np.array_equal(items[:, :num_exact], vectors[:, :num_exact])
 
 
 def _are_trees(

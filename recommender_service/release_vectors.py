@@ -107,7 +107,7 @@ def _indexed(
     metric = METRICS[manifest.index.metric]
     leading = leading_components(vectors, calibration.scan_dims)
     items = indexed_vectors(vectors, leading) if calibration.index_dims else vectors
-    check_annoy_file(file, metric, items)
+    check_annoy_file(file, metric, items, num_exact=calibration.index_dims or items.shape[1])
     index = AnnoyIndex(items.shape[1], metric)
     index.load(str(file.path))
     return IndexedVectors(vectors, leading, index, manifest.index.recall_k)

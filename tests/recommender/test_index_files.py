@@ -86,3 +86,16 @@ def test_an_index_of_other_components_is_refused(folder: Path) -> None:
     change_manifest(folder, lambda manifest: manifest["index"]["recommend"].update(index_dims=7))
     with pytest.raises(ReleaseError, match=r"expected index\.recommend\.index_dims 0 or 32, got 7"):
         load_release(folder)
+
+
+def test_leading_components_have_to_be_equal(folder: Path) -> None:
+    """Only the length of the rest, which is computed anew, may differ in its last bits."""
+    index_dims = load_release(folder).manifest.index.recommend.index_dims
+    nodes = np.fromfile(folder / "movies.ann", np.float32).reshape(-1, EUCLIDEAN_COLUMNS + index_dims + 1)
+    nodes[7, -1] += 1e-6
+    rewrite(folder, "movies.ann", nodes.tobytes())
+    load_release(folder)
+    nodes[7, -2] += 1e-6
+    rewrite(folder, "movies.ann", nodes.tobytes())
+    with pytest.raises(ReleaseError, match=r"movies\.ann: expected the vectors of the release, got others"):
+        load_release(folder)

@@ -117,11 +117,13 @@ def _calibrate_engines(
             least = sufficed[number].index.search_k
         of_index = _calibrate_index(movies, queries, nearest_rows, least, scan.scan_candidates)
         index_setting = of_index[-1]
-        slower = times_slower(movies, queries, index_setting.search_k, scan.scan_candidates)
         is_good = index_setting.recall >= TARGET_RECALL and search_is_worthwhile(
             movies, index_setting.search_k, scan.scan_candidates, RECALL_K
         )
-        engine = ANNOY if is_good and slower <= (1 if cheapest else MAX_TIMES_SLOWER) else SCAN
+        engine = SCAN
+        if is_good:
+            slower = times_slower(movies, queries, index_setting.search_k, scan.scan_candidates)
+            engine = ANNOY if slower <= (1 if cheapest else MAX_TIMES_SLOWER) else SCAN
         calibration = Calibration(engine, index_setting, index_dims, scan, [*of_index, *scan_curve], 0.0, 0.0)
         if queries.losses is not None:
             found, _ = ranking(movies, calibration.effort, queries.vectors, queries.exclude, LOSS_K)

@@ -51,6 +51,7 @@ def times_slower(movies: IndexedVectors, queries: Queries, search_k: int, scan_c
 
 
 def loses_little(movies: IndexedVectors, effort: Effort, queries: Queries) -> bool:
+    """Whether lists lose at most MAX_LOSS of recall and of ndcg on the held-out part; true if there is none."""
     if queries.losses is None:
         return True
     found, _ = ranking(movies, effort, queries.vectors, queries.exclude, LOSS_K)

@@ -97,7 +97,7 @@ def nearest(
     query: float32[dim of the movies' vectors], unit length.
     excluded_rows: int, in any order, perhaps with repetitions.
     qualifying: bool[num_movies]; None lets all movies qualify.
-    scores: the query's row of `leading_scores`, which a scan then overwrites; None if they are not there yet.
+    scores: the query's row of `leading_scores`, which a scan overwrites, if a scan is known to answer; else None.
     Returns (rows, cosines) of `limit` movies, or of all that are left if they are fewer.
 
     The index is searched with an effort in proportion to the length of the list. Where that would cost much more than a
@@ -109,7 +109,7 @@ def nearest(
         num_qualifying = int(np.count_nonzero(qualifying))
         if num_qualifying < FEW_QUALIFY * len(movies.vectors):
             return _score_few(movies.vectors, query, limit, excluded_rows, qualifying)
-    if effort.uses_index:
+    if effort.uses_index and scores is None:
         found = _search(movies, effort, query, limit, excluded_rows, qualifying, num_qualifying)
         if found is not None:
             return found
@@ -132,8 +132,8 @@ def _search(
     assert movies.index is not None
     share = num_qualifying / len(movies.vectors)
     asked = _enough(limit, len(excluded_rows), share)
-    search_k = search_effort(effort.search_k, movies.recall_k, limit / share, asked)
-    if not search_is_worthwhile(movies, search_k, effort.scan_candidates, limit):
+    search_k = _worthwhile_effort(movies, effort, limit, asked, share)
+    if search_k is None:
         return None
     wanted, vector = limit, query.tolist()
     if movies.index_finds_candidates:
@@ -163,10 +163,18 @@ def _enough(wanted: int, num_excluded: int, share: float = 1.0) -> int:
 
 def is_scanned(movies: IndexedVectors, effort: Effort, limit: int, num_excluded: int) -> bool:
     """Whether a scan answers a query for which all movies qualify, before the index is searched."""
-    if not effort.uses_index:
-        return True
-    search_k = search_effort(effort.search_k, movies.recall_k, limit, _enough(limit, num_excluded))
-    return not search_is_worthwhile(movies, search_k, effort.scan_candidates, limit)
+    return not effort.uses_index or _worthwhile_effort(movies, effort, limit, _enough(limit, num_excluded)) is None
+
+
+def _worthwhile_effort(
+    movies: IndexedVectors, effort: Effort, limit: int, asked: int, share: float = 1.0
+) -> int | None:
+    """Annoy's `search_k` for a list of `limit`; None if a scan answers it.
+
+    asked: how many neighbours there must be for it.  share: of the movies that qualify.
+    """
+    search_k = search_effort(effort.search_k, movies.recall_k, limit / share, asked)
+    return search_k if search_is_worthwhile(movies, search_k, effort.scan_candidates, limit) else None
 
 
 def search_is_worthwhile(movies: IndexedVectors, search_k: int, scan_candidates: int, limit: int) -> bool:
