@@ -56,7 +56,7 @@ class Table:
         return trimmed.indices.to_numpy()[codes], trimmed.dictionary
 
     def places(self, rows: Sequence[int]) -> dict[int, tuple[str, str]]:
-        """Return ("ratings.csv:17", its text) of rows counted from 0 over all files; those after the last are not read."""
+        """Return ("ratings.csv:17", its text) of rows counted from 0 over all files, reading no file after the last."""
         found: dict[int, tuple[str, str]] = {}
         start = 0
         for at, (file, num_rows) in enumerate(zip(self.files, self.num_rows, strict=True)):
