@@ -41,6 +41,7 @@ MODEL_SERVERS = ["10.82.1.2", "10.82.2.2"]
 APART_S = SOAK_SECONDS / 4 or 2.0  # between the replicas' moves to a new release
 CALM_CALLS = 3_000  # Envoy draws lots, so of fewer calls a tenth more or less may be chance
 FAULT_S = 3.0
+SETTINGS = {"USER_CACHE_SIZE": "1", "PREDICT_TIMEOUT_MS": "500"}  # Predicts often, which are not waited for long
 BEST = {EVEN_USER: (4, 4), ODD_USER: (3, 3)}  # by user: (best movie, degrees from the user before stretching)
 STRETCHES = [1.0, 1.3]  # of the releases, in their order
 CLIENT = Path(__file__).parents[2] / "clients" / "python"
@@ -116,7 +117,7 @@ class Hosts:
     @contextmanager
     def recommender(self, address: str) -> Iterator[Server]:
         """A recommender, once it serves."""
-        settings = {"LISTEN_ADDRESS": f"{address}:50051", "METRICS_ADDRESS": f"{address}:9090", "USER_CACHE_SIZE": "1"}
+        settings = {"LISTEN_ADDRESS": f"{address}:50051", "METRICS_ADDRESS": f"{address}:9090", **SETTINGS}
         prefix, log = self.hosts[address].command(), self.folder / f"{address}.log"
         with recommender(self.folder / address, "models:8500", log, prefix, **settings) as (server, _):
             server.wait_for_line('"release active"')
