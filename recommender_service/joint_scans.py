@@ -30,12 +30,16 @@ class JointScans:
         self._release = release
         self._waiting: list[Scan] = []
 
-    def add(self, request: ResolvedRequest, embedding: Embedding) -> Scan | None:
-        """The scan that answers a request; None if something else answers it, or a scan of few movies."""
+    def add(self, request: ResolvedRequest, embedding: Embedding, num_together: int = 1) -> Scan | None:
+        """The scan that answers a request; None if something else answers it, or a scan of few movies.
+
+        num_together: how many requests the call makes.
+        """
         effort = self._release.newcomer_effort if request.fold_in_key else self._release.effort
         if not isinstance(embedding, np.ndarray) or request.qualifying is not None:
             return None
-        if not is_scanned(self._release.movie_embeddings, effort, request.limit, len(request.excluded_rows)):
+        num_excluded = len(request.excluded_rows)
+        if not is_scanned(self._release.movie_embeddings, effort, request.limit, num_excluded, num_together):
             return None
         scan = Scan(embedding)
         self._waiting.append(scan)

@@ -38,7 +38,7 @@ class MemoryAnswers:
     async def rank_many(
         self, requests: Sequence[ResolvedRequest], embeddings: Sequence[Embedding], time_remaining_s: float | None
     ) -> list[Ranking | ServiceError]:
-        scans = deque(self._scans.add(*pair) for pair in zip(requests, embeddings, strict=True))
+        scans = deque(self._scans.add(*pair, len(requests)) for pair in zip(requests, embeddings, strict=True))
         rankings: list[Ranking | ServiceError] = []
         for request, embedding in zip(requests, embeddings, strict=True):
             try:

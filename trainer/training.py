@@ -56,7 +56,7 @@ def train(
 
     force: publish even if the figures are too bad; the release's manifest then says why it should not be there.
     on_evaluated: called with the evaluation before the gate judges it.
-    cheapest: whether the fastest engine finds the nearest movies, or the Annoy index wherever it is nearly as fast.
+    cheapest: as for `calibrate`.
     liked_only: never recommend a movie that nobody liked; if false, that is done where it was measured to help.
     bucket: where the release is published too, if there is one. Raises ObjectStorageError if it cannot be reached.
     signing_key, canary_share: as of `publish`.

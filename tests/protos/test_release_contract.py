@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from protos.release.v1 import layout, manifest_pb2
-from protos.release.v1.effort import MIN_EFFORT_PER_CANDIDATE, search_effort
+from protos.release.v1.effort import MIN_EFFORT_PER_CANDIDATE, index_is_worthwhile, search_effort
 
 PROTO = Path(layout.__file__).with_name("manifest.proto").read_text(encoding="utf-8")
 FILE_LINE = re.compile(r"^//   (\w+\.(?:csv|npy|ann)) ", re.MULTILINE)
@@ -36,6 +37,15 @@ def test_effort_grows_with_the_list_and_the_candidates() -> None:
     assert search_effort(1000, 10, 10, 10) == 1000
     assert search_effort(1000, 10, 25, 25) == 2500
     assert search_effort(10, 10, 10, 400) == 400 * MIN_EFFORT_PER_CANDIDATE
+
+
+@pytest.mark.parametrize(
+    ("num_movies", "num_together", "is_searched"),
+    [(7_000, 1, True), (7_000, 7, True), (7_000, 8, False), (60_000, 100, True), (600, 1, False)],
+)
+def test_the_index_answers_where_it_costs_less(num_movies: int, num_together: int, is_searched: bool) -> None:
+    """Scans of many users together cost less than the index where movies are few, and scans of very few always do."""
+    assert index_is_worthwhile(800, num_movies, 32, 100, 256, num_together) == is_searched
 
 
 def test_messages_are_those_of_the_proto() -> None:

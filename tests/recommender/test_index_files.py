@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protos.recommender.v1.recommender_pb2 import RecommendRequest
 from protos.release.v1.search import nearest
+from recommender_service.joint_scans import JointScans
 from recommender_service.release import Release
 from recommender_service.release_files import ReleaseError
 from recommender_service.release_loading import load_release
+from recommender_service.resolved_request import resolve
 from tests.support.crafted import EUCLIDEAN_COLUMNS, change_manifest, rewrite
 from tests.support.old_formats import rewrite_as
 from tests.support.releases import publish_random
@@ -50,6 +53,20 @@ def test_the_index_finds_candidates_by_leading_components(folder: Path) -> None:
     assert release.movie_embeddings.index is not None
     assert release.movie_embeddings.index.f == index_dims + 1 < DIM
     assert recall(release) > MIN_RECALL
+
+
+def test_the_users_of_a_batch_are_scanned_together(folder: Path) -> None:
+    """A lone request is answered by the index; eight of one call are scanned, and each finds what is nearest to it."""
+    release = load_release(folder)
+    movies, user_ids = release.movie_embeddings, release.watched.user_ids[:8].tolist()
+    requests = [resolve(release, RecommendRequest(user_id=user_id)) for user_id in user_ids]
+    scans, queries = JointScans(release), movies.vectors[:8]
+    assert scans.add(requests[0], queries[0]) is None
+    added = [scans.add(request, query, 8) for request, query in zip(requests, queries, strict=True)]
+    for row, scan in enumerate(added):
+        nothing = np.array([], np.int32)
+        found, _ = nearest(movies, release.effort, queries[row], 1, nothing, scores=scans.begin(scan))
+        assert found == [row]
 
 
 def test_format_3_has_an_index_over_whole_vectors(folder: Path) -> None:

@@ -116,7 +116,7 @@ def _add_publishing(parser: argparse.ArgumentParser) -> None:
         choices=(ANNOY, CHEAPEST),
         default=ANNOY,
         help="what finds the nearest movies: the Annoy index wherever it is nearly as fast as a scan of all vectors, "
-        "or the faster of the two (default: %(default)s)",
+        "or the one that costs less when many calls arrive together (default: %(default)s)",
     )
     parser.add_argument(
         "--liked-only",

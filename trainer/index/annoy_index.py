@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from itertools import repeat
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +12,7 @@ import numpy as np
 from annoy import AnnoyIndex
 from scipy import sparse
 
-from protos.release.v1.search import Effort, IndexedVectors, nearest
+from protos.release.v1.search import Effort, IndexedVectors, leading_scores, nearest
 
 # It ranks unit vectors like their cosine, and finds more than "angular" does at the same effort.
 METRIC: Literal["euclidean"] = "euclidean"
@@ -31,18 +33,29 @@ def build_index(vectors: np.ndarray, path: Path) -> AnnoyIndex:
 
 
 def ranking(
-    movies: IndexedVectors, effort: Effort, queries: np.ndarray, exclude: sparse.csr_matrix, k: int
+    movies: IndexedVectors,
+    effort: Effort,
+    queries: np.ndarray,
+    exclude: sparse.csr_matrix,
+    k: int,
+    scan_together: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (int32[num_queries, k] rows, nearest first, −1 where fewer are left; float64[num_queries] seconds).
 
     queries: float32[num_queries, d].  exclude: CSR[num_queries, num_movies].
+    scan_together: whether all scans begin in one multiplication; the effort must not use the index.
     """
     ranked = np.full((len(queries), k), -1, np.int32)
     seconds = np.zeros(len(queries))
-    for i, query in enumerate(queries):
+    scores: Iterable[np.ndarray | None] = repeat(None, len(queries))
+    if scan_together:
+        start = time.perf_counter()
+        scores = leading_scores(movies, queries)
+        seconds += (time.perf_counter() - start) / max(len(queries), 1)
+    for i, (query, of_query) in enumerate(zip(queries, scores, strict=True)):
         excluded = exclude.indices[exclude.indptr[i] : exclude.indptr[i + 1]]
         start = time.perf_counter()
-        rows, _ = nearest(movies, effort, query, k, excluded)
-        seconds[i] = time.perf_counter() - start
+        rows, _ = nearest(movies, effort, query, k, excluded, scores=of_query)
+        seconds[i] += time.perf_counter() - start
         ranked[i, : len(rows)] = rows
     return ranked, seconds

@@ -74,7 +74,8 @@ def calibrate(
     is good enough for more kinds.
 
     vectors: float32[num_movies, d], unit rows.
-    cheapest: choose the faster engine; if false, the index unless it is over MAX_TIMES_SLOWER times slower.
+    cheapest: choose the engine that is faster when many calls arrive together; if false, the index unless it is over
+        MAX_TIMES_SLOWER times slower than a lone scan.
     sufficed: on a held-out part, for each kind; less effort and smaller scans are not tried. Empty tries all.
     """
     exact = [exact_ranking(queries.vectors, vectors, queries.exclude, RECALL_K) for queries in kinds]
@@ -122,7 +123,7 @@ def _calibrate_engines(
         )
         engine = SCAN
         if is_good:
-            slower = times_slower(movies, queries, index_setting.search_k, scan.scan_candidates)
+            slower = times_slower(movies, queries, index_setting.search_k, scan.scan_candidates, scan_together=cheapest)
             engine = ANNOY if slower <= (1 if cheapest else MAX_TIMES_SLOWER) else SCAN
         calibration = Calibration(engine, index_setting, index_dims, scan, [*of_index, *scan_curve], 0.0, 0.0)
         if queries.losses is not None:

@@ -38,14 +38,21 @@ def measure(movies: IndexedVectors, effort: Effort, queries: Queries, nearest_ro
     return _recall(found, nearest_rows[first]), float(np.median(seconds)) * 1e6
 
 
-def times_slower(movies: IndexedVectors, queries: Queries, search_k: int, scan_candidates: int) -> float:
-    """How many times as long the index takes as a scan; they take turns, so that other programs slow down both."""
+def times_slower(
+    movies: IndexedVectors, queries: Queries, search_k: int, scan_candidates: int, scan_together: bool
+) -> float:
+    """How many times as long the index takes as a scan; they take turns, so that other programs slow down both.
+
+    scan_together: whether the scans of a turn begin together, as those of calls that arrive together do.
+    """
     seconds: dict[bool, list[np.ndarray]] = {True: [], False: []}
     for start in range(0, MEASURED_SEARCHES, SEARCHES_IN_TURN):
         turn = slice(start, start + SEARCHES_IN_TURN)
         for uses_index, of_engine in seconds.items():
             effort = Effort(uses_index, search_k, scan_candidates)
-            of_engine.append(ranking(movies, effort, queries.vectors[turn], queries.exclude[turn], RECALL_K)[1])
+            vectors, exclude = queries.vectors[turn], queries.exclude[turn]
+            together = scan_together and not uses_index
+            of_engine.append(ranking(movies, effort, vectors, exclude, RECALL_K, together)[1])
     index, scan = (np.median(np.concatenate(of_engine)) for of_engine in seconds.values())
     return float(index / scan)
 

@@ -23,15 +23,24 @@ SELECTION_COMPONENTS = 24  # to select the best costs as much as reading so many
 SCAN_START_NODES = 200  # and a scan calls numpy a dozen times.
 MAX_SCANS = 3  # a search of the index that would cost more scans than this is answered by a scan
 
+SEARCH_START_NODES = 1000  # what a search of the index costs apart from the nodes that it inspects
+MANY_SCANS = 8  # so many that begin together cost what the rule above says; a lone one costs more
 
-def index_is_worthwhile(effort: int, num_movies: int, scan_dims: int, depth: int, dim: int) -> bool:
-    """Whether a search of the index with this effort costs at most `MAX_SCANS` scans.
+
+def index_is_worthwhile(
+    effort: int, num_movies: int, scan_dims: int, depth: int, dim: int, num_together: int = 1
+) -> bool:
+    """Whether the index is searched with this effort: if that costs at most `MAX_SCANS` scans.
 
     num_movies, scan_dims: a scan reads so many components of so many movies.
     depth, dim: it then scores so many movies by all components of their vectors.
+    num_together: how many scans could begin together. If they are many, the index has to be cheaper.
     """
     components = num_movies * (scan_dims + SELECTION_COMPONENTS) + depth * dim
-    return effort <= MAX_SCANS * (SCAN_START_NODES + components / COMPONENTS_PER_NODE)
+    scan = SCAN_START_NODES + components / COMPONENTS_PER_NODE
+    if num_together >= MANY_SCANS:
+        return SEARCH_START_NODES + effort <= scan
+    return effort <= MAX_SCANS * scan
 
 
 def scan_depth(scan_candidates: int, recall_k: int, limit: int) -> int:
