@@ -18,6 +18,16 @@ def run(code: str, path: Path | None = None) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.slow
+def test_keras_is_imported_by_those_who_use_it_only() -> None:
+    """TensorFlow comes without Keras, which can be imported and used afterwards."""
+    code = (
+        "import os, sys; print('keras' in sys.modules, os.environ.get('TF_USE_LEGACY_KERAS'));"
+        "import keras; print(keras.layers.Dense(1, kernel_initializer='ones')(keras.ops.ones((1, 2))).numpy().item())"
+    )
+    assert run(code).stdout == "False None\n2.0\n"
+
+
+@pytest.mark.slow
 def test_the_first_computation_is_silent() -> None:
     """Nothing is said of missing GPUs; what is written to standard error afterwards is shown."""
     code = "import os, tensorflow as tf; tf.constant(1) + 1; os.write(2, b'shown')"

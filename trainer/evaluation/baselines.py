@@ -63,7 +63,8 @@ def dot_product(task: Task, k: int) -> np.ndarray:
 
     Here it has dense rows and exact search, which gives better figures than the tutorial's angular index over every id.
     """
-    from trainer.model.tensorflow_quietly import keras, tf
+    from trainer.model.tensorflow_quietly import tf  # isort: split
+    import keras
 
     keras.utils.set_random_seed(0)
     watched = task.known.watched_trained.tocoo()
