@@ -60,7 +60,7 @@ def test_events_count_at_once_and_are_learned(tmp_path: Path) -> None:
             stubs = [stack.enter_context(connected(address)) for _ in range(CONNECTIONS)]
             watched, hidden = _record_all(stubs, url)
             problems: list[str] = []
-            load = Callers(address, 4, lambda stub: _check(stub, watched, hidden, problems))
+            load = Callers(address, 4, lambda stub: _check(stub, watched, hidden, problems), pause_s=0.02)
             try:
                 second = _learn(tmp_path, url, stubs)
             finally:

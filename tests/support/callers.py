@@ -10,7 +10,7 @@ from recommender_service.client.channel import PLAINTEXT, Access, connect
 
 
 class Callers:
-    """Threads that call without pause. Each has a connection of its own and one call in flight."""
+    """Threads that call over and over. Each has a connection of its own and one call in flight."""
 
     def __init__(
         self,
@@ -19,9 +19,14 @@ class Callers:
         call: Callable[[RecommenderServiceStub], None],
         options: Sequence[tuple[str, object]] = (),
         access: Access = PLAINTEXT,
+        pause_s: float = 0.0,
     ) -> None:
-        """Start `count` threads.  call: what each of them does over and over.  options, access: of their channels."""
+        """Start `count` threads.  call: what each of them does.  options, access: of their channels.
+
+        pause_s: after each call, where the load is not the point and others need the processor.
+        """
         self.stopping = threading.Event()
+        self._pause_s = pause_s
         self._address = address
         self._call = call
         self._options = [*options, ("grpc.use_local_subchannel_pool", 1)]
@@ -39,5 +44,5 @@ class Callers:
     def _run(self) -> None:
         with connect(self._address, self._access, self._options) as channel:
             stub = RecommenderServiceStub(channel)
-            while not self.stopping.is_set():
+            while not self.stopping.wait(self._pause_s):
                 self._call(stub)
