@@ -10,9 +10,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from protos.recommender.v1.recommender_pb2 import BatchRecommendRequest, RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from protos.release.v1.calibrations import SCAN
 from tests.support.releases import publish_random
 from tools.servers import model_server, recommender, wait_until_serving
-from trainer.index import calibration
 
 HEAVY_USER, LIGHT_USER = 1, 3
 FEW = 5  # a loop that is held up answers two at most: one before the batch begins and one after it
@@ -22,9 +22,7 @@ FEW = 5  # a loop that is held up answers two at most: one before the batch begi
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """host:port of a recommender of 3,000 random movies, whose calls are answered by scans."""
     folder = tmp_path_factory.mktemp("fairness")
-    with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(calibration, "MAX_TIMES_SLOWER", 0)
-        publish_random(folder, num_movies=3000, heavy=2000)
+    publish_random(folder, num_movies=3000, heavy=2000, engine=SCAN)
     with (
         model_server(folder, folder / "models.log") as (_, models),
         recommender(folder, models, folder / "log") as (_, address),

@@ -17,18 +17,13 @@ from recommender_service.resolved_request import resolve
 from tests.support.crafted import EUCLIDEAN_COLUMNS, change_manifest, rewrite
 from tests.support.old_formats import rewrite_as
 from tests.support.releases import publish_random
-from trainer.index import calibration
 
 DIM, LIMIT, MIN_RECALL = 64, 10, 0.85
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A release of many movies, along whose principal axes the leading components vary most.
-
-    Its index answers however long it takes, so that nothing depends on times.
-    """
-    monkeypatch.setattr(calibration, "MAX_TIMES_SLOWER", 1e9)
+def folder(tmp_path: Path) -> Path:
+    """A release of many movies, along whose principal axes the leading components vary most."""
     return tmp_path / "releases" / str(publish_random(tmp_path, 2000, DIM, heavy=100))
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from object_storage.bucket import Bucket
+from protos.release.v1.calibrations import ANNOY
 from trainer.data.dataset import Dataset
 from trainer.data.interactions import interactions_of
+from trainer.index import calibration
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.release.fitted import Fitted
@@ -104,11 +108,12 @@ def publish_random(
     seed: int = 0,
     title: str = "Movie",
     genres: Sequence[str] = RANDOM_GENRES,
+    engine: str = ANNOY,
 ) -> int:
     """Publish random movies of 40 clusters and 60 users, who like all they watched. Returns the version.
 
     heavy: how many movies user 1 has watched; user 2 has watched the others.  title: of every movie, before its id.
-    genres: of which each movie has up to three.
+    genres: of which each movie has up to three.  engine: ANNOY or SCAN, which answers.
     """
     rng = np.random.default_rng(seed)
     movie_ids = np.sort(rng.choice(10 * num_movies, num_movies, replace=False)) + 1
@@ -125,7 +130,7 @@ def publish_random(
     clusters = rng.normal(size=(40, dim)) * spread
     items = clusters[rng.integers(0, 40, num_movies)] + 0.7 * rng.normal(size=(num_movies, dim)) * spread
     users = clusters[rng.integers(0, 40, 60)] + 0.5 * rng.normal(size=(60, dim)) * spread
-    return _publish(artifacts, ratings, movies, _unit(users), _unit(items))
+    return _publish(artifacts, ratings, movies, _unit(users), _unit(items), engine=engine)
 
 
 def _publish(
@@ -138,6 +143,7 @@ def _publish(
     keys: tuple[Keys, Keys] | None = None,
     bucket: Bucket | None = None,
     canary_share: float | None = None,
+    engine: str = ANNOY,
 ) -> int:
     known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
     embeddings = Embeddings(users.astype(np.float32), items.astype(np.float32), TEMPERATURE, TEMPERATURE)
@@ -145,7 +151,9 @@ def _publish(
     dataset = Dataset("hand-made", ratings, movies, fingerprint="0" * 64)
     user_keys, movie_keys = keys or (None, None)
     fitted = Fitted(dataset, known, embeddings, settings, None, (), user_keys, movie_keys)
-    return int(publish(fitted, artifacts, signing_key, bucket, canary_share).name)
+    with pytest.MonkeyPatch.context() as patches:  # which engine answers must not depend on how busy the machine is
+        patches.setattr(calibration, "MAX_TIMES_SLOWER", math.inf if engine == ANNOY else 0)
+        return int(publish(fitted, artifacts, signing_key, bucket, canary_share).name)
 
 
 def _at_degrees(degrees: np.ndarray) -> np.ndarray:
