@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import hypothesis
 import pytest
 
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
@@ -20,6 +21,10 @@ os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 # On a busy machine a Predict may take longer than a recommender waits by default. Its answer is then degraded, which
 # most tests do not expect. Those of failing model servers set a time of their own.
 os.environ.setdefault("PREDICT_TIMEOUT_MS", "5000")
+
+# Nor does an example of Hypothesis fail because it took long.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 # A TensorFlow Serving that is running already may stand in for ours. The base path of its model user_embedding must be
 # $TF_SERVING_ARTIFACTS/models/user_embedding.

@@ -42,9 +42,16 @@ STATUS_REQUESTS = st.fixed_dictionaries({"model_spec": SPECS})
 
 def in_our_message(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields, where our message has the bytes of the floats that the original has."""
-    if "float_val" in fields:
-        return {**fields, "float_val": np.array(fields["float_val"], "<f4").tobytes()}
-    return {name: in_our_message(value) if isinstance(value, dict) else value for name, value in fields.items()}
+    changed: dict[str, Any] = {
+        name: {key: {**tensor, "float_val": _bytes_of(tensor["float_val"])} for key, tensor in fields[name].items()}
+        for name in ("inputs", "outputs")
+        if name in fields
+    }
+    return {**fields, **changed}
+
+
+def _bytes_of(floats: list[float]) -> bytes:
+    return np.array(floats, "<f4").tobytes()
 
 
 def check_both_directions(mine: Message, theirs: Message) -> None:

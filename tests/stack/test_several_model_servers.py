@@ -46,8 +46,8 @@ class Stack:
 
 
 @contextmanager
-def stack(artifacts: Path, releases: list[int]) -> Iterator[Stack]:
-    """A recommender without a cache, once it serves.  releases: what each model server offers."""
+def stack(artifacts: Path, releases: list[int], **settings: str) -> Iterator[Stack]:
+    """A recommender without a cache, once it serves.  releases: what each model server offers.  settings: of it."""
     with ExitStack() as running:
         started = [
             running.enter_context(
@@ -58,8 +58,7 @@ def stack(artifacts: Path, releases: list[int]) -> Iterator[Stack]:
         models, addresses, faults = map(list, zip(*started, strict=True))
         target = f"ipv4:{','.join(addresses)}"
         log = artifacts / "recommender.log"
-        settings = {"USER_CACHE_SIZE": "0", "PREDICT_TIMEOUT_MS": "500"}
-        _, address = running.enter_context(recommender(artifacts, target, log, **settings))
+        _, address = running.enter_context(recommender(artifacts, target, log, USER_CACHE_SIZE="0", **settings))
         wait_until_serving(address)
         channel = running.enter_context(grpc.insecure_channel(address))
         yield Stack(RecommenderServiceStub(channel), models, faults)
@@ -85,7 +84,7 @@ def test_predicts_go_to_both_and_a_killed_one_is_not_missed(tmp_path: Path) -> N
 def test_a_hanging_one_is_left_out(tmp_path: Path) -> None:
     """If one of two model servers hangs, all answers are personal again within seconds."""
     version = publish_checkerboard(tmp_path)
-    with stack(tmp_path, [version, version]) as running:
+    with stack(tmp_path, [version, version], PREDICT_TIMEOUT_MS="500") as running:
         running.models[0].send(signal.SIGSTOP)
         wait_for(lambda: running.source() == SOURCE_FOLDED_IN, "a Predict was lost", NOTICED_S)
         stopped = time.monotonic()

@@ -69,7 +69,7 @@ def tensor_protos(draw: st.DrawFn) -> tensor_pb2.TensorProto:
     return proto
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(tensor_protos())
 def test_a_tensor_is_read_as_tensorflow_reads_it(proto: tensor_pb2.TensorProto) -> None:
     """Random TensorProtos become the array that TensorFlow makes of them, or are refused where it refuses them."""
