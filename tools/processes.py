@@ -72,19 +72,16 @@ class Server:
         return [line for line in lines if line["event"] == name]
 
     def send(self, number: signal.Signals) -> None:
-        """Send the signal. After SIGSTOP, return when every thread has stopped (Linux only)."""
-        self.process.send_signal(number)
+        """Send the signal. SIGSTOP is sent by `suspend`."""
         if number == signal.SIGSTOP:
-            wait_for(lambda: all(state in "TtZ" for state in self._thread_states()), "every thread has stopped")
+            suspend(self.process.pid)
+        else:
+            self.process.send_signal(number)
 
     def resident_kb(self) -> int:
         """Resident memory in KiB.  Linux only."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-
-    def _thread_states(self) -> list[str]:
-        stats = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
-        return [stat.read_text().rpartition(")")[2].split()[0] for stat in stats]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal and return the exit status.
@@ -112,6 +109,17 @@ def served(
     finally:
         server.process.send_signal(signal.SIGCONT)
         server.stop(signal.SIGKILL)
+
+
+def suspend(pid: int) -> None:
+    """Send SIGSTOP to the process, and return when every thread of it has stopped.  Linux only."""
+
+    def states() -> list[str]:
+        stats = Path(f"/proc/{pid}/task").glob("*/stat")
+        return [stat.read_text().rpartition(")")[2].split()[0] for stat in stats]
+
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: all(state in "TtZ" for state in states()), "every thread has stopped")
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:

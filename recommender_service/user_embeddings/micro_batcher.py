@@ -54,17 +54,17 @@ class MicroBatcher(Generic[Key]):
     def _start_next_batch(self) -> None:
         """Start to fetch the queued keys. Does nothing while a batch is being fetched: its end starts the next one."""
         if self._queued and self._task is None:
-            keys = list(self._queued)[: self._max_batch]
-            batch = {key: self._queued.pop(key) for key in keys}
-            self._in_progress.update(batch)
-            self._task = asyncio.create_task(self._fetch_batch(batch))
+            self._task = asyncio.create_task(self._fetch_batch())
             self._task.add_done_callback(self._end_batch)
 
     def _end_batch(self, task: asyncio.Task[None]) -> None:
         self._task = None
         self._start_next_batch()
 
-    async def _fetch_batch(self, batch: dict[Key, asyncio.Future[np.ndarray]]) -> None:
+    async def _fetch_batch(self) -> None:
+        """Fetch what is queued by now, which a call that comes before this starts can still join."""
+        batch = {key: self._queued.pop(key) for key in list(self._queued)[: self._max_batch]}
+        self._in_progress.update(batch)
         try:
             embeddings = await self._fetch(list(batch))
         except Exception as error:

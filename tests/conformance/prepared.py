@@ -8,10 +8,10 @@ from tests.support.saved_models import save_half_plus_two, save_lookup, save_typ
 
 METRICS = "/monitoring/prometheus/metrics"
 LABELS = 'version_labels { key: "stable" value: 1 } version_labels { key: "canary" value: 2 }'
-# A batch is so small that tests can fill it, and waits so long that calls made together meet in it.
+# A batch is so small that tests can fill it, and waits so long that calls made together meet in it on a busy machine.
 BATCHING = """
 max_batch_size { value: 8 }
-batch_timeout_micros { value: 500000 }
+batch_timeout_micros { value: 3000000 }
 max_enqueued_batches { value: 2 }
 num_batch_threads { value: 1 }
 allowed_batch_sizes: 2

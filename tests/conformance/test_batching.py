@@ -40,8 +40,9 @@ def test_requests_made_together_run_in_one_batch(batching: Target) -> None:
     """Each request gets its own rows of the batch's answer."""
     outcomes = together(batching, *(size_request(1) for _ in range(8)))
     assert outcomes == [("OK", "", size_answer(1, together=8))] * 8
-    outcomes = together(batching, *(predict(ids(user, user + 1)) for user in (1, 3, 5)))
-    assert outcomes == [("OK", "", str(embeddings([user, user + 1]))) for user in (1, 3, 5)]
+    groups = [[1, 2, 3], [3, 4, 5], [5, 6]]
+    outcomes = together(batching, *(predict(ids(*users)) for users in groups))
+    assert outcomes == [("OK", "", str(embeddings(users))) for users in groups]
 
 
 @pytest.mark.parametrize(("rows", "padded"), [(1, 2), (2, 2), (3, 8), (8, 8)])
@@ -84,7 +85,7 @@ def test_a_request_that_cannot_be_batched_is_invalid(batching: Target, request_:
 
 def test_one_bad_id_fails_its_whole_batch(batching: Target) -> None:
     """An id that the model refuses makes all requests of its batch fail with the same message."""
-    outcomes = together(batching, predict(ids(1)), predict(ids(5000)), predict(ids(2)))
+    outcomes = together(batching, predict(ids(1)), predict(ids(5000)), predict(ids(2, 3, 4, 5, 6, 7)))
     assert len(set(outcomes)) == 1
     code, message, _ = outcomes[0]
     assert code == "INVALID_ARGUMENT"
@@ -93,7 +94,7 @@ def test_one_bad_id_fails_its_whole_batch(batching: Target) -> None:
 
 def test_mixed_dtypes_fail_together(batching: Target) -> None:
     """Requests with different dtypes in one batch all get INTERNAL."""
-    outcomes = together(batching, predict(ids(1)), predict({"user_id": tensor(INT32, [1])}))
+    outcomes = together(batching, predict(ids(1, 2, 3, 4)), predict({"user_id": tensor(INT32, [4])}))
     assert [code for code, _, _ in outcomes] == ["INTERNAL"] * 2
     pattern = (
         r"Tensor concat operation failed: INVALID_ARGUMENT: Cannot concatenate tensors that have different data "
@@ -104,7 +105,7 @@ def test_mixed_dtypes_fail_together(batching: Target) -> None:
 
 def test_mixed_shapes_fail_together(batching: Target) -> None:
     """Requests of different shapes in one batch all get FAILED_PRECONDITION."""
-    outcomes = together(batching, predict(ids(1)), predict({"user_id": tensor(INT64, [1, 1])}))
+    outcomes = together(batching, predict(ids(1, 2, 3, 4)), predict({"user_id": tensor(INT64, [4, 1])}))
     message = (
         "Tensors with name 'serving_default_user_id:0' from different tasks have different shapes and padding is "
         "turned off. Set pad_variable_length_inputs to true, or ensure that all tensors with the same name have equal "

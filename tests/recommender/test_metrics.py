@@ -20,7 +20,7 @@ from tests.support.errors import failure_of
 from tests.support.metrics import Metrics
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, USER_WITHOUT_LIKES, publish_checkerboard
 from tests.support.workers import supervised, workers_of
-from tools.processes import wait_for
+from tools.processes import suspend, wait_for
 from tools.servers import model_server, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
@@ -166,7 +166,7 @@ def test_one_scrape_tells_of_all_workers(
         assert up() == [1, 1]
         assert len(Metrics(metrics_address).values("recommender_active_release")) == 2
         first, second = workers_of(server)
-        os.kill(second, signal.SIGSTOP)
+        suspend(second)
         assert [up(), up()] == [[1, 0], [1, 0]]
         os.kill(second, signal.SIGCONT)
         wait_for(lambda: up() == [1, 1], "both workers answer")

@@ -114,9 +114,10 @@ def test_sigterm_lets_calls_finish_but_not_for_ever(base: Path, tmp_path: Path) 
             server.send(signal.SIGTERM)
             server.wait_for_line("stopping")
             with grpc.insecure_channel(address) as late:
-                assert failure_of(lambda: predict_of(late)(wait_request(0.0), timeout=20)).code == "UNAVAILABLE"
+                refused = failure_of(lambda: predict_of(late)(wait_request(0.0), timeout=20))
             assert short.result()
-            assert failure_of(endless.result).code in ("CANCELLED", "UNAVAILABLE")
+            # gRPC's core cancels a call that comes with a connection it has not closed yet
+            assert {refused.code, failure_of(endless.result).code} <= {"CANCELLED", "UNAVAILABLE"}
         assert server.process.wait(timeout=30) == 0
 
 
