@@ -20,6 +20,9 @@ from trainer.data.records import DataError, check_widths, records, records_at, s
 from trainer.data.text_files import TextForm, open_utf8
 from trainer.stages import BAR
 
+# pyarrow's own handler may lose a Ctrl-C that comes while it reads a file; Python's acts on it once the file is read.
+pa.enable_signal_handlers(False)
+
 BLOCK_BYTES = 8 << 20
 MAX_EXACT = float(1 << 53)  # whole numbers below are exact in float64
 TEXT, CODED = pa.string(), pa.dictionary(pa.int32(), pa.string())
