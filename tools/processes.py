@@ -122,10 +122,14 @@ def suspend(pid: int) -> None:
     wait_for(lambda: all(state in "TtZ" for state in states()), "every thread has stopped")
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Return once the condition holds.  Raises TimeoutError, naming what was waited for, if it does not in time."""
-    deadline = time.monotonic() + seconds
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> float:
+    """Return once the condition holds, and say after how many seconds that was.
+
+    Raises TimeoutError, naming what was waited for, if it does not hold in time.
+    """
+    started = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if time.monotonic() > started + seconds:
             raise TimeoutError(f"not within {seconds} s: {what}")
         time.sleep(0.05)
+    return time.monotonic() - started

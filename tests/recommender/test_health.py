@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,12 +16,13 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.support.errors import failure_of
 from tests.support.http2 import INITIAL_WINDOW_SIZE, connection
+from tools.processes import STOP_TIMEOUT_S
 from tools.servers import health_status, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
 
 WATCH = "/grpc.health.v1.Health/Watch"
-GRACE_S, STOP_S = 60, 15.0  # docs/failures.md promises 1 s; a busy machine may take longer
+GRACE_S = 3 * STOP_TIMEOUT_S  # so that `stop` raises where the grace is waited for
 STATUS = health_pb2.HealthCheckResponse
 
 
@@ -68,9 +68,7 @@ def test_open_streams_do_not_delay_a_stop(
         reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         reflecting = reflection.ServerReflectionInfo(_first_of_none(stopped), timeout=60)
         assert next(reflecting).list_services_response.service
-        started = time.monotonic()
         assert server.stop(signal.SIGTERM) == 0
-        assert time.monotonic() - started < STOP_S
         stopped.set()
         assert watched.result() == ([STATUS.SERVING, STATUS.NOT_SERVING], "STOPPING")
 

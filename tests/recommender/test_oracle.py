@@ -141,7 +141,7 @@ def test_any_recommendation_agrees_with_exact_search(world: World) -> None:
     """For any user, likes, filter and limit, Recommend finds nearly all of the exact answer."""
     recalls = []
 
-    @settings(max_examples=150)
+    @settings(max_examples=150, derandomize=True)  # the mean over other examples would be a matter of luck
     @given(
         user_id=st.sampled_from([0, 1, *range(3, 61), 999]),
         limit=st.sampled_from([1, 5, 10, 40, 300]),
@@ -184,7 +184,7 @@ def test_any_similar_movies_agree_with_exact_search(world: World) -> None:
     """For any movie, filter and limit, SimilarMovies finds nearly all of the exact answer."""
     recalls = []
 
-    @settings(max_examples=80)
+    @settings(max_examples=80, derandomize=True)
     @given(row=MOVIES, limit=st.sampled_from([1, 10, 100]), excluded=st.lists(MOVIES, max_size=30), filtered=FILTERS)
     def run(row: int, limit: int, excluded: list[int], filtered: tuple[list[str], list[str], int, int]) -> None:
         movie_id, excluded_ids = int(world.movie_ids[row]), world.movie_ids[excluded]

@@ -72,7 +72,7 @@ def test_too_many_queued_calls_are_cancelled(tmp_path: Path) -> None:
             assert stub.Recommend(RecommendRequest(user_id=EVEN_USER), timeout=60).movies
         server.send(signal.SIGSTOP)
         calls = [stub.Recommend.future(RecommendRequest(user_id=EVEN_USER), timeout=60) for stub in stubs]
-        time.sleep(0.2)
+        time.sleep(1)  # all of them reach the socket
         server.send(signal.SIGCONT)
         codes = Counter(call.code() for call in calls)
         assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
@@ -95,7 +95,7 @@ def test_one_client_that_calls_too_much_waits(tmp_path: Path) -> None:
         assert stub.Recommend(RecommendRequest(user_id=EVEN_USER), timeout=60).movies
         server.send(signal.SIGSTOP)
         calls = [stub.Recommend.future(RecommendRequest(user_id=EVEN_USER), timeout=60) for _ in range(60)]
-        time.sleep(0.2)
+        time.sleep(1)  # all of them reach the socket
         server.send(signal.SIGCONT)
         assert Counter(call.code() for call in calls) == {grpc.StatusCode.OK: 60}
 

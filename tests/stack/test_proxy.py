@@ -66,7 +66,7 @@ def test_envoy_passes_on_deadlines_and_bounds_calls(tmp_path: Path) -> None:
         wait_until_serving(address)
         stub = RecommenderServiceStub(channel)
         fault.write_text("hang")
-        hurried = stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=3)
+        hurried = stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=10)
         assert hurried.source == SOURCE_FOLDED_IN
         slow = [pool.submit(recommend, stub) for _ in range(BOUND)]
         wait_for_calls_in_progress(server, BOUND)

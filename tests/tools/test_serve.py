@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from tools.processes import Server, ServerError, served
 from tools.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-AT_ONCE_S = 30  # far less than a start of the stack may take, far more than an import
 
 
 @dataclass(frozen=True)
@@ -101,10 +99,9 @@ def test_serve_twice_says_which_ports_are_taken(clone: Path, tmp_path: Path) -> 
     """The second `make serve` ends at once with both ports and a command that works; the first goes on."""
     with serving(clone) as first:
         ports = (first.recommender_port, first.model_server_port)
-        started = time.monotonic()
         second = run_serve(tmp_path, *ports)
-        assert time.monotonic() - started < AT_ONCE_S
         assert second.returncode == 1
+        assert not (tmp_path / "artifacts").exists(), "no training has begun"
         assert len(second.stderr.splitlines()) == 1
         assert f"{ports[0]} (recommender)" in second.stderr
         assert f"{ports[1]} (model server)" in second.stderr
@@ -118,10 +115,9 @@ def test_a_taken_model_server_port_is_named(tmp_path: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        started = time.monotonic()
         run = run_serve(tmp_path, free_port(), port)
-    assert time.monotonic() - started < AT_ONCE_S
     assert run.returncode == 1
+    assert not (tmp_path / "artifacts").exists(), "no training has begun"
     assert f"{port} (model server)" in run.stderr
     assert "(recommender)" not in run.stderr
 

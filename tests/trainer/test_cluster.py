@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from typing import Any
 
 import pytest
@@ -85,10 +84,8 @@ def test_a_worker_that_never_starts_is_named() -> None:
         with socket.create_server(("127.0.0.1", 0)) as own:
             addresses.append(f"127.0.0.1:{own.getsockname()[1]}")
         cluster = Cluster(("worker 0", "worker 1", "worker 2"), tuple(addresses), 2)
-        start = time.monotonic()
         with pytest.raises(WorkerLost) as lost:
             await_workers(cluster, 0.5)
-        assert time.monotonic() - start < 10
     expected = f"expected every worker to start within 0.5 s, got no answer of worker 1 at {addresses[1]}"
     assert str(lost.value) == expected
 

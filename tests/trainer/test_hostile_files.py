@@ -6,7 +6,6 @@ import gzip
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,12 +105,10 @@ def test_one_line_at_once_in_little_memory(tmp_path: Path, case: str) -> None:
     others = {"ratings.csv": RATINGS} if name.startswith("movies") else {"movies.csv": MOVIES}
     folder_of(data, dict(others))
     write(data / name)
-    start = time.monotonic()
     arguments = [sys.executable, "-c", LIMITED, "--data", str(data), "--artifacts", str(tmp_path / "artifacts")]
     run = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
     assert run.returncode == 1, run.stderr
     (line,) = run.stderr.splitlines()
     assert line.startswith(f"error: {data / name}{message}")
     assert len(line) < 500
-    assert time.monotonic() - start < 30
     assert not (tmp_path / "artifacts" / "releases").exists()

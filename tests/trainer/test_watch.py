@@ -64,9 +64,7 @@ def test_it_trains_prunes_and_stops(tmp_path: Path, url: str) -> None:
         add_events(url, 3)
         wait_for(lambda: trainer.text().count(": training") == 4, "a run is in progress")
         time.sleep(3)
-        started = time.monotonic()
         assert trainer.stop() == 0
-        assert time.monotonic() - started < 5
     assert served_versions(tmp_path) == kept
     with training(tmp_path, url, flags=("--min-new-events=4",)) as job:
         assert job.process.wait(60) == 0
