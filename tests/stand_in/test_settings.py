@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from tensorflow_serving.apis import (
 from protos.tfserving.v1.ssl_config_pb2 import SslConfig
 from tests.support.errors import failure_of
 from tests.support.saved_models import save_wait
-from tools.processes import Server, served
+from tools.processes import Server, served, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -54,24 +53,37 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def limited(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with two threads."""
+def limited_server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with two threads."""
     flags = ["--port=0", "--model_name=slow", f"--model_base_path={base}", "--grpc_max_threads=2"]
     command = [sys.executable, "-m", "serving", *flags, "--enable_serialization_as_tensor_content"]
     with served(command, tmp_path_factory.mktemp("log") / "log", {}) as server:
-        yield address_of(server)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def limited(limited_server: Server) -> str:
+    """The address of a server with two threads."""
+    return address_of(limited_server)
 
 
 def address_of(server: Server) -> str:
     return server.wait_for_line(r"Running gRPC ModelServer at (\S+) \.\.\.")[1]
 
 
-def test_calls_beyond_the_threads_are_refused_at_once(limited: str) -> None:
+def start_calls(server: Server, predict: Any, *seconds: float) -> list[Any]:
+    """Calls of a model that take so long, all of which the model has begun to answer."""
+    begun = server.text().count("waits for") + len(seconds)
+    calls = [predict.future(wait_request(one), timeout=60) for one in seconds]
+    wait_for(lambda: server.text().count("waits for") == begun, f"{len(seconds)} calls are in progress")
+    return calls
+
+
+def test_calls_beyond_the_threads_are_refused_at_once(limited_server: Server) -> None:
     """With two threads busy, a third call gets RESOURCE_EXHAUSTED; later ones are answered again."""
-    with grpc.insecure_channel(limited) as channel:
+    with grpc.insecure_channel(address_of(limited_server)) as channel:
         predict = predict_of(channel)
-        calls = [predict.future(wait_request(5.0), timeout=60) for _ in range(2)]
-        time.sleep(1.5)
+        calls = start_calls(limited_server, predict, 5.0, 5.0)
         failure = failure_of(lambda: predict(wait_request(0.0), timeout=60))
         assert failure.code == "RESOURCE_EXHAUSTED"
         assert all(call.result() for call in calls)
@@ -109,8 +121,7 @@ def test_sigterm_lets_calls_finish_but_not_for_ever(base: Path, tmp_path: Path) 
         address = address_of(server)
         with grpc.insecure_channel(address) as channel:
             predict = predict_of(channel)
-            short, endless = (predict.future(wait_request(seconds), timeout=60) for seconds in (5, 600))
-            time.sleep(1.5)
+            short, endless = start_calls(server, predict, 2.0, 600.0)
             server.send(signal.SIGTERM)
             server.wait_for_line("stopping")
             with grpc.insecure_channel(address) as late:

@@ -69,10 +69,14 @@ def save_types(folder: Path) -> None:
 
 
 def save_wait(folder: Path) -> None:
-    """Save a model that takes time: seconds float64 of any shape → waited, of that shape. It waits for the longest."""
+    """Save a model that takes time: seconds float64 of any shape → waited, of that shape. It waits for the longest.
+
+    When a call starts to wait, the server's log says "waits for" and the seconds.
+    """
 
     def wait(seconds: Any) -> Any:
-        start = tf.timestamp()
+        with tf.control_dependencies([tf.print("waits for", seconds)]):
+            start = tf.timestamp()
         end = start + tf.reduce_max(seconds)
         stop = tf.while_loop(lambda now: now < end, lambda now: (tf.timestamp(),), [start])[0]
         return {"waited": tf.zeros_like(seconds) + (stop - start)}
