@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 
 import grpc
@@ -25,7 +24,7 @@ from protos.recommender.v1.recommender_pb2 import (
     RecommendResponse,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.support.answers import movie_ids
+from tests.support.answers import movie_ids, wait_until_left_out
 from tests.support.errors import failure_of
 from tests.support.event_releases import publish_with_events, withdraw
 from tests.support.events import HIDDEN, RATED, WATCHED, event, record
@@ -71,8 +70,7 @@ def test_workers_see_each_others_events_within_a_second(
         for movie in (4, 6, 10):
             record(stubs[movie % 3], event(EVEN_USER, movie, WATCHED))
             assert movie not in movie_ids(recommend(stubs[movie % 3]))
-            took = wait_for(partial(_all_leave_out, movie, stubs), f"every worker leaves movie {movie} out")
-            print(f"every worker left movie {movie} out after {took:.2f} s")
+            wait_until_left_out({movie}, stubs, recommend)
 
 
 def test_what_was_answered_survives_kill_9(
@@ -217,10 +215,6 @@ def test_tables_of_a_later_version_are_left_alone(
         assert failure.reason == "EVENT_STORE_UNAVAILABLE"
         assert "expected tables of revision 0001 or older, got 9999" in failure.message
         assert recommend(stub).degraded_reason == failure.message
-
-
-def _all_leave_out(movie: int, stubs: Sequence[RecommenderServiceStub]) -> bool:
-    return not any(movie in movie_ids(recommend(stub)) for stub in stubs)
 
 
 def _held(stub: RecommenderServiceStub) -> int:

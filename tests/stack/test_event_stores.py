@@ -10,7 +10,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import grpc
@@ -25,7 +24,7 @@ from protos.recommender.v1.recommender_pb2 import (
     RecordEventsRequest,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.support.answers import movie_ids
+from tests.support.answers import movie_ids, wait_until_left_out
 from tests.support.errors import failure_of
 from tests.support.events import HIDDEN, WATCHED, event, record
 from tests.support.postgresql import PostgreSql, needs_postgresql, postgresql
@@ -66,8 +65,7 @@ def test_replicas_see_each_others_events_within_a_second(
         for movie, here, there in ((4, stubs[0], stubs[1]), (6, stubs[1], stubs[0])):
             record(here, event(EVEN_USER, movie, WATCHED))
             assert movie not in movie_ids(recommend(here))
-            took = wait_for(partial(_leaves_out, movie, there), f"the other replica leaves movie {movie} out")
-            print(f"the other replica left movie {movie} out after {took:.2f} s")
+            wait_until_left_out({movie}, [there], recommend)
 
 
 @needs_postgresql
@@ -205,10 +203,6 @@ def test_a_million_events_are_read_at_the_start(
             int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
         )
         print(f"\n{kind}: a million events read in {line['seconds']} s; the service takes {rss_mb} MB")
-
-
-def _leaves_out(movie: int, stub: RecommenderServiceStub) -> bool:
-    return movie not in movie_ids(recommend(stub))
 
 
 def _nth(number: int) -> Event:

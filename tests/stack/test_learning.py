@@ -20,7 +20,7 @@ from protos.recommender.v1.recommender_pb2 import (
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from protos.release.v1 import manifest_pb2
-from tests.support.answers import movie_ids
+from tests.support.answers import movie_ids, wait_until_left_out
 from tests.support.callers import Callers
 from tests.support.events import HIDDEN, RATED, REMOVED, WATCHED, event, record
 from tests.support.learning import NUM_MOVIES, NUM_TASTES, looks, trained, watching, write_tastes
@@ -83,10 +83,7 @@ def _record_all(stubs: Sequence[RecommenderServiceStub], url: str) -> tuple[int,
     """Record what users do, and return what USER has watched and has hidden, once no worker offers it any more."""
     watched, hidden = movie_ids(ask(stubs[0]))[:2]
     record(stubs[0], event(USER, watched, RATED, 5), event(USER, hidden, HIDDEN), event(HIDES_ONLY, 0, HIDDEN))
-    took = wait_for(
-        lambda: not any({watched, hidden} & set(movie_ids(ask(stub))) for stub in stubs), "every worker leaves them out"
-    )
-    print(f"every worker left them out after {took:.2f} s")
+    wait_until_left_out({watched, hidden}, stubs, ask)
     taste = [movie for movie in range(NUM_MOVIES) if movie % NUM_TASTES == 3]
     record(stubs[1], *(event(NEWCOMER, movie, RATED, 5) for movie in taste[:10]), event(FORGOTTEN, 2, WATCHED))
     EventStore(url).forget(FORGOTTEN)
