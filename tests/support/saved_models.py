@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tensorflow.python.data.experimental.ops.testing import sleep
 from tensorflow_serving.apis import prediction_log_pb2
 
 from trainer.model.tensorflow_quietly import tf
@@ -77,8 +78,12 @@ def save_wait(folder: Path) -> None:
     def wait(seconds: Any) -> Any:
         with tf.control_dependencies([tf.print("waits for", seconds)]):
             start = tf.timestamp()
-        end = start + tf.reduce_max(seconds)
-        stop = tf.while_loop(lambda now: now < end, lambda now: (tf.timestamp(),), [start])[0]
+        microseconds = tf.cast(tf.reduce_max(seconds) * 1e6, tf.int64)
+        elements = tf.data.Dataset.range(1).repeat().apply(sleep(microseconds)).take(1)  # one comes after that time
+        with tf.control_dependencies([start]):
+            slept = elements.get_single_element()
+        with tf.control_dependencies([slept]):
+            stop = tf.timestamp()
         return {"waited": tf.zeros_like(seconds) + (stop - start)}
 
     module: Any = tf.Module()
