@@ -40,9 +40,10 @@ def claim(bucket: Bucket, version: int) -> bool:
     Raises ObjectStorageError, also if the store would let two trainers have the same number.
     """
     path = f"{CLAIMS}/{version}"
-    if not _patiently(lambda: bucket.create(path, _unique())):
+    own, other = _unique(), _unique()
+    if not _patiently(lambda: bucket.create(path, own)):
         return False
-    if _patiently(lambda: bucket.create(path, _unique())):
+    if _patiently(lambda: bucket.create(path, other)):
         raise ObjectStorageError(
             f"{SETTING}={bucket.url}: expected a store that refuses to write over an object if asked to "
             "(If-None-Match: *), got one that writes over it"
