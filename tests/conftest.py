@@ -20,7 +20,8 @@ os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 # On a busy machine a Predict may take longer than a recommender waits by default. Its answer is then degraded, which
 # most tests do not expect. Those of failing model servers set a time of their own.
-os.environ.setdefault("PREDICT_TIMEOUT_MS", "5000")
+os.environ.setdefault("PREDICT_TIMEOUT_MS", "20000")
+os.environ.setdefault("RECOMMENDER_TIMEOUT_MS", "60000")  # nor does the page give up
 
 # Nor does an example of Hypothesis fail because it took long.
 hypothesis.settings.register_profile("any machine", deadline=None)

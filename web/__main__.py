@@ -17,7 +17,6 @@ from web.settings import Settings, SettingsError
 
 PACKAGE = "movie-recommender"
 MAX_CONNECTIONS = 100
-CALL_TIMEOUT_S = 2.0
 
 
 def main(argv: list[str]) -> int:
@@ -49,7 +48,10 @@ def main(argv: list[str]) -> int:
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with AsyncRecommender(
-        settings.recommender_address, tls=settings.tls, token=settings.recommender_token, timeout_s=CALL_TIMEOUT_S
+        settings.recommender_address,
+        tls=settings.tls,
+        token=settings.recommender_token,
+        timeout_s=settings.recommender_timeout_ms / 1000,
     ) as recommender:
         config = uvicorn.Config(
             application(recommender, settings.recommender_address, settings.web_hosts),

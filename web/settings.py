@@ -9,6 +9,8 @@ from typing import Any
 
 from movie_recommender_client import Tls
 
+MAX_TIMEOUT_MS = 600_000  # nobody waits longer for a page
+
 
 class SettingsError(ValueError):
     """A variable holds a wrong value. The message names the variable, what was expected and what it holds."""
@@ -39,6 +41,9 @@ class Settings:
 
     recommender_token: str | None = None
     """The token that goes along with each call. It needs RECOMMENDER_CA."""
+
+    recommender_timeout_ms: int = 2000
+    """How long a call of the recommender may take, its retries included."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -109,6 +114,12 @@ def _optional_text(text: str) -> str | None:
     return text.strip() or None
 
 
+def _milliseconds(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= MAX_TIMEOUT_MS):
+        raise ValueError(f"milliseconds from 1 to {MAX_TIMEOUT_MS}")
+    return int(text)
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "web_address": _address,
     "web_hosts": _names,
@@ -117,4 +128,5 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "recommender_certificate": _optional_path,
     "recommender_key": _optional_path,
     "recommender_token": _optional_text,
+    "recommender_timeout_ms": _milliseconds,
 }

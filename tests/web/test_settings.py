@@ -28,6 +28,10 @@ ROOT = Path(__file__).parents[2]
         ({"WEB_ADDRESS": "8080"}, "WEB_ADDRESS: expected host:port, got '8080'"),
         ({"WEB_HOSTS": " ,"}, "WEB_HOSTS: expected names of hosts, with commas between them, got ' ,'"),
         ({"RECOMMENDER_ADDRESS": ""}, "RECOMMENDER_ADDRESS: expected an address, got ''"),
+        (
+            {"RECOMMENDER_TIMEOUT_MS": "0"},
+            "RECOMMENDER_TIMEOUT_MS: expected milliseconds from 1 to 600000, got '0'",
+        ),
         ({"RECOMMENDER_TOKEN": "x"}, "RECOMMENDER_CA: expected a file, as a certificate or a token is set; got none"),
         ({"RECOMMENDER_KEY": "k"}, "RECOMMENDER_CERTIFICATE and RECOMMENDER_KEY: expected both or neither, got one"),
         ({"RECOMMENDER_CA": "/no/such"}, "RECOMMENDER_CA, RECOMMENDER_CERTIFICATE and RECOMMENDER_KEY: [Errno 2]"),
