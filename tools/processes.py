@@ -68,7 +68,8 @@ class Server:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The recommender's log lines with that event."""
-        lines = [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
+        whole = self.text().rpartition("\n")[0]  # the last line may be half written
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == name]
 
     def send(self, number: signal.Signals) -> None:

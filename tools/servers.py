@@ -18,6 +18,7 @@ from tools.processes import START_TIMEOUT_S, Server, served, wait_for
 from trainer.release.catalogue import models_folder, releases_folder
 
 HOST = "127.0.0.1"
+HEALTH_TIMEOUT_S = 30  # on a busy machine, a process may not get a processor for seconds
 NOT_EPHEMERAL = range(10_000, 32_768)  # ports; Linux gives those from 32,768 on to outgoing connections
 STAND_IN = (sys.executable, "-m", "serving")
 ENVOY_CONFIG = Path(__file__).parents[1] / "deploy" / "envoy.yaml"
@@ -133,7 +134,7 @@ def health_status(address: str, service: str = "", access: Access = PLAINTEXT) -
     with connect(address, access) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(service=service), timeout=2
+                health_pb2.HealthCheckRequest(service=service), timeout=HEALTH_TIMEOUT_S
             )
         except grpc.RpcError as error:
             return str(error.code().name) if isinstance(error, grpc.Call) else "UNKNOWN"

@@ -45,8 +45,10 @@ def test_waits_for_a_release_and_the_model_server(tmp_path: Path) -> None:
         assert health_status(address) == health_status(address, SERVICE) == "NOT_SERVING"
         failure = failure_of(lambda: recommend(address))
         assert (failure.code, failure.reason, failure.retry_s) == ("UNAVAILABLE", "NO_ACTIVE_RELEASE", 0.5)
-        assert f"a complete release in {tmp_path / 'releases'}" in failure.message
-
+        releases = f"a complete release in {tmp_path / 'releases'}"
+        wait_for(
+            lambda: releases in failure_of(lambda: recommend(address)).message, "the service has looked for releases"
+        )
         publish_checkerboard(tmp_path)
         wait_for(
             lambda: (
@@ -72,7 +74,7 @@ def test_serves_the_newest_release_and_picks_up_a_newer_one(tmp_path: Path) -> N
     ):
         wait_until_serving(address)
         stub, request = RecommenderServiceStub(channel), RecommendRequest(user_id=EVEN_USER, limit=3)
-        assert stub.Recommend(request).release == newest
+        wait_for(lambda: stub.Recommend(request).release == newest, "the newest release is active")
         newer = publish_checkerboard(tmp_path, rotate_degrees=240)
         wait_for(lambda: stub.Recommend(request).release == newer, "the newer release is active")
         assert movie_ids(stub.Recommend(request)) == [4, 6, 10]

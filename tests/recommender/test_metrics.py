@@ -76,7 +76,7 @@ def test_the_state_of_the_service_is_told(served: tuple[str, RecommenderServiceS
         )
         == 1
     )
-    assert metrics.sum("recommender_model_server_reachable") == 1
+    wait_for(lambda: Metrics(served[0]).sum("recommender_model_server_reachable") == 1, "a look finds the model server")
     assert abs(time.time() - metrics.sum("recommender_active_release_published_timestamp_seconds")) < 3600
     assert metrics.sum("recommender_active_release") > 2e13
     used = metrics.sum("recommender_releases_volume_bytes") - metrics.sum("recommender_releases_volume_available_bytes")
@@ -126,7 +126,7 @@ def test_fallbacks_are_counted_by_reason(tmp_path: Path) -> None:
             return Metrics(metrics_address).sum("recommender_fallbacks_total", reason=reason)
 
         wait_for(lambda: fallbacks("model_server_away") > 0, "the service does not ask a server that is away")
-        assert fallbacks("model_server_late") >= 1
+        wait_for(lambda: fallbacks("model_server_late") >= 1, "a call waits for it in vain")
         assert fallbacks("unknown_user") == fallbacks("no_likes") == 1
         wait_for(
             lambda: Metrics(metrics_address).sum("recommender_model_server_reachable") == 0,
@@ -166,19 +166,20 @@ def test_one_scrape_tells_of_all_workers(
         metrics_address = str(server.events("supervising")[0]["metrics"])
         with grpc.insecure_channel(address) as channel:
             RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=EVEN_USER))
-        assert Metrics(metrics_address).sum("recommender_calls_total", rpc="Recommend") == 1
+        wait_for(lambda: Metrics(metrics_address).sum("recommender_calls_total", rpc="Recommend") == 1, "it is counted")
 
         def up() -> list[float]:
             return [Metrics(metrics_address).sum("recommender_worker_up", worker=str(i)) for i in (0, 1)]
 
-        assert up() == [1, 1]
-        assert len(Metrics(metrics_address).values("recommender_active_release")) == 2
+        def both_are_up() -> bool:
+            return up() == [1, 1] and len(Metrics(metrics_address).values("recommender_active_release")) == 2
+
+        wait_for(both_are_up, "both workers answer within the second that they have")
         first, second = workers_of(server)
         suspend(second)
-        assert [up(), up()] == [[1, 0], [1, 0]]
+        wait_for(lambda: [up(), up()] == [[1, 0], [1, 0]], "only the first worker answers")
         os.kill(second, signal.SIGCONT)
-        wait_for(lambda: up() == [1, 1], "both workers answer")
-        assert len(Metrics(metrics_address).values("recommender_active_release")) == 2
+        wait_for(both_are_up, "both workers answer again")
         os.kill(first, signal.SIGKILL)
         wait_for(lambda: up() == [1, 1], "the worker was replaced")
         wait_for(lambda: Metrics(metrics_address).sum("recommender_worker_restarts_total") == 1, "it is counted")

@@ -217,13 +217,13 @@ def test_without_milvus_answers_are_popular_and_say_so(world: World) -> None:
     similar = api.SimilarMoviesRequest(movie_id=int(world.movies["movie_id"][5]))
     listed = movie_ids(world.by_milvus.SimilarMovies(similar))
     world.server.close()
-    degraded = world.by_milvus.Recommend(api.RecommendRequest(user_id=3), timeout=5)
+    degraded = world.by_milvus.Recommend(api.RecommendRequest(user_id=3), timeout=60)
     assert degraded.source == api.SOURCE_POPULAR
     assert f"Milvus at 127.0.0.1:{world.port}" in degraded.degraded_reason
     assert len(degraded.movies) == 10
     for _ in range(20):  # the circuit breaker refuses at once
-        assert world.by_milvus.Recommend(api.RecommendRequest(user_id=3), timeout=2).degraded_reason
-    explained = world.by_milvus.Recommend(api.RecommendRequest(user_id=3, explain=True), timeout=5)
+        assert world.by_milvus.Recommend(api.RecommendRequest(user_id=3), timeout=60).degraded_reason
+    explained = world.by_milvus.Recommend(api.RecommendRequest(user_id=3, explain=True), timeout=60)
     assert "no reasons" in explained.degraded_reason
     batch = world.by_milvus.BatchRecommend(api.BatchRecommendRequest(requests=[api.RecommendRequest(user_id=3)] * 3))
     assert all(result.response.degraded_reason for result in batch.results)

@@ -23,6 +23,7 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.support.callers import Callers
 from tests.support.releases import publish_random
 from tests.support.workers import Outcomes, supervised, wait_for_workers, workers_of
+from tools.processes import wait_for
 from tools.servers import model_server, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
@@ -112,6 +113,7 @@ def test_copying_a_release_over_itself_harms_no_call(spoilable: tuple[Path, Path
         wait_until_serving(service)
         callers = Callers(service, 2, lambda stub: outcomes.call(stub, user_id=3))
         try:
+            wait_for(lambda: outcomes.answers, "calls are answered")
             for _ in range(COPIES):
                 subprocess.run(["cp", "-rf", tmp_path / "kept" / release.name, artifacts / "releases"], check=True)
         finally:

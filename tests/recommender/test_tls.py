@@ -193,7 +193,7 @@ def refusal(settings: dict[str, str]) -> str:
         env={"PATH": "", **settings},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     assert run.returncode == 2
     (line,) = run.stderr.splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,10 +152,13 @@ def test_a_malformed_new_file_changes_nothing(service: tuple[Server, str, Path])
 def test_refused_callers_are_logged_with_their_address(service: tuple[Server, str, Path]) -> None:
     """Calls without a token are logged at most once a second, with their number and whence they came."""
     server, address, _ = service
+    before, started = len(server.events("not authorized")), time.monotonic()
     for _ in range(20):
         assert failure(address, "Recommend").code == "UNAUTHENTICATED"
+    seconds = time.monotonic() - started
     lines = server.events("not authorized")
-    assert 1 <= len(lines) < 10
+    assert len(lines) >= 1
+    assert len(lines) - before <= 2 + seconds
     assert str(lines[0]["peer"]).startswith("ipv4:127.0.0.1:")
 
 
@@ -196,7 +200,7 @@ def test_a_malformed_file_stops_the_start(tmp_path: Path, content: str | None, c
         env={"PATH": "", "TOKEN_FILE": str(path)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     assert run.returncode == 2
     (line,) = run.stderr.splitlines()

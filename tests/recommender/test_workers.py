@@ -70,10 +70,7 @@ def test_workers_end_when_their_supervisor_is_killed(supervisor: tuple[Server, s
     server, _ = supervisor
     workers = workers_of(server)
     server.stop(signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while any(is_alive(pid) for pid in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: not any(map(is_alive, workers)), "the workers have ended")
 
 
 def test_a_client_that_lives_long_reaches_every_worker(

@@ -51,7 +51,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("keys")
     _write_data(folder / "shop")
     command = [sys.executable, "-m", "trainer", f"--data={folder / 'shop'}", f"--artifacts={folder}", "--epochs=15"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     with (
         model_server(folder, folder / "model_server.log") as (_, models),

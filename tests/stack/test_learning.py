@@ -29,7 +29,7 @@ from tools.processes import wait_for
 from tools.servers import model_server, recommender, wait_until_serving
 from trainer.release.catalogue import served_versions
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CONNECTIONS = 12  # of which all reach the same of two workers with a chance of 1 to 2,048
 USER, NEWCOMER, HIDES_ONLY, FORGOTTEN = 1, 5_000, 5_001, 7
@@ -44,7 +44,7 @@ def connected(address: str) -> Iterator[RecommenderServiceStub]:
 
 def ask(stub: RecommenderServiceStub, user: int = USER, include_watched: bool = False) -> RecommendResponse:
     request = RecommendRequest(user_id=user, limit=240, include_watched=include_watched)
-    return stub.Recommend(request, timeout=10, wait_for_ready=True)
+    return stub.Recommend(request, timeout=60, wait_for_ready=True)
 
 
 def test_events_count_at_once_and_are_learned(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def _record_all(stubs: Sequence[RecommenderServiceStub], url: str) -> tuple[int,
 def _learn(folder: Path, url: str, stubs: Sequence[RecommenderServiceStub]) -> int:
     """Let a trainer watch until it has published, and return the release once no worker holds events any more."""
     with watching(folder, url, "--min-new-events=10") as (_, metrics):
-        wait_for(lambda: looks(metrics, "published") == 1, "a release with the events", 150)
+        wait_for(lambda: looks(metrics, "published") == 1, "a release with the events", 300)
     release = served_versions(folder)[-1]
     wait_for(lambda: all(ask(stub).release == release for stub in stubs), "it is active")
     wait_for(lambda: not any(map(_held, stubs)), "the events have left memory")
@@ -125,4 +125,4 @@ def _check(stub: RecommenderServiceStub, watched: int, hidden: int, problems: li
 
 
 def _held(stub: RecommenderServiceStub) -> int:
-    return stub.GetServingStatus(GetServingStatusRequest(), timeout=10).events.held_events
+    return stub.GetServingStatus(GetServingStatusRequest(), timeout=60).events.held_events

@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import grpc
@@ -42,6 +42,13 @@ def recommend(stub: RecommenderServiceStub, user_id: int = EVEN_USER, timeout: f
     return movie_ids(response)
 
 
+def is_answered_in_a_hurry(stub: RecommenderServiceStub) -> bool:
+    """Whether a call whose Predict hangs is answered without. On a busy machine the rest may take too long."""
+    with suppress(grpc.RpcError):
+        return stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=10).source == SOURCE_FOLDED_IN
+    return False
+
+
 def test_envoy_passes_on_answers_and_errors(recommender_address: str, tmp_path: Path) -> None:
     """Answers, error details and health are the same through Envoy."""
     with proxy(recommender_address, tmp_path) as address, grpc.insecure_channel(address) as channel:
@@ -49,7 +56,7 @@ def test_envoy_passes_on_answers_and_errors(recommender_address: str, tmp_path: 
         assert recommend(stub) == [4, 6, 10]
         failure = failure_of(lambda: stub.SearchMovies(SearchMoviesRequest(query="a", limit=501), timeout=10))
         assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "OUT_OF_BOUNDS")
-        assert health_status(address) == "SERVING"
+        wait_until_serving(address)
 
 
 def test_envoy_passes_on_deadlines_and_bounds_calls(tmp_path: Path) -> None:
@@ -66,14 +73,13 @@ def test_envoy_passes_on_deadlines_and_bounds_calls(tmp_path: Path) -> None:
         wait_until_serving(address)
         stub = RecommenderServiceStub(channel)
         fault.write_text("hang")
-        hurried = stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=10)
-        assert hurried.source == SOURCE_FOLDED_IN
+        wait_for(lambda: is_answered_in_a_hurry(stub), "a call is answered before its deadline")
         slow = [pool.submit(recommend, stub) for _ in range(BOUND)]
         wait_for_calls_in_progress(server, BOUND)
         failure = failure_of(lambda: recommend(stub))
         assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "")
         assert "retry later" in failure.message
-        assert health_status(address) == "SERVING"
+        wait_until_serving(address)
         fault.unlink()
         assert [call.result(timeout=60) for call in slow] == [[4, 6, 10]] * BOUND
 
@@ -111,14 +117,14 @@ def test_envoy_bounds_the_streams_that_watch_health(
         stub = health_pb2_grpc.HealthStub(channel)
         watching = []
         for _ in range(STREAMS - 1):
-            watching.append(stub.Watch(health_pb2.HealthCheckRequest(), timeout=60))
+            watching.append(stub.Watch(health_pb2.HealthCheckRequest(), timeout=250))
             assert next(watching[-1]).status == STATUS.NOT_SERVING
         with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as another:
-            refused = health_pb2_grpc.HealthStub(another).Watch(health_pb2.HealthCheckRequest(), timeout=60)
+            refused = health_pb2_grpc.HealthStub(another).Watch(health_pb2.HealthCheckRequest(), timeout=250)
             assert failure_of(lambda: next(refused)).code == "RESOURCE_EXHAUSTED"
         (tmp_path / "releases").symlink_to(checkerboard_artifacts / "releases")
         assert {next(watch).status for watch in watching} == {STATUS.SERVING}
-        assert health_status(address) == "SERVING"
+        wait_until_serving(address)
 
 
 @pytest.mark.skipif(

@@ -25,8 +25,6 @@ from tools.servers import recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
 
-NOTICED_S = 15.0  # docs/failures.md promises 3 s; a busy machine may take longer
-
 
 @dataclass(frozen=True)
 class Stack:
@@ -83,10 +81,10 @@ def test_predicts_go_to_both_and_a_killed_one_is_not_missed(tmp_path: Path) -> N
 def test_a_hanging_one_is_left_out(tmp_path: Path) -> None:
     """If one of two model servers hangs, all answers are personal again within seconds."""
     version = publish_checkerboard(tmp_path)
-    with stack(tmp_path, [version, version], PREDICT_TIMEOUT_MS="500") as running:
+    with stack(tmp_path, [version, version], PREDICT_TIMEOUT_MS="2000") as running:
         wait_for(lambda: is_asked(running, 0) and is_asked(running, 1), "both are asked")
         running.models[0].send(signal.SIGSTOP)
-        wait_for(lambda: is_asked(running, 1), "all answers are personal", NOTICED_S)
+        wait_for(lambda: is_asked(running, 1), "all answers are personal")
 
 
 def test_one_that_is_not_serving_gets_no_predicts(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def train(tmp_path: Path, key_file: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "SIGNING_KEY_FILE": str(key_file)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
 
 

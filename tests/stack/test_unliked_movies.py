@@ -60,7 +60,7 @@ def _train(data: Path, artifacts: Path, *flags: str) -> tuple[manifest_pb2.Manif
     """Train by the command line and return (the release's manifest, what was printed)."""
     small = ["--embedding-dim=16", "--epochs=15", "--batch-size=32"]
     command = [sys.executable, "-m", "trainer", f"--data={data}", f"--artifacts={artifacts}", *small, *flags]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     (folder,) = (artifacts / "releases").iterdir()
     return json_format.Parse((folder / "manifest.json").read_text(), manifest_pb2.Manifest()), run.stdout

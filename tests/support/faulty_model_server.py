@@ -108,7 +108,10 @@ class Faulty:
             time.sleep(0.05)
 
     def _fault(self) -> str:
-        return self._fault_file.read_text() if self._fault_file.exists() else ""
+        try:
+            return self._fault_file.read_text()
+        except FileNotFoundError:
+            return ""
 
 
 def main(release: Path, fault_file: Path, listen: str) -> None:

@@ -50,7 +50,7 @@ def training(
 def trained(folder: Path, url: str, *flags: str) -> int:
     """Train and return the version of the newest release. Raises AssertionError if the trainer fails."""
     with training(folder, url, flags=(*SMALL, *flags)) as trainer:
-        assert trainer.process.wait(100) == 0, trainer.text()
+        assert trainer.process.wait(300) == 0, trainer.text()
     return served_versions(folder)[-1]
 
 

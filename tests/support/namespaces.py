@@ -73,7 +73,7 @@ def host(folder: Path) -> Iterator[Host]:
     try:
         hosts = folder / f"hosts.{anchor.pid}"
         hosts.write_text("127.0.0.1 localhost\n")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while Path(f"/proc/{anchor.pid}/ns/net").stat().st_ino == Path("/proc/self/ns/net").stat().st_ino:
             assert time.monotonic() < deadline, "unshare made no namespace"
             time.sleep(0.01)

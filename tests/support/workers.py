@@ -53,7 +53,7 @@ def is_alive(pid: int) -> bool:
     """Whether the process exists and is no zombie.  Linux only."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it has ended, the second while its file was open
         return False
 
 
