@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,18 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'events.db'}"
     server: PostgreSql = request.getfixturevalue("postgresql_server")
     return server.new_database()
+
+
+def test_a_new_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
+    """While another process writes to a new SQLite file, opening it waits."""
+    path = tmp_path / "events.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("CREATE TABLE other (x)")
+        end = threading.Timer(0.5, other.execute, ["COMMIT"])
+        end.start()
+        EventStore(f"sqlite:///{path}").prepare()
+        end.join()
 
 
 def test_events_are_read_in_the_order_of_their_numbers(url: str) -> None:
