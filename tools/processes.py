@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-START_TIMEOUT_S = 60  # importing TensorFlow takes seconds, on a cold disk tens of them
+START_TIMEOUT_S = 150  # importing TensorFlow takes seconds, on a cold disk or a busy machine tens of them
 STOP_TIMEOUT_S = 20  # twice the recommender's grace for calls in progress
 TAIL_LINES = 5
 

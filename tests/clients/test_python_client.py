@@ -25,7 +25,7 @@ PACKAGE = Path(__file__).parents[2] / "clients" / "python"
 
 def test_each_method_answers(recommender_address: str) -> None:
     """Each method of the client returns the answer of its RPC."""
-    with Recommender(recommender_address) as recommender:
+    with Recommender(recommender_address, timeout_s=60) as recommender:
         personal = recommender.recommend(EVEN_USER, limit=2, explain=True)
         newcomer = recommender.recommend(liked=[2, 4], exclude=[6], limit=1, filter=api.MovieFilter(max_year=2000))
         results = recommender.recommend_to_many([recommend_request(EVEN_USER, limit=1), recommend_request()]).results
@@ -51,7 +51,7 @@ def test_the_asynchronous_client_answers(recommender_address: str) -> None:
     """The client for asyncio returns answers and raises the same errors."""
 
     async def ask() -> tuple[api.RecommendResponse, RecommenderError]:
-        async with AsyncRecommender(recommender_address) as recommender:
+        async with AsyncRecommender(recommender_address, timeout_s=60) as recommender:
             answer = await recommender.recommend(EVEN_USER, limit=2)
             with pytest.raises(RecommenderError) as raised:
                 await recommender.similar_movies(UNKNOWN_MOVIE)
@@ -67,10 +67,10 @@ def test_events_are_recorded(events_address: str) -> None:
     watched = event(4_000_000, 2, api.EVENT_KIND_WATCHED)
 
     async def repeat() -> api.RecordEventsResponse:
-        async with AsyncRecommender(events_address) as recommender:
+        async with AsyncRecommender(events_address, timeout_s=60) as recommender:
             return await recommender.record_events([watched])
 
-    with Recommender(events_address) as recommender:
+    with Recommender(events_address, timeout_s=60) as recommender:
         response = recommender.record_events([watched, event("ann", 2, api.EVENT_KIND_WATCHED)])
         assert 2 not in [scored.movie.movie_id for scored in recommender.recommend(4_000_000, limit=500).movies]
     assert (response.recorded, [rejected.field for rejected in response.rejected]) == (1, ["user_key"])
@@ -79,7 +79,7 @@ def test_events_are_recorded(events_address: str) -> None:
 
 def test_an_error_names_the_field(recommender_address: str) -> None:
     """An error holds the code, the reason, and the field that is wrong."""
-    with Recommender(recommender_address) as recommender, pytest.raises(RecommenderError) as raised:
+    with Recommender(recommender_address, timeout_s=60) as recommender, pytest.raises(RecommenderError) as raised:
         recommender.recommend(EVEN_USER, limit=501)
     assert raised.value.code == grpc.StatusCode.INVALID_ARGUMENT
     assert raised.value.reason == "OUT_OF_BOUNDS"
@@ -143,7 +143,7 @@ def test_a_token_needs_encryption() -> None:
 SCRIPT = """
 import sys
 from movie_recommender_client import Recommender
-with Recommender(sys.argv[1]) as recommender:
+with Recommender(sys.argv[1], timeout_s=60) as recommender:
     for scored in recommender.recommend(int(sys.argv[2]), limit=2).movies:
         print(scored.movie.title)
 assert not {name.split(".")[0] for name in sys.modules} & {"tensorflow", "numpy", "annoy"}

@@ -38,7 +38,7 @@ class Moving:
         """The model's ModelConfig.  rest: its policy and labels."""
         return model_config(self.name, self.base, rest)
 
-    def serve(self, rest: str = "", timeout: float = 20) -> None:
+    def serve(self, rest: str = "", timeout: float = 60) -> None:
         """Add the model to those of the table, or change its policy and labels to `rest`."""
         self.target.reload(*models_config(self.folder), self.config(rest), timeout=timeout)
 

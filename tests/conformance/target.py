@@ -32,7 +32,7 @@ class Target:
     folder: Path | None
     poll_s: float
 
-    def call(self, request: Message, timeout: float = 20) -> Any:
+    def call(self, request: Message, timeout: float = 60) -> Any:
         """Make the call that takes such a request, and return its response."""
         return self.method(request)(request, timeout=timeout)
 
@@ -50,14 +50,14 @@ class Target:
     def status_bytes(self, request: get_model_status_pb2.GetModelStatusRequest) -> bytes:
         """The response to a GetModelStatus, not parsed: TensorFlow's class for it cannot hold every error text."""
         call: Any = self.channel.unary_unary(GET_MODEL_STATUS)
-        response: bytes = call(request.SerializeToString(), timeout=20)
+        response: bytes = call(request.SerializeToString(), timeout=60)
         return response
 
-    def outcome(self, request: Message, timeout: float = 20) -> tuple[str, str, str]:
+    def outcome(self, request: Message, timeout: float = 60) -> tuple[str, str, str]:
         """(code, message without the names of the graph's nodes, response as text with map entries in order)"""
         return outcome(self.method(request).future(request, timeout=timeout))
 
-    def reload(self, *configs: str, timeout: float = 20) -> Any:
+    def reload(self, *configs: str, timeout: float = 60) -> Any:
         """Replace the server's configuration.  configs: ModelConfig text protos, one for each model."""
         return self.call(reload_request(*configs), timeout)
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def together(target: Target, *requests: Message) -> list[tuple[str, str, str]]:
     """The outcomes of these requests, sent at the same moment."""
-    calls = [target.method(request).future(request, timeout=20) for request in requests]
+    calls = [target.method(request).future(request, timeout=60) for request in requests]
     return [outcome(call) for call in calls]
 
 
@@ -123,14 +123,14 @@ def test_an_empty_request_runs_into_its_deadline(batching: Target) -> None:
 def test_requests_beyond_the_queue_are_refused_at_once(batching: Target) -> None:
     """If the queue is full, a request gets UNAVAILABLE; those in the queue are answered."""
     method = batching.method(wait_request(0))
-    slow = method.future(wait_request(1.5), timeout=20)
+    slow = method.future(wait_request(10.0), timeout=60)
     a_batch = predict(ids(*range(8)))  # a full batch, which runs at once if the only thread is free
-    wait_for(lambda: batching.outcome(a_batch, timeout=0.3)[0] == "DEADLINE_EXCEEDED", "the only thread is busy")
+    wait_for(lambda: batching.outcome(a_batch, timeout=2)[0] == "DEADLINE_EXCEEDED", "the only thread is busy")
     full = (
         "UNAVAILABLE",
         "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and "
         "max_enqueued_batches is 2",
     )
-    outcomes = [outcome(call)[:2] for call in [method.future(wait_request(0.0), timeout=20) for _ in range(3)]]
+    outcomes = [outcome(call)[:2] for call in [method.future(wait_request(0.0), timeout=60) for _ in range(3)]]
     assert sorted(outcomes) == [("OK", ""), ("OK", ""), full]
     assert outcome(slow)[0] == "OK"

@@ -62,7 +62,7 @@ def test_a_reload_waits_for_the_folder_of_a_new_model(moving: Moving) -> None:
     moving.base.rmdir()
     request = reload_request(*models_config(moving.folder), moving.config())
     try:
-        assert moving.target.outcome(request, timeout=0.5)[0] == "DEADLINE_EXCEEDED"
+        assert moving.target.outcome(request, timeout=5)[0] == "DEADLINE_EXCEEDED"
         assert moving.target.outcome(predict(ids(1)))[0] == "OK"
     finally:
         moving.base.mkdir()  # until then the server looks at no folder of any model

@@ -15,6 +15,7 @@ from tests.conformance.moving import KEEP_TWO, Moving, State
 from tests.conformance.prepared import models_config
 from tests.conformance.requests import FLOAT, ids, predict, tensor
 from tests.conformance.target import Target
+from tools.processes import wait_for
 from trainer.model.user_tower import UserTower, save_user_tower
 
 pytestmark = pytest.mark.slow
@@ -52,10 +53,12 @@ def test_a_new_version_arrives_without_a_failed_call(moving: Moving, policy: str
     moving.publish(1)
     moving.serve(policy)
     with calling(lambda: moving.predict(pinned)) as answers:
+        wait_for(lambda: answers, "version 1 answers")
         moving.publish(2)
         moving.wait_for(2, State.AVAILABLE)
         if pinned is None:
             moving.wait_for(1, State.END)
+            wait_for(lambda: 2 in answers, "version 2 answers")
     assert set(answers) == ({1, 2} if pinned is None else {pinned})
     assert moving.predict() == 2
     if pinned is None:
@@ -140,7 +143,7 @@ def test_our_model_and_a_foreign_one_reload_under_load(moving: Moving, target: T
         target.reload(*table, moving.config(), foreign.config("model_version_policy { all {} }"))
         moving.wait_for(3, State.END)
         foreign.wait_for(1, State.AVAILABLE)
-    assert len(answers) > 10
+        wait_for(lambda: len(answers) > 10, "calls are answered")
     target.reload(*table)
     shutil.rmtree(foreign.base)
 

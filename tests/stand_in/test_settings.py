@@ -85,11 +85,11 @@ def test_calls_beyond_the_threads_are_refused_at_once(limited_server: Server) ->
     """With all threads busy, one call more gets RESOURCE_EXHAUSTED; later ones are answered again."""
     with grpc.insecure_channel(address_of(limited_server)) as channel:
         predict = predict_of(channel)
-        calls = start_calls(limited_server, predict, *[5.0] * THREADS)
+        calls = start_calls(limited_server, predict, *[15.0] * THREADS)
         failure = failure_of(lambda: predict(wait_request(0.0), timeout=60))
         assert failure.code == "RESOURCE_EXHAUSTED"
         assert all(call.result() for call in calls)
-        wait_for(lambda: predict.future(wait_request(0.0), timeout=10).exception() is None, "a call is answered again")
+        wait_for(lambda: predict.future(wait_request(0.0), timeout=60).exception() is None, "a call is answered again")
 
 
 def test_a_call_past_its_deadline_fails(limited: str) -> None:
@@ -102,7 +102,7 @@ def test_a_call_past_its_deadline_fails(limited: str) -> None:
 def test_a_flag_makes_responses_use_tensor_content(limited: str) -> None:
     """With --enable_serialization_as_tensor_content there are no typed values."""
     with grpc.insecure_channel(limited) as channel:
-        response = predict_of(channel)(wait_request(0.1), timeout=10)
+        response = predict_of(channel)(wait_request(0.1), timeout=60)
     waited = response.outputs["waited"]
     assert not waited.double_val
     assert np.frombuffer(waited.tensor_content, "<f8")[0] > 0.09
@@ -177,12 +177,12 @@ def test_tls_a_unix_socket_and_unknown_arguments(base: Path, tmp_path: Path) -> 
         for where in (address, f"unix:{tmp_path}/socket"):
             options = [("grpc.ssl_target_name_override", "localhost")]
             with grpc.secure_channel(where, credentials, options) as channel:
-                assert predict_of(channel)(wait_request(0.0), timeout=10)
+                assert predict_of(channel)(wait_request(0.0), timeout=60)
                 request = wait_request(0.0)
                 request.inputs["seconds"].tensor_content = bytes(1001)
-                assert failure_of(partial(predict_of(channel), request, timeout=10)).code == "RESOURCE_EXHAUSTED"
+                assert failure_of(partial(predict_of(channel), request, timeout=60)).code == "RESOURCE_EXHAUSTED"
         with grpc.insecure_channel(address) as channel:
-            assert failure_of(partial(predict_of(channel), wait_request(0.0), timeout=10)).code == "UNAVAILABLE"
+            assert failure_of(partial(predict_of(channel), wait_request(0.0), timeout=60)).code == "UNAVAILABLE"
         for complaint in ("--no_such_flag", "--port", "1"):
             server.wait_for_line(f"unknown argument: {complaint}\n")
         server.wait_for_line("without effect in this stand-in: --num_load_threads\n")
