@@ -71,7 +71,7 @@ def test_a_share_of_the_users_gets_the_canary(replicas: Replicas) -> None:
     canary = publish_checkerboard(replicas.artifacts, rotate_degrees=120, canary_share=0.2)
     replicas.wait_for(stable, canary, 0.2)
     few = replicas.users_of(canary)
-    assert abs(len(few) / len(USERS) - 0.2) < 0.05
+    assert abs(len(few) / len(USERS) - 0.2) < 0.08
     stub, theirs = replicas.stubs[0], min(few)
     assert stub.Recommend(api.RecommendRequest(liked_movie_ids=[1, 3])).release == stable
     assert stub.SimilarMovies(api.SimilarMoviesRequest(movie_id=2)).release == stable

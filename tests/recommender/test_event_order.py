@@ -31,7 +31,7 @@ def stub(events_address: str) -> Iterator[RecommenderServiceStub]:
 
 def recommend(stub: RecommenderServiceStub, user_id: int, include_watched: bool = False) -> RecommendResponse:
     request = RecommendRequest(user_id=user_id, limit=500, include_watched=include_watched, explain=True)
-    return stub.Recommend(request, timeout=10)
+    return stub.Recommend(request, timeout=60)
 
 
 def test_the_later_event_counts_in_whatever_order(stub: RecommenderServiceStub) -> None:

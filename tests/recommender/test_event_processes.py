@@ -54,7 +54,7 @@ def recommend(
     stub: RecommenderServiceStub, user_id: int = EVEN_USER, limit: int = 500, release: int = 0
 ) -> RecommendResponse:
     request = RecommendRequest(user_id=user_id, limit=limit, release=release)
-    return stub.Recommend(request, timeout=10, wait_for_ready=True)
+    return stub.Recommend(request, timeout=60, wait_for_ready=True)
 
 
 def test_workers_see_each_others_events_within_a_second(
@@ -79,16 +79,20 @@ def test_what_was_answered_survives_kill_9(
     """A service that is killed while clients record has every event that it answered OK, when it is back."""
     for kill in range(3):
         answered: list[Event] = []
+        is_killed = threading.Event()
         with recommender(checkerboard_artifacts, model_server_address, tmp_path / "log", EVENTS_URL=url) as (
             server,
             address,
         ):
             wait_until_serving(address)
-            threads = [threading.Thread(target=_record_until_killed, args=(address, answered)) for _ in range(4)]
+            threads = [
+                threading.Thread(target=_record_until_killed, args=(address, answered, is_killed)) for _ in range(4)
+            ]
             for thread in threads:
                 thread.start()
             wait_for(lambda seen=answered: len(seen) > 50, "clients have recorded")  # type: ignore[misc]
             server.stop(signal.SIGKILL)
+            is_killed.set()
             for thread in threads:
                 thread.join()
         store = EventStore(url)
@@ -101,14 +105,17 @@ def test_what_was_answered_survives_kill_9(
             assert stub.GetServingStatus(GetServingStatusRequest()).events.held_events == len(stored)
 
 
-def _record_until_killed(address: str, answered: list[Event]) -> None:
+def _record_until_killed(address: str, answered: list[Event], is_killed: threading.Event) -> None:
+    """Record events, and note those that are answered. On a busy machine, some are refused."""
     with connected(address) as stub:
         for movie in range(1_000_000):
             one = event(threading.get_ident() % 2**32, movie, WATCHED)
             try:
                 record(stub, one)
             except grpc.RpcError:
-                return
+                if is_killed.wait(0.05):
+                    return
+                continue
             answered.append(one)
 
 

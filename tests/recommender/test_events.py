@@ -49,7 +49,7 @@ def recommend(
     stub: RecommenderServiceStub, user_id: int, limit: int = 3, include_watched: bool = False, explain: bool = False
 ) -> RecommendResponse:
     request = RecommendRequest(user_id=user_id, limit=limit, include_watched=include_watched, explain=explain)
-    return stub.Recommend(request, timeout=10)
+    return stub.Recommend(request, timeout=60)
 
 
 def test_a_watched_movie_is_left_out_at_once(events_stub: RecommenderServiceStub, even_user: int) -> None:
@@ -70,7 +70,7 @@ def test_a_liked_movie_counts_with_the_users_likes(events_stub: RecommenderServi
     response = recommend(events_stub, even_user, limit=8, explain=True)
     assert response.source == SOURCE_FOLDED_IN
     named = RecommendRequest(liked_movie_ids=[1, 2, 5, 7, 8], exclude_movie_ids=[3, 12], limit=8, explain=True)
-    assert response == events_stub.Recommend(named, timeout=10)  # as if somebody new had named all of these
+    assert response == events_stub.Recommend(named, timeout=60)  # as if somebody new had named all of these
 
 
 def test_a_lower_rating_takes_a_like_back(events_stub: RecommenderServiceStub, even_user: int) -> None:

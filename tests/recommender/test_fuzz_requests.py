@@ -53,7 +53,7 @@ def address(
         wait_until_serving(address)
         with grpc.insecure_channel(address) as channel:
             for _ in range(200):
-                RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=1, limit=500), timeout=10)
+                RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=1, limit=500), timeout=60)
         before = server.resident_kb()
         yield address
         assert server.resident_kb() < 1.2 * before
@@ -69,7 +69,7 @@ def stub(address: str) -> Iterator[RecommenderServiceStub]:
 def code_of(call: Any, request: Any) -> str:
     """Make the call and return the name of its status code."""
     try:
-        call(request, timeout=10)
+        call(request, timeout=60)
     except grpc.RpcError as error:
         return str(error.code().name) if isinstance(error, grpc.Call) else "UNKNOWN"
     return "OK"
@@ -118,7 +118,7 @@ def test_any_batch_has_a_result_for_each_request(
     stub: RecommenderServiceStub, requests: list[RecommendRequest]
 ) -> None:
     """BatchRecommend gives each request an answer or INVALID_ARGUMENT."""
-    results = stub.BatchRecommend(BatchRecommendRequest(requests=requests), timeout=10).results
+    results = stub.BatchRecommend(BatchRecommendRequest(requests=requests), timeout=60).results
     assert len(results) == len(requests)
     assert {result.error.code for result in results if result.HasField("error")} <= {3}  # INVALID_ARGUMENT
 
@@ -186,7 +186,7 @@ EVENTS = st.builds(
 @given(events=st.lists(EVENTS, max_size=12))
 def test_any_event_is_recorded_or_rejected(stub: RecommenderServiceStub, events: list[Event]) -> None:
     """RecordEvents accounts for each event, whatever it holds, and its user is answered afterwards."""
-    response = stub.RecordEvents(RecordEventsRequest(events=events), timeout=10)
+    response = stub.RecordEvents(RecordEventsRequest(events=events), timeout=60)
     assert response.recorded + response.duplicates + len(response.rejected) == len(events)
     for user_id in {event.user_id for event in events if event.user_id >= 0}:
         assert code_of(stub.Recommend, RecommendRequest(user_id=user_id, limit=500, explain=True)) == "OK"
@@ -211,6 +211,6 @@ def test_a_request_beyond_a_mebibyte_is_refused(address: str) -> None:
     """A request above one mebibyte is RESOURCE_EXHAUSTED, and the service stays SERVING."""
     with grpc.insecure_channel(address) as channel:
         call: Any = channel.unary_unary("/recommender.v1.RecommenderService/Recommend")
-        failure = failure_of(lambda: call(b"\x00" * ((1 << 20) + 1), timeout=10))
+        failure = failure_of(lambda: call(b"\x00" * ((1 << 20) + 1), timeout=60))
     assert failure.code == "RESOURCE_EXHAUSTED"
     assert health_status(address) == "SERVING"

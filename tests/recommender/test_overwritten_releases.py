@@ -53,13 +53,13 @@ def spoilable(published: tuple[Path, str], tmp_path: Path) -> tuple[Path, Path, 
 def answers(stub: RecommenderServiceStub) -> list[object]:
     """What some users and movies are answered, without what the cache holds."""
     recommended = [
-        stub.Recommend(RecommendRequest(user_id=user, limit=limit, explain=True), timeout=10)
+        stub.Recommend(RecommendRequest(user_id=user, limit=limit, explain=True), timeout=60)
         for user in USERS
         for limit in (5, 500)
     ]
     movies = [scored.movie.movie_id for scored in recommended[0].movies]
-    similar = [stub.SimilarMovies(SimilarMoviesRequest(movie_id=movie, limit=20), timeout=10) for movie in movies]
-    found = [stub.SearchMovies(SearchMoviesRequest(query=f"movie {movie}"), timeout=10) for movie in movies]
+    similar = [stub.SimilarMovies(SimilarMoviesRequest(movie_id=movie, limit=20), timeout=60) for movie in movies]
+    found = [stub.SearchMovies(SearchMoviesRequest(query=f"movie {movie}"), timeout=60) for movie in movies]
     return [*recommended, *similar, *found]
 
 

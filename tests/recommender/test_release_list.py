@@ -45,7 +45,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, in
 
 
 def listed(stub: RecommenderServiceStub, limit: int = 0) -> api.ListReleasesResponse:
-    return stub.ListReleases(api.ListReleasesRequest(limit=limit), timeout=10)
+    return stub.ListReleases(api.ListReleasesRequest(limit=limit), timeout=60)
 
 
 def copy(releases: Path, original: int, version: int, change: Any = None) -> None:

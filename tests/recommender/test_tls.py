@@ -59,7 +59,7 @@ def outcome(address: str, ca: bytes, client: Pair | None = None) -> str:
 
 def call(channel: grpc.Channel) -> str:
     try:
-        movies = RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=EVEN_USER), timeout=10).movies
+        movies = RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=EVEN_USER), timeout=60).movies
     except grpc.RpcError as error:
         return str(error.code().name) if isinstance(error, grpc.Call) else "UNKNOWN"
     assert movies

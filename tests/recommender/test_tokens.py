@@ -53,7 +53,7 @@ def call(address: str, method: str, metadata: tuple[tuple[str, str], ...] = ()) 
     """The encoded answer."""
     with grpc.insecure_channel(address) as channel:
         rpc: Any = channel.unary_unary(f"/{SERVICE}/{method}")
-        return bytes(rpc(REQUESTS[method].SerializeToString(), metadata=metadata, timeout=10))
+        return bytes(rpc(REQUESTS[method].SerializeToString(), metadata=metadata, timeout=60))
 
 
 def failure(address: str, method: str, metadata: tuple[tuple[str, str], ...] = ()) -> Failure:
@@ -65,7 +65,7 @@ def reflect(address: str, metadata: tuple[tuple[str, str], ...] = ()) -> list[st
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     with grpc.insecure_channel(address) as channel:
         rpc: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-        (content,) = rpc(iter([request.SerializeToString()]), metadata=metadata, timeout=10)
+        (content,) = rpc(iter([request.SerializeToString()]), metadata=metadata, timeout=60)
         answer = reflection_pb2.ServerReflectionResponse.FromString(content)
         return [service.name for service in answer.list_services_response.service]
 

@@ -39,13 +39,13 @@ class Running:
     stub: RecommenderServiceStub
 
     def status(self) -> GetServingStatusResponse:
-        return self.stub.GetServingStatus(GetServingStatusRequest(), timeout=10)
+        return self.stub.GetServingStatus(GetServingStatusRequest(), timeout=60)
 
     def states(self) -> dict[int, str]:
         return {status.release: ReleaseState.Name(status.state) for status in self.status().releases}
 
     def answer(self) -> list[int]:
-        return movie_ids(self.stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10))
+        return movie_ids(self.stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3), timeout=60))
 
     def lines(self, *events: str) -> list[str]:
         """The names of these events in the order of the log."""

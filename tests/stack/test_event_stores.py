@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import grpc
@@ -215,4 +215,5 @@ def _signal_all(server: Server, number: signal.Signals) -> None:
     pid = server.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     for one in [pid, *map(int, children)]:
-        os.kill(one, number)
+        with suppress(ProcessLookupError):  # it may end with its parent
+            os.kill(one, number)

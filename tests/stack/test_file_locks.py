@@ -73,7 +73,7 @@ def test_on_nfs_prune_spares_what_is_in_use(tmp_path: Path) -> None:
     (view / "releases" / str(versions[1])).symlink_to(tmp_path / "releases" / str(versions[1]))
     writes = "from trainer.release.staging import claimed_version; import pathlib, sys, time; "
     writes += "releases, models = map(pathlib.Path, sys.argv[1:]); "
-    writes += "claim = claimed_version(models, releases); print(claim.__enter__(), flush=True); time.sleep(60)"
+    writes += "claim = claimed_version(models, releases); print(claim.__enter__(), flush=True); time.sleep(250)"
     folders = (str(tmp_path / "releases"), str(tmp_path / "models" / "user_embedding"))
     with (
         model_server(tmp_path, tmp_path / "model_server.log") as (_, address),

@@ -63,14 +63,16 @@ def test_servers_follow_a_bucket_and_outlast_it(
         ):
             stub = RecommenderServiceStub(channel)
             assert release_of(stub) == older
-            assert len(server.events("synchronised")) == 1
+            wait_for(lambda: len(server.events("synchronised")) == 1, "the log tells of the older release")
             (newer,) = put(bucket, two_releases, 1)
             wait_for_workers(server, 2)
             wait_for(lambda: len(server.events("release active")) == 4, "both workers serve the newer release")
             assert release_of(stub) == newer
             store.kill()
             wait_for(lambda: reasons(server, "object storage not reached"), "the log tells of the store")
-            assert metric(server, REACHED) == metric(server, REACHED) > 0
+            wait_for(
+                lambda: metric(server, REACHED) == metric(server, REACHED) > 0, "both workers tell, and look in vain"
+            )
             assert release_of(stub) == newer
         with (
             recommender(tmp_path, address, tmp_path / "again.log", **serving) as (server, service),

@@ -27,4 +27,4 @@ def event(
 
 def record(stub: RecommenderServiceStub, *events: api.Event) -> api.RecordEventsResponse:
     """Record the events in one call."""
-    return stub.RecordEvents(api.RecordEventsRequest(events=events), timeout=10)
+    return stub.RecordEvents(api.RecordEventsRequest(events=events), timeout=60)

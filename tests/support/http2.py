@@ -25,7 +25,7 @@ class Connection:
     def __init__(self, address: str, settings: Mapping[int, int] | None = None) -> None:
         """settings: of this side."""
         host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=10)
+        self.socket = socket.create_connection((host, int(port)), timeout=60)
         self._ids = itertools.count(1, 2)
         self._received = b""
         self._stream_windows: dict[int, int] = {}  # how many bytes may still be sent

@@ -37,7 +37,7 @@ class Replicas:
                 == {wanted}
             ),
             f"(release, canary, share) is {wanted}",
-            30,
+            120,
         )
 
     def users_of(self, canary: int) -> set[int]:
