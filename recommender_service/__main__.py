@@ -25,6 +25,8 @@ def main(argv: list[str]) -> int:
     logs.configure(settings.logging_level)
     # gRPC itself would write a line, which is no JSON, for each connection that fails to agree on TLS.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # gRPC's older client spares two changes of thread in each Predict: docs/decisions/0025-predict-calls.md.
+    os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client")
     is_worker = arguments.worker is not None
     if settings.artifacts and not is_worker:
         from recommender_service.synchroniser import start_synchroniser  # not at the top: without a bucket, not needed

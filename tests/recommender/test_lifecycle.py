@@ -61,6 +61,7 @@ def test_waits_for_a_release_and_the_model_server(tmp_path: Path) -> None:
             assert health_status(address, SERVICE) == "SERVING"
             assert recommend(address) == [4, 6, 10]
         assert server.events("release active")[0]["dataset"] == "hand-made"
+        assert "Unknown experiment" not in server.text()  # gRPC knows the switch that it is given
 
 
 def test_serves_the_newest_release_and_picks_up_a_newer_one(tmp_path: Path) -> None:
