@@ -19,7 +19,8 @@ import numpy as np
 import voyager
 from usearch.index import Index as UsearchIndex
 
-from protos.release.v1.search import Effort, IndexedVectors, leading_components, nearest
+from protos.release.v1.search import Effort, nearest
+from protos.release.v1.vectors import IndexedVectors, leading_components
 from trainer.index.annoy_index import build_index
 
 EFFORTS = (10, 20, 40, 80, 160)  # of searches in graphs

@@ -20,7 +20,8 @@ import numpy as np
 from benchmarks.engines import Search, searching
 from benchmarks.frontier import TARGET_RECALL, K, median_us, recall
 from benchmarks.trained_vectors import TrainedVectors, trained_vectors
-from protos.release.v1.search import Effort, IndexedVectors, leading_components
+from protos.release.v1.search import Effort
+from protos.release.v1.vectors import IndexedVectors, leading_components
 from trainer.index.annoy_index import build_index
 
 FOLDER = Path("artifacts/bench")

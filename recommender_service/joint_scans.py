@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from protos.release.v1.search import is_scanned, leading_scores
+from protos.release.v1.effort import scan_depth
+from protos.release.v1.scans import StartedScan, start_scans
+from protos.release.v1.search import is_scanned
 from recommender_service.recommendation import Embedding
 from recommender_service.release import Release
 from recommender_service.resolved_request import ResolvedRequest
 
-MAX_TOGETHER = 16  # with more, 60,000 movies would take longer than calls should hold each other up
+MAX_TOGETHER = 32
+MAX_SCORES = 1_000_000  # of movies, for all scans together; more would take longer than calls should hold each other up
 
 
 class Scan:
     """The scan for one query.
 
-    query: float32[embedding_dim].  scores: float32[num_trained_movies], once it has begun.
+    query: float32[embedding_dim].  excluded_rows: as for `nearest`.
+    depth: how many movies it scores by their whole vectors.  started: None until it has begun.
     """
 
-    def __init__(self, query: np.ndarray) -> None:
-        self.query = query
-        self.scores: np.ndarray | None = None
+    def __init__(self, query: np.ndarray, excluded_rows: np.ndarray, depth: int) -> None:
+        self.query, self.excluded_rows, self.depth = query, excluded_rows, depth
+        self.started: StartedScan | None = None
 
 
 class JointScans:
@@ -28,6 +32,7 @@ class JointScans:
 
     def __init__(self, release: Release) -> None:
         self._release = release
+        self._max_together = max(1, min(MAX_TOGETHER, MAX_SCORES // release.num_trained_movies))
         self._waiting: list[Scan] = []
 
     def add(self, request: ResolvedRequest, embedding: Embedding, num_together: int = 1) -> Scan | None:
@@ -35,26 +40,29 @@ class JointScans:
 
         num_together: how many requests the call makes.
         """
+        movies = self._release.movie_embeddings
         effort = self._release.newcomer_effort if request.fold_in_key else self._release.effort
         if not isinstance(embedding, np.ndarray) or request.qualifying is not None:
             return None
-        num_excluded = len(request.excluded_rows)
-        if not is_scanned(self._release.movie_embeddings, effort, request.limit, num_excluded, num_together):
+        if not is_scanned(movies, effort, request.limit, len(request.excluded_rows), num_together):
             return None
-        scan = Scan(embedding)
+        depth = scan_depth(effort.scan_candidates, movies.recall_k, request.limit)
+        scan = Scan(embedding, request.excluded_rows, depth)
         self._waiting.append(scan)
         return scan
 
-    def begin(self, scan: Scan | None) -> np.ndarray | None:
-        """The scores that `rank` takes; None for None.
+    def begin(self, scan: Scan | None) -> StartedScan | None:
+        """The scan that `rank` takes; None for None.
 
-        If they are not there yet, up to MAX_TOGETHER scans that wait begin too. Each is asked for once.
+        If it has not begun yet, others that wait begin too, as far as the bounds above allow. Each is asked for once.
         """
-        if scan is not None and scan.scores is None:
+        if scan is not None and scan.started is None:
             self._waiting.remove(scan)
-            together = [scan, *self._waiting[: MAX_TOGETHER - 1]]
-            del self._waiting[: MAX_TOGETHER - 1]
-            scores = leading_scores(self._release.movie_embeddings, np.array([one.query for one in together]))
-            for one, its_scores in zip(together, scores, strict=True):
-                one.scores = its_scores
-        return scan.scores if scan is not None else None
+            together = [scan, *self._waiting[: self._max_together - 1]]
+            del self._waiting[: self._max_together - 1]
+            queries, excluded_rows = np.array([one.query for one in together]), [one.excluded_rows for one in together]
+            depth = max(one.depth for one in together)
+            started = start_scans(self._release.movie_embeddings, queries, excluded_rows, depth)
+            for one, its_start in zip(together, started, strict=True):
+                one.started = its_start
+        return scan.started if scan is not None else None

@@ -42,8 +42,8 @@ class MemoryAnswers:
         rankings: list[Ranking | ServiceError] = []
         for request, embedding in zip(requests, embeddings, strict=True):
             try:
-                scores = self._scans.begin(scans.popleft())  # whose scores go when they have been used
-                rankings.append(rank(self._release, request, embedding, self._degraded_answers, scores))
+                scan = self._scans.begin(scans.popleft())  # whose scores go when they have been used
+                rankings.append(rank(self._release, request, embedding, self._degraded_answers, scan))
             except ServiceError as error:
                 rankings.append(error)
             await self._turns.pause()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 
 from protos.recommender.v1 import recommender_pb2 as api
 
@@ -56,10 +57,12 @@ def _floats(values: Sequence[float]) -> bytes:
     return struct.pack(f"<{len(values)}f", *values)
 
 
+@cache
 def _tag(number: int) -> bytes:
     return _varint(number << 3 | LENGTH_DELIMITED)
 
 
+@lru_cache(1 << 12)
 def _varint(value: int) -> bytes:
     """Seven bits a byte, the lowest first; the highest bit of a byte says that more follow."""
     encoded = bytearray()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
+from protos.release.v1.scans import StartedScan
 from protos.release.v1.search import nearest
 from recommender_service.errors import ModelServerUnavailable, ServiceError
 from recommender_service.metrics import ANSWERS, FALLBACKS, NO_LIKES, UNKNOWN_USER
@@ -46,9 +48,9 @@ def rank(
     request: ResolvedRequest,
     embedding: Embedding,
     degraded_answers: bool,
-    scores: np.ndarray | None = None,
+    scan: StartedScan | None = None,
 ) -> Ranking:
-    """Rank movies for a request.  scores: as for `nearest`.
+    """Rank movies for a request.  scan: as for `nearest`.
 
     Raises what `taste_of` raises.
     """
@@ -59,7 +61,7 @@ def rank(
         effort = release.effort if source == api.SOURCE_PERSONALIZED else release.newcomer_effort
         excluded_rows, qualifying = request.excluded_rows, request.qualifying
         rows, found_scores = nearest(
-            release.movie_embeddings, effort, taste, request.limit, excluded_rows, qualifying, scores
+            release.movie_embeddings, effort, taste, request.limit, excluded_rows, qualifying, scan
         )
     ANSWERS[source, bool(degraded_reason)] += 1
     return Ranking(source, degraded_reason, rows, found_scores)
@@ -126,6 +128,9 @@ async def encoded(release: Release, request: ResolvedRequest, ranking: Ranking) 
 
 def encode(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
     """Encode the RecommendResponse, with reasons if the request asks for them."""
+    movies = _movies(release, request, ranking)
+    if not (request.ignored_movie_ids or request.ignored_movie_keys or ranking.degraded_reason):
+        return movies + _usual_rest(ranking.source, release.version)
     rest = api.RecommendResponse(
         source=ranking.source,
         release=release.version,
@@ -133,7 +138,13 @@ def encode(release: Release, request: ResolvedRequest, ranking: Ranking) -> byte
         ignored_movie_keys=request.ignored_movie_keys,
         degraded_reason=ranking.degraded_reason,
     )
-    return _movies(release, request, ranking) + rest.SerializeToString()
+    return movies + rest.SerializeToString()
+
+
+@lru_cache
+def _usual_rest(source: api.Source, version: int) -> bytes:
+    """What is the same in most answers, encoded."""
+    return api.RecommendResponse(source=source, release=version).SerializeToString()
 
 
 def _has_many_reasons(release: Release, request: ResolvedRequest, ranking: Ranking) -> bool:

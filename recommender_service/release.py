@@ -9,7 +9,8 @@ import numpy as np
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import manifest_pb2 as pb
-from protos.release.v1.search import Effort, IndexedVectors
+from protos.release.v1.search import Effort
+from protos.release.v1.vectors import IndexedVectors
 from recommender_service.hidden_movies import HiddenMovies
 from recommender_service.movie_bytes import MovieBytes
 from recommender_service.title_index import TitleIndex

@@ -11,7 +11,7 @@ from annoy import AnnoyIndex
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.release.v1 import layout
 from protos.release.v1 import manifest_pb2 as pb
-from protos.release.v1.search import IndexedVectors, indexed_vectors, leading_components
+from protos.release.v1.vectors import IndexedVectors, indexed_vectors, leading_components
 from recommender_service.annoy_file import check_annoy_file
 from recommender_service.release_files import METRICS, ReleaseError, read_movies
 from recommender_service.verified_files import VerifiedFile

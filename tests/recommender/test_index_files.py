@@ -54,13 +54,13 @@ def test_the_users_of_a_batch_are_scanned_together(folder: Path) -> None:
     """A lone request is answered by the index; eight of one call are scanned, and each finds what is nearest to it."""
     release = load_release(folder)
     movies, user_ids = release.movie_embeddings, release.watched.user_ids[:8].tolist()
-    requests = [resolve(release, RecommendRequest(user_id=user_id)) for user_id in user_ids]
+    requests = [resolve(release, RecommendRequest(user_id=user_id, include_watched=True)) for user_id in user_ids]
     scans, queries = JointScans(release), movies.vectors[:8]
     assert scans.add(requests[0], queries[0]) is None
     added = [scans.add(request, query, 8) for request, query in zip(requests, queries, strict=True)]
     for row, scan in enumerate(added):
         nothing = np.array([], np.int32)
-        found, _ = nearest(movies, release.effort, queries[row], 1, nothing, scores=scans.begin(scan))
+        found, _ = nearest(movies, release.effort, queries[row], 1, nothing, scan=scans.begin(scan))
         assert found == [row]
 
 

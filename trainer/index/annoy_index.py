@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from itertools import repeat
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,10 @@ import numpy as np
 from annoy import AnnoyIndex
 from scipy import sparse
 
-from protos.release.v1.search import Effort, IndexedVectors, leading_scores, nearest
+from protos.release.v1.effort import scan_depth
+from protos.release.v1.scans import StartedScan, start_scans
+from protos.release.v1.search import Effort, nearest
+from protos.release.v1.vectors import IndexedVectors
 
 # It ranks unit vectors like their cosine, and finds more than "angular" does at the same effort.
 METRIC: Literal["euclidean"] = "euclidean"
@@ -47,15 +50,15 @@ def ranking(
     """
     ranked = np.full((len(queries), k), -1, np.int32)
     seconds = np.zeros(len(queries))
-    scores: Iterable[np.ndarray | None] = repeat(None, len(queries))
+    excluded = [exclude.indices[start:end] for start, end in pairwise(exclude.indptr)]
+    scans: Iterable[StartedScan | None] = repeat(None, len(queries))
     if scan_together:
         start = time.perf_counter()
-        scores = leading_scores(movies, queries)
+        scans = start_scans(movies, queries, excluded, scan_depth(effort.scan_candidates, movies.recall_k, k))
         seconds += (time.perf_counter() - start) / max(len(queries), 1)
-    for i, (query, of_query) in enumerate(zip(queries, scores, strict=True)):
-        excluded = exclude.indices[exclude.indptr[i] : exclude.indptr[i + 1]]
+    for i, (query, excluded_rows, scan) in enumerate(zip(queries, excluded, scans, strict=True)):
         start = time.perf_counter()
-        rows, _ = nearest(movies, effort, query, k, excluded, scores=of_query)
+        rows, _ = nearest(movies, effort, query, k, excluded_rows, scan=scan)
         seconds[i] += time.perf_counter() - start
         ranked[i, : len(rows)] = rows
     return ranked, seconds

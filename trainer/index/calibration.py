@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from protos.release.v1.calibrations import ANNOY, SCAN
-from protos.release.v1.search import Effort, IndexedVectors, indexed_vectors, leading_components, search_is_worthwhile
+from protos.release.v1.search import Effort, search_is_worthwhile
+from protos.release.v1.vectors import IndexedVectors, indexed_vectors, leading_components
 from trainer.index.annoy_index import NUM_TREES, RECALL_K, build_index, ranking
 from trainer.index.measuring import LOSS_K, Queries, loses_little, measure, times_slower
 from trainer.index.ranking import exact_ranking

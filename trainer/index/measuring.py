@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from protos.release.v1.search import Effort, IndexedVectors
+from protos.release.v1.search import Effort
+from protos.release.v1.vectors import IndexedVectors
 from trainer.index.annoy_index import RECALL_K, ranking
 
 MAX_LOSS = 0.005  # share of recall@20 and ndcg@20 on the held-out part

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from tqdm import tqdm
 
-from protos.release.v1.search import Effort, IndexedVectors, nearest
+from protos.release.v1.search import Effort, nearest
+from protos.release.v1.vectors import IndexedVectors
 from trainer.stages import BAR
 
 LENGTH = 50  # of a list; longer answers and filters that leave too few are searched for
