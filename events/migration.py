@@ -14,6 +14,21 @@ SCRIPTS = Path(__file__).with_name("migrations")
 LOCK = 7_239_146_051  # any number that nobody else locks in the same database
 
 
+def is_current(connection: Connection) -> bool:
+    """Whether the store's tables are those of the newest revision."""
+    return _revision(connection) == HEAD
+
+
+def import_alembic() -> None:
+    """Import what `migrate` needs if the store is not current.
+
+    That takes longer than all other imports of this package, up to seconds on a busy machine. So it comes neither at
+    the start of every process nor in a transaction, which others would wait for.
+    """
+    import alembic.command
+    import alembic.config  # noqa: F401
+
+
 def migrate(connection: Connection) -> None:
     """Run the migrations that the store lacks. Raises EventStoreError if it is newer than this program.
 
@@ -27,7 +42,6 @@ def migrate(connection: Connection) -> None:
     if revision is not None and revision > HEAD:
         raise EventStoreError(f"expected tables of revision {HEAD} or older, got {revision}: upgrade this program")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    # Not at the top: importing Alembic takes longer than everything else that this package imports.
     from alembic import command
     from alembic.config import Config
 

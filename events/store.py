@@ -16,7 +16,7 @@ from events.columns import read_columns
 from events.engine import WRITES, open_engine
 from events.errors import EventStoreError
 from events.event import Event, Kind
-from events.migration import migrate
+from events.migration import import_alembic, is_current, migrate
 from events.schema import EVENTS, FORGOTTEN, STORE
 
 TAKE = update(STORE).values(last_number=STORE.c.last_number + bindparam("count")).returning(STORE.c.last_number)
@@ -41,6 +41,10 @@ class EventStore:
 
     def prepare(self) -> str:
         """Migrate the tables if they are not up to date. Returns the identity of the store."""
+        with self._transaction() as connection:
+            needs_alembic = not is_current(connection)
+        if needs_alembic:
+            import_alembic()
         with self._transaction(**WRITES) as connection:
             migrate(connection)
             return str(connection.execute(select(STORE.c.store_id)).scalar_one())

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.events import events_status
 from tests.support.postgresql import PostgreSql, postgresql
 from tests.support.releases import publish_checkerboard
 from tools.servers import model_server, recommender, wait_until_serving
@@ -23,8 +24,10 @@ os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 os.environ.setdefault("PREDICT_TIMEOUT_MS", "20000")
 os.environ.setdefault("RECOMMENDER_TIMEOUT_MS", "60000")  # nor does the page give up
 
-# Nor does an example of Hypothesis fail because it took long.
-hypothesis.settings.register_profile("any machine", deadline=None)
+# Nor does a test of Hypothesis fail because an example, or making examples, took long.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("any machine")
 
 # A TensorFlow Serving that is running already may stand in for ours. The base path of its model user_embedding must be
@@ -80,6 +83,8 @@ def events_address(
     settings = {"EVENTS_URL": f"sqlite:///{folder / 'events.db'}"}
     with recommender(checkerboard_artifacts, model_server_address, folder / "log", **settings) as (_, address):
         wait_until_serving(address)
+        with grpc.insecure_channel(address) as channel:
+            events_status(RecommenderServiceStub(channel))
         yield address
 
 

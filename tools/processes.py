@@ -9,11 +9,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 START_TIMEOUT_S = 150  # importing TensorFlow takes seconds, on a cold disk or a busy machine tens of them
-STOP_TIMEOUT_S = 20  # twice the recommender's grace for calls in progress
+STOP_TIMEOUT_S = 40  # the recommender's grace for calls in progress, and what a busy machine adds
 TAIL_LINES = 5
 
 
@@ -40,13 +40,14 @@ class Server:
         """
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
-            ended = self.process.poll() is not None  # asked first: the line may be the last that was written
+            # Both are asked first: the line may be the last that was written, or come while this process stalls.
+            ended, is_late = self.process.poll() is not None, time.monotonic() > deadline
             match = re.search(pattern, self.text())
             if match:
                 return match
             if ended:
                 self.check_running()
-            if time.monotonic() > deadline:
+            if is_late:
                 raise self.failure(f"logged no {pattern!r} within {START_TIMEOUT_S} s")
             time.sleep(0.02)
 
@@ -116,8 +117,11 @@ def suspend(pid: int) -> None:
     """Send SIGSTOP to the process, and return when every thread of it has stopped.  Linux only."""
 
     def states() -> list[str]:
-        stats = Path(f"/proc/{pid}/task").glob("*/stat")
-        return [stat.read_text().rpartition(")")[2].split()[0] for stat in stats]
+        found = []
+        for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+                found.append(stat.read_text().rpartition(")")[2].split()[0])
+        return found
 
     os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: all(state in "TtZ" for state in states()), "every thread has stopped")
@@ -129,8 +133,10 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) ->
     Raises TimeoutError, naming what was waited for, if it does not hold in time.
     """
     started = time.monotonic()
-    while not condition():
-        if time.monotonic() > started + seconds:
+    while True:
+        is_late = time.monotonic() > started + seconds  # asked first, because this process may stall in between
+        if condition():
+            return time.monotonic() - started
+        if is_late:
             raise TimeoutError(f"not within {seconds} s: {what}")
         time.sleep(0.05)
-    return time.monotonic() - started

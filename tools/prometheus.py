@@ -41,7 +41,7 @@ class Prometheus:
 
     def _get(self, path: str, parameters: dict[str, str]) -> Any:
         url = f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=10) as response:
+        with urllib.request.urlopen(url, timeout=60) as response:
             return json.load(response)["data"]
 
 

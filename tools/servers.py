@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -21,7 +25,9 @@ HOST = "127.0.0.1"
 HEALTH_TIMEOUT_S = 30  # on a busy machine, a process may not get a processor for seconds
 NOT_EPHEMERAL = range(10_000, 32_768)  # ports; Linux gives those from 32,768 on to outgoing connections
 STAND_IN = (sys.executable, "-m", "serving")
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30)"
 ENVOY_CONFIG = Path(__file__).parents[1] / "deploy" / "envoy.yaml"
+_LOCKS: list[BinaryIO] = []  # of the ports that `free_port` has returned, held until this process ends
 
 
 @contextmanager
@@ -114,15 +120,13 @@ def proxy(recommender_address: str, folder: Path, prefix: Sequence[str] = ()) ->
     flags = ["--config-path", str(folder / "envoy.yaml"), "--concurrency", "1", "--use-dynamic-base-id"]
     with served([*prefix, "envoy", *flags], folder / "envoy.log", {}, "Envoy") as server:
         server.wait_for_line("starting workers")  # the first health checks are over
-        if not prefix:  # it may be out of reach from here
-            wait_for(lambda: _listens(port), f"Envoy listens on port {port}")
+        wait_for(lambda: _listens(port, prefix), f"Envoy listens on port {port}")
         yield f"{HOST}:{port}"
 
 
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection((HOST, port), timeout=10):
-        return True
-    return False
+def _listens(port: int, prefix: Sequence[str]) -> bool:
+    command = [*prefix, sys.executable, "-c", CONNECT, HOST, str(port)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _named(name: str, port: int) -> str:
@@ -147,12 +151,32 @@ def wait_until_serving(address: str) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment, and that no outgoing connection is given."""
+    """A port that nobody listens on at the moment, and that no outgoing connection is given.
+
+    No other call of this function returns it while this process lives: the server that is to have it may open it late,
+    and may be away for a while.
+    """
     while True:
         port = random.SystemRandom().choice(NOT_EPHEMERAL)
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
+        lock = _locked(port)
+        if lock is None:
+            continue
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            _LOCKS.append(lock)
             return port
+        lock.close()
+
+
+def _locked(port: int) -> BinaryIO | None:
+    """The locked file that stands for a port; None if `free_port` has returned the port in a process that lives."""
+    try:
+        file = (Path(tempfile.gettempdir()) / f"recommender-port-{port}.lock").open("wb")
+    except PermissionError:  # it is another user's
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file

@@ -1,4 +1,5 @@
 // Prints movies for a user: node recommend.js USER_ID [ADDRESS]
+// RECOMMENDER_TIMEOUT_MS is how long it waits for the answer, 2000 by default.
 const path = require('path');
 const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
@@ -6,6 +7,12 @@ const loader = require('@grpc/proto-loader');
 const [userId, address = 'localhost:50051'] = process.argv.slice(2);
 if (!/^\d+$/.test(userId || '')) {
   console.error(`usage: node recommend.js USER_ID [ADDRESS]; got ${JSON.stringify(userId)} as the user's id`);
+  process.exit(2);
+}
+
+const timeoutMs = Number(process.env.RECOMMENDER_TIMEOUT_MS ?? '2000');
+if (!(timeoutMs > 0)) {
+  console.error(`RECOMMENDER_TIMEOUT_MS: expected milliseconds above 0, got ${process.env.RECOMMENDER_TIMEOUT_MS}`);
   process.exit(2);
 }
 
@@ -37,7 +44,7 @@ const client = new RecommenderService(address, grpc.credentials.createInsecure()
   'grpc.service_config': JSON.stringify(serviceConfig),
 });
 
-client.Recommend({ user_id: userId, limit: 5 }, { deadline: Date.now() + 2000 }, (error, answer) => {
+client.Recommend({ user_id: userId, limit: 5 }, { deadline: Date.now() + timeoutMs }, (error, answer) => {
   if (error) {
     console.error(`error: ${grpc.status[error.code]}: ${error.details}`);
     process.exitCode = 1;

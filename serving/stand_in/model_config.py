@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -45,9 +46,11 @@ class ModelConfig:
         Raises OSError if the base path cannot be read.
         """
         folders = {}
-        for path in self.base_path.iterdir():
-            if re.fullmatch("[+-]?[0-9]+", path.name) and int(path.name) in INT64 and path.is_dir():
-                folders[int(path.name)] = path  # the name may have leading zeros
+        # The list itself says what is a folder. A look at each would find none if the base path is renamed meanwhile.
+        with os.scandir(self.base_path) as entries:
+            for entry in entries:
+                if re.fullmatch("[+-]?[0-9]+", entry.name) and int(entry.name) in INT64 and entry.is_dir():
+                    folders[int(entry.name)] = Path(entry.path)  # the name may have leading zeros
         return folders
 
 

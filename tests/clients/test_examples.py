@@ -47,14 +47,15 @@ needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="go is not on t
 @pytest.mark.timeout(900)
 def test_go_example(recommender_address: str, tmp_path: Path) -> None:
     """The Go example builds and prints movies; for a bad request it names the field."""
+    example: tuple[str | Path, ...] = (tmp_path / "recommend", "-timeout", "60s", "-address", recommender_address)
     built = run("go", "build", "-o", tmp_path / "recommend", "./cmd/recommend", cwd=GO)
     if built.returncode != 0 and "dial tcp" in built.stderr:
         pytest.skip("the modules of the Go example could not be downloaded")
     assert built.returncode == 0, built.stderr
-    answer = run(tmp_path / "recommend", "-address", recommender_address, "-n", "2", str(EVEN_USER), cwd=tmp_path)
+    answer = run(*example, "-n", "2", str(EVEN_USER), cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert [line.split("  ")[1] for line in answer.stdout.splitlines()] == [TITLES[4], TITLES[6]]
-    wrong = run(tmp_path / "recommend", "-address", recommender_address, "-n", "501", str(EVEN_USER), cwd=tmp_path)
+    wrong = run(*example, "-n", "501", str(EVEN_USER), cwd=tmp_path)
     assert wrong.returncode == 1
     assert "limit: " in wrong.stderr
 

@@ -15,7 +15,7 @@ def call(url: str, body: Any = None) -> tuple[int, Any]:
     """
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=20) as response:
+        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=60) as response:
             status, content = response.status, response.read()
     except urllib.error.HTTPError as error:
         status, content = error.code, error.read()

@@ -11,12 +11,19 @@ from tensorflow_serving.apis import predict_pb2
 
 from tests.conformance.requests import DOUBLE, INT32, INT64, answer, embeddings, ids, predict, tensor
 from tests.conformance.target import Target, outcome
+from tests.conformance.tries import tried
 from tools.processes import wait_for
 
 pytestmark = pytest.mark.slow
 
+Outcomes = list[tuple[str, str, str]]
 
-def together(target: Target, *requests: Message) -> list[tuple[str, str, str]]:
+
+def all_alike(outcomes: Outcomes) -> bool:
+    return len(set(outcomes)) == 1
+
+
+def together(target: Target, *requests: Message) -> Outcomes:
     """The outcomes of these requests, sent at the same moment."""
     calls = [target.method(request).future(request, timeout=60) for request in requests]
     return [outcome(call) for call in calls]
@@ -38,8 +45,9 @@ def wait_request(seconds: float) -> predict_pb2.PredictRequest:
 
 def test_requests_made_together_run_in_one_batch(batching: Target) -> None:
     """Each request gets its own rows of the batch's answer."""
-    outcomes = together(batching, *(size_request(1) for _ in range(8)))
-    assert outcomes == [("OK", "", size_answer(1, together=8))] * 8
+    expected = [("OK", "", size_answer(1, together=8))] * 8
+    requests = [size_request(1) for _ in range(8)]
+    assert tried(lambda: together(batching, *requests), lambda outcomes: outcomes == expected) == expected
     groups = [[1, 2, 3], [3, 4, 5], [5, 6]]
     outcomes = together(batching, *(predict(ids(*users)) for users in groups))
     assert outcomes == [("OK", "", str(embeddings(users))) for users in groups]
@@ -85,8 +93,9 @@ def test_a_request_that_cannot_be_batched_is_invalid(batching: Target, request_:
 
 def test_one_bad_id_fails_its_whole_batch(batching: Target) -> None:
     """An id that the model refuses makes all requests of its batch fail with the same message."""
-    outcomes = together(batching, predict(ids(1)), predict(ids(5000)), predict(ids(2, 3, 4, 5, 6, 7)))
-    assert len(set(outcomes)) == 1
+    requests = [predict(ids(1)), predict(ids(5000)), predict(ids(2, 3, 4, 5, 6, 7))]
+    outcomes = tried(lambda: together(batching, *requests), all_alike)
+    assert all_alike(outcomes)
     code, message, _ = outcomes[0]
     assert code == "INVALID_ARGUMENT"
     assert re.fullmatch(r"indices\[\d\] = 5000 is not in \[0, 10\)", message)
@@ -94,7 +103,8 @@ def test_one_bad_id_fails_its_whole_batch(batching: Target) -> None:
 
 def test_mixed_dtypes_fail_together(batching: Target) -> None:
     """Requests with different dtypes in one batch all get INTERNAL."""
-    outcomes = together(batching, predict(ids(1, 2, 3, 4)), predict({"user_id": tensor(INT32, [4])}))
+    requests = [predict(ids(1, 2, 3, 4)), predict({"user_id": tensor(INT32, [4])})]
+    outcomes = tried(lambda: together(batching, *requests), all_alike)
     assert [code for code, _, _ in outcomes] == ["INTERNAL"] * 2
     pattern = (
         r"Tensor concat operation failed: INVALID_ARGUMENT: Cannot concatenate tensors that have different data "
@@ -105,7 +115,8 @@ def test_mixed_dtypes_fail_together(batching: Target) -> None:
 
 def test_mixed_shapes_fail_together(batching: Target) -> None:
     """Requests of different shapes in one batch all get FAILED_PRECONDITION."""
-    outcomes = together(batching, predict(ids(1, 2, 3, 4)), predict({"user_id": tensor(INT64, [4, 1])}))
+    requests = [predict(ids(1, 2, 3, 4)), predict({"user_id": tensor(INT64, [4, 1])})]
+    outcomes = tried(lambda: together(batching, *requests), all_alike)
     message = (
         "Tensors with name 'serving_default_user_id:0' from different tasks have different shapes and padding is "
         "turned off. Set pad_variable_length_inputs to true, or ensure that all tensors with the same name have equal "
@@ -120,17 +131,24 @@ def test_an_empty_request_runs_into_its_deadline(batching: Target) -> None:
     assert batching.outcome(predict(ids(1))) == ("OK", "", str(embeddings([1])))
 
 
-def test_requests_beyond_the_queue_are_refused_at_once(batching: Target) -> None:
-    """If the queue is full, a request gets UNAVAILABLE; those in the queue are answered."""
+def fill_the_queue(batching: Target) -> list[tuple[str, str]]:
+    """(code, message) of a request that takes 10 s, and of three that come meanwhile; the queue can hold two."""
     method = batching.method(wait_request(0))
     slow = method.future(wait_request(10.0), timeout=60)
     a_batch = predict(ids(*range(8)))  # a full batch, which runs at once if the only thread is free
-    wait_for(lambda: batching.outcome(a_batch, timeout=2)[0] == "DEADLINE_EXCEEDED", "the only thread is busy")
+    wait_for(
+        lambda: slow.done() or batching.outcome(a_batch, timeout=2)[0] == "DEADLINE_EXCEEDED", "the only thread is busy"
+    )
+    calls = [method.future(wait_request(0.0), timeout=60) for _ in range(3)]
+    return [outcome(slow)[:2], *sorted(outcome(call)[:2] for call in calls)]
+
+
+def test_requests_beyond_the_queue_are_refused_at_once(batching: Target) -> None:
+    """If the queue is full, a request gets UNAVAILABLE; those in the queue are answered."""
     full = (
         "UNAVAILABLE",
         "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and "
         "max_enqueued_batches is 2",
     )
-    outcomes = [outcome(call)[:2] for call in [method.future(wait_request(0.0), timeout=60) for _ in range(3)]]
-    assert sorted(outcomes) == [("OK", ""), ("OK", ""), full]
-    assert outcome(slow)[0] == "OK"
+    expected = [("OK", ""), ("OK", ""), ("OK", ""), full]
+    assert tried(lambda: fill_the_queue(batching), lambda outcomes: outcomes == expected) == expected

@@ -24,7 +24,7 @@ def test_a_command_of_the_readme_works(target: Target, rest: str, folder: Path, 
         pytest.skip(f"{program} is not on the PATH")
     target.reload(*models_config(folder), model_config("user_embedding", folder / "models" / "user"))
     here = command.replace("localhost:8500", target.address).replace("localhost:8501", rest)
-    run = subprocess.run(here, shell=True, capture_output=True, text=True, timeout=30)
+    run = subprocess.run(here, shell=True, capture_output=True, text=True, timeout=100)
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search("user_embedding|AVAILABLE|SERVING|predictions|outputs", run.stdout), run.stdout
 

@@ -16,7 +16,7 @@ PREFIX = ":tensorflow:serving:"
 
 def scrape(rest: str) -> dict[str, float]:
     """sample's name with its labels → its value"""
-    with urllib.request.urlopen(f"{rest}{METRICS}", timeout=20) as response:
+    with urllib.request.urlopen(f"{rest}{METRICS}", timeout=60) as response:
         lines = response.read().decode().splitlines()
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line[0] != "#"}
 

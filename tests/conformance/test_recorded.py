@@ -38,7 +38,7 @@ def _agrees(channel: grpc.Channel, case: dict[str, Any]) -> bool:
     """Whether the server answers the recorded request as it was answered then."""
     try:
         call: Any = channel.unary_unary(case["method"])
-        answer, code, message = call(base64.b64decode(case["request"]), timeout=20), "OK", ""
+        answer, code, message = call(base64.b64decode(case["request"]), timeout=60), "OK", ""
     except grpc.RpcError as error:
         if not isinstance(error, grpc.Call):
             raise

@@ -57,12 +57,13 @@ def test_a_reload_adds_a_model_and_the_next_removes_it(moving: Moving) -> None:
     assert moving.predict() == 2
 
 
+@pytest.mark.slow
 def test_a_reload_waits_for_the_folder_of_a_new_model(moving: Moving) -> None:
     """Without the folder the caller runs into its deadline; the model serves once the folder is there."""
     moving.base.rmdir()
     request = reload_request(*models_config(moving.folder), moving.config())
     try:
-        assert moving.target.outcome(request, timeout=5)[0] == "DEADLINE_EXCEEDED"
+        assert moving.target.outcome(request, timeout=10)[0] == "DEADLINE_EXCEEDED"
         assert moving.target.outcome(predict(ids(1)))[0] == "OK"
     finally:
         moving.base.mkdir()  # until then the server looks at no folder of any model

@@ -42,7 +42,7 @@ def test_metadata_is_what_the_saved_model_says(target: Target, folder: Path, mod
 
 def test_a_call_past_its_deadline_fails(target: Target) -> None:
     """A Predict that takes too long gets DEADLINE_EXCEEDED."""
-    request = predict({"seconds": tensor(types_pb2.DT_DOUBLE, [], double_val=[1.0])}, model="wait")
+    request = predict({"seconds": tensor(types_pb2.DT_DOUBLE, [], double_val=[10.0])}, model="wait")
     assert target.outcome(request, timeout=0.2)[0] == "DEADLINE_EXCEEDED"
 
 

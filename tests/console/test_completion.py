@@ -28,14 +28,14 @@ printf '%s\\n' "${COMPREPLY[@]}"
 @cache
 def script(program: str, shell: str) -> str:
     command = [sys.executable, "-m", PROGRAMS[program], "--print-completion", shell]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=200).stdout
 
 
 def completed(*words: str) -> set[str]:
     """What bash offers for the last word."""
     environment = {"SCRIPT": script(words[0], "bash"), "PATH": "/usr/bin:/bin"}
     command = ["bash", "--norc", "-c", ASK, "bash", *words]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200, env=environment)
     return {word.strip() for word in run.stdout.splitlines()}
 
 
@@ -57,4 +57,4 @@ def test_shells_can_read_the_script(shell: str) -> None:
     assert "recommender-client" in text
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
-    subprocess.run([shell, "-n"], input=text, text=True, check=True, timeout=60)
+    subprocess.run([shell, "-n"], input=text, text=True, check=True, timeout=200)

@@ -14,7 +14,7 @@ def run(code: str, path: Path | None = None) -> subprocess.CompletedProcess[str]
     """Run Python with this code.  path: a folder whose modules come first."""
     environment = os.environ | ({"PYTHONPATH": str(path)} if path is not None else {})
     command = [sys.executable, "-c", f"from console.tensorflow_quietly import load; load(); {code}"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
 
 
 @pytest.mark.slow

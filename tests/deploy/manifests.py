@@ -31,7 +31,7 @@ NEEDS_KUSTOMIZE = pytest.mark.skipif(
 def text(overlay: str) -> str:
     """What `kustomize build` prints."""
     command = ["kustomize", "build", str(overlays.K8S / "overlays" / overlay)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=200).stdout
 
 
 def objects(overlay: str) -> list[Object]:

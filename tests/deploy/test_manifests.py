@@ -38,7 +38,7 @@ def test_manifests_are_strictly_valid(overlay: str, version: str, tmp_path: Path
     if not VALIDATOR.exists():
         pytest.skip("kubernetes-validate is not installed: pip install kubernetes-validate")
     command = [str(VALIDATOR), "--strict", "-k", version, str(tmp_path / "all.yaml")]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=200)
     lines = (run.stdout + run.stderr).splitlines()
     assert run.returncode == 0, lines
     assert [line for line in lines if not line.startswith("INFO") and "kind ServiceMonitor" not in line] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from protos.recommender.v1.recommender_pb2 import SOURCE_PERSONALIZED, Recommend
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from recommender_service.settings import Settings
 from tests.deploy.manifests import NEEDS_KUSTOMIZE, of_kind, workloads
+from tests.support.answers import undegraded
 from tests.support.releases import ODD_USER, publish_checkerboard
 from tools.processes import served, wait_for
 from tools.servers import HOST, STAND_IN, free_port, health_status, recommender, wait_until_serving
@@ -41,9 +41,9 @@ def model_server(artifacts: Path) -> Iterator[tuple[str, str]]:
 def is_ready(url: str) -> bool:
     """Whether a GET is answered as the kubelet wants it."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return bool(200 <= answer.status < 400)
-    except urllib.error.URLError:
+    except OSError:  # such as urllib's own errors
         return False
 
 
@@ -54,7 +54,7 @@ def test_a_model_server_is_ready_while_it_has_a_version(tmp_path: Path) -> None:
     with model_server(artifacts) as (address, url):
         assert health_status(address) == "UNAVAILABLE", "no version, so the start-up probe fails"
         version = publish_checkerboard(artifacts)
-        wait_for(lambda: health_status(address) == "SERVING", "the start-up probe passes")
+        wait_until_serving(address)  # the start-up probe passes
         wait_for(lambda: is_ready(url), "the readiness probe passes")
         (models_folder(artifacts) / str(version)).rename(artifacts / "withdrawn")
         wait_for(lambda: not is_ready(url), "the readiness probe fails")
@@ -77,5 +77,6 @@ def test_a_recommender_is_ready_from_its_first_release(tmp_path: Path) -> None:
             publish_checkerboard(artifacts)
             wait_until_serving(health)
             with grpc.insecure_channel(calls) as channel:
-                answer = RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=ODD_USER), timeout=10)
+                stub = RecommenderServiceStub(channel)
+                answer = undegraded(lambda: stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=60))
             assert answer.source == SOURCE_PERSONALIZED

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
+from events import engine
 from events.engine import open_engine
 from events.errors import EventStoreError
 from events.event import Event, Kind, number_of_key
@@ -19,10 +20,23 @@ from events.schema import METADATA
 from events.store import DUPLICATE, EventStore
 from tests.support.postgresql import PostgreSql, needs_postgresql
 
+PATIENCE_S = 60
+PREPARE = (
+    "import sys; from events import engine; engine.BUSY_TIMEOUT_S = engine.CONNECT_TIMEOUT_S = int(sys.argv[2]); "
+    "from events.store import EventStore; print(EventStore(sys.argv[1]).prepare())"
+)
+
 
 def event(event_id: str, user: int = 1, movie: int = 2, kind: Kind = Kind.WATCHED, rating: float = 0.0) -> Event:
     """An event of a user who is known by number."""
     return Event(event_id, user, "", movie, "", kind, rating, 1_600_000_000_000_000)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine another process or thread may keep its transaction open for seconds."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(engine, "CONNECT_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
@@ -76,14 +90,40 @@ def test_an_event_is_stored_once(url: str) -> None:
 
 def test_processes_that_start_together_migrate_once(url: str) -> None:
     """All of them open the store, whose tables are those that the code describes, and agree on its identity."""
-    code = "import sys; from events.store import EventStore; print(EventStore(sys.argv[1]).prepare())"
-    runs = [subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    identities = {run.communicate(timeout=60)[0] for run in runs}
+    runs = [
+        subprocess.Popen([sys.executable, "-c", PREPARE, url, str(PATIENCE_S)], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    identities = {run.communicate(timeout=120)[0] for run in runs}
     assert [run.returncode for run in runs] == [0, 0, 0]
     assert len(identities) == 1
     inspector = inspect(open_engine(url))
     for table in METADATA.sorted_tables:
         assert [column["name"] for column in inspector.get_columns(table.name)] == [c.name for c in table.columns]
+
+
+def test_a_store_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
+    """Importing Alembic takes long, so a process that finds the newest tables does not import it."""
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    EventStore(url).prepare()
+    code = f"{PREPARE}; print([name for name in sys.modules if name.partition('.')[0] == 'alembic'])"
+    command = [sys.executable, "-c", code, url, str(PATIENCE_S)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert run.stdout.splitlines()[1] == "[]"
+
+
+def test_others_write_while_alembic_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is about to create the tables does not hold up those that write meanwhile."""
+    path, imported = tmp_path / "events.db", []
+
+    def write_meanwhile() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+            other.execute("CREATE TABLE other (x)")
+        imported.append(True)
+
+    monkeypatch.setattr("events.store.import_alembic", write_meanwhile)
+    EventStore(f"sqlite:///{path}").prepare()
+    assert imported == [True]
 
 
 def test_no_reader_passes_an_event_that_is_not_committed(url: str) -> None:
@@ -157,7 +197,7 @@ def test_forget_on_the_command_line(tmp_path: Path) -> None:
 
     def forget(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "events", "--url", url, "forget", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30)
+        return subprocess.run(command, capture_output=True, text=True, timeout=100)
 
     assert forget("418").stdout.startswith("removed 1 events.")
     assert forget("--key", "somebody@example").stdout.startswith("removed 1 events.")

@@ -14,19 +14,20 @@ import pytest
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from protos.release.v1.canary import CANARY, Canary
-from tests.support.answers import movie_ids
+from tests.support.answers import STALLED, movie_ids, undegraded
 from tests.support.callers import Callers
 from tests.support.errors import failure_of
-from tests.support.events import HIDDEN, REMOVED, event, record
+from tests.support.events import HIDDEN, MISSING, REMOVED, event, events_status, record
 from tests.support.metrics import Metrics
 from tests.support.releases import EVEN_USER, ODD_USER, publish_checkerboard
 from tests.support.replicas import SETTINGS, USERS, Replicas
 from tools.processes import wait_for
 from tools.servers import health_status, model_server, recommender, wait_until_serving
+from trainer.release import catalogue
 from trainer.release.canary import canary_of
 from trainer.release.catalogue import published_releases
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 UNUSABLE = {
     '{"release": 1, "share": 2}': "expected share above 0 and at most 1, got '2'",
@@ -52,6 +53,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
             replicas.stubs.append(RecommenderServiceStub(stack.enter_context(grpc.insecure_channel(address))))
         for server in replicas.servers:
             wait_until_serving(str(server.events("listening")[0]["address"]))
+        for stub in replicas.stubs:
+            events_status(stub)
         yield replicas
 
 
@@ -97,8 +100,9 @@ def test_a_share_of_the_users_gets_the_canary(replicas: Replicas) -> None:
     assert states == {stable: api.RELEASE_STATE_ACTIVE, canary: api.RELEASE_STATE_CANARY}
 
 
-def test_no_answer_mixes_a_canary_with_the_stable_release(replicas: Replicas) -> None:
+def test_no_answer_mixes_a_canary_with_the_stable_release(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a canary comes, grows, is withdrawn, and another is promoted, each answer is its release's own."""
+    monkeypatch.setattr(catalogue, "HANDOVER_S", 15.0)  # a recommender that stalls sees the withdrawal later
     stable = replicas.statuses()[0].release
     canaries: set[int] = set()
     problems: list[str] = []
@@ -106,11 +110,15 @@ def test_no_answer_mixes_a_canary_with_the_stable_release(replicas: Replicas) ->
 
     def call(stub: RecommenderServiceStub) -> None:
         for user, nearest in ((EVEN_USER, 4), (ODD_USER, 3)):
-            response = stub.Recommend(api.RecommendRequest(user_id=user, limit=1), timeout=10)
-            expected = math.cos(math.radians(STRETCH[response.release != stable] * nearest))
-            if response.degraded_reason or abs(response.movies[0].score - expected) > 1e-4:
-                problems.append(str(response))
+            response = stub.Recommend(api.RecommendRequest(user_id=user, limit=1), timeout=60)
             answers.append(response.release)
+            is_stalled = _is_stalled(response.degraded_reason)
+            expected = math.cos(math.radians(STRETCH[response.release != stable] * nearest))
+            is_right = abs(response.movies[0].score - expected) <= 1e-4
+            if is_stalled and response.source == api.SOURCE_FOLDED_IN:  # from what the user likes
+                is_right = True
+            if not is_right or (response.degraded_reason and not is_stalled):
+                problems.append(str(response))
 
     address = str(replicas.servers[0].events("listening")[0]["address"])
     callers = Callers(address, 2, call)
@@ -125,14 +133,24 @@ def test_no_answer_mixes_a_canary_with_the_stable_release(replicas: Replicas) ->
             replicas.trainer(end)
             replicas.wait_for(stable if end == "withdraw" else canary)
             if end == "withdraw":
-                models = replicas.statuses()[0].model_server.available_versions
-                assert stable in models
-                assert canary not in {release.release for release in replicas.statuses()[0].releases}
+                wait_for(partial(_is_withdrawn, replicas, stable, canary), "the canary is gone, and its model")
     finally:
         callers.stop()
     assert problems == []
     assert set(answers) == {stable, *canaries}
     assert replicas.statuses()[0].previous_release == stable
+
+
+def _is_stalled(degraded_reason: str) -> bool:
+    """Whether a stall of the event store or of the model server is the only reason."""
+    is_stalled = MISSING in degraded_reason or STALLED.search(degraded_reason) is not None
+    return is_stalled and "NOT_FOUND" not in degraded_reason  # a model that was withdrawn too soon leads to that
+
+
+def _is_withdrawn(replicas: Replicas, stable: int, canary: int) -> bool:
+    status = replicas.statuses()[0]
+    models, releases = status.model_server.available_versions, {release.release for release in status.releases}
+    return stable in models and canary not in models and canary not in releases
 
 
 def _has_more(answers: list[int], count: int) -> bool:
@@ -191,13 +209,14 @@ def test_events_count_for_both_releases(replicas: Replicas) -> None:
     """What a user hid stays hidden for the stable release's users, although the canary was trained on it."""
     stable, stub = replicas.statuses()[0].release, replicas.stubs[0]
     record(stub, event(EVEN_USER, 4, HIDDEN))
-    before = movie_ids(stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3)))
+    request = api.RecommendRequest(user_id=EVEN_USER, limit=3)
+    before = movie_ids(undegraded(partial(stub.Recommend, request)))
     assert before == [6, 10, 12]
     canary = publish_checkerboard(replicas.artifacts, rotate_degrees=120, canary_share=0.5)
     replicas.wait_for(stable, canary, 0.5)
     for release in (stable, canary):
-        request = api.RecommendRequest(user_id=EVEN_USER, limit=3, release=release)
-        assert movie_ids(stub.Recommend(request)) == before
+        request.release = release
+        assert movie_ids(undegraded(partial(stub.Recommend, request))) == before
     record(stub, event(EVEN_USER, 4, REMOVED))
 
 

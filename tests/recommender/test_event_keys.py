@@ -23,7 +23,8 @@ from protos.recommender.v1.recommender_pb2 import (
     RecommendResponse,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.support.events import record
+from tests.support.answers import undegraded
+from tests.support.events import events_status, record
 from tests.support.metrics import Metrics
 from tests.support.releases import EVEN_USER, ODD_USER, movie_key, publish_checkerboard, user_key
 from tools.processes import Server, wait_for
@@ -55,7 +56,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         grpc.insecure_channel(address) as channel,
     ):
         wait_until_serving(address)
-        yield Service(server, RecommenderServiceStub(channel), url, str(server.events("listening")[0]["metrics"]))
+        stub = RecommenderServiceStub(channel)
+        events_status(stub)
+        yield Service(server, stub, url, str(server.events("listening")[0]["metrics"]))
 
 
 def keys(response: RecommendResponse) -> set[str]:
@@ -63,11 +66,13 @@ def keys(response: RecommendResponse) -> set[str]:
 
 
 def by_key(service: Service, key: str) -> RecommendResponse:
-    return service.stub.Recommend(RecommendRequest(user_key=key, limit=500), timeout=60)
+    request = RecommendRequest(user_key=key, limit=500)
+    return undegraded(lambda: service.stub.Recommend(request, timeout=60))
 
 
 def by_id(service: Service, user_id: int) -> RecommendResponse:
-    return service.stub.Recommend(RecommendRequest(user_id=user_id, limit=500), timeout=60)
+    request = RecommendRequest(user_id=user_id, limit=500)
+    return undegraded(lambda: service.stub.Recommend(request, timeout=60))
 
 
 def test_what_a_user_did_is_listed_by_key(service: Service) -> None:

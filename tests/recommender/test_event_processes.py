@@ -19,15 +19,14 @@ from protos.recommender.v1.recommender_pb2 import (
     SOURCE_PERSONALIZED,
     SOURCE_POPULAR,
     Event,
-    GetServingStatusRequest,
     RecommendRequest,
     RecommendResponse,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.support.answers import movie_ids, wait_until_left_out
+from tests.support.answers import first_answer, movie_ids, undegraded, wait_until_left_out
 from tests.support.errors import failure_of
 from tests.support.event_releases import publish_with_events, withdraw
-from tests.support.events import HIDDEN, RATED, WATCHED, event, record
+from tests.support.events import HIDDEN, RATED, WATCHED, event, events_status, record
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, publish_checkerboard
 from tests.support.workers import supervised
 from tools.processes import wait_for
@@ -35,6 +34,7 @@ from tools.servers import model_server, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
 
+LEFT_OUT = "older events are missing: only the newest 3 are held in memory"
 CONNECTIONS = 12  # of which all reach the same of two workers with a chance of 1 to 2,048
 
 
@@ -67,6 +67,8 @@ def test_workers_see_each_others_events_within_a_second(
         ExitStack() as stack,
     ):
         stubs = [stack.enter_context(connected(address)) for _ in range(CONNECTIONS)]
+        for stub in stubs:
+            events_status(stub)
         for movie in (4, 6, 10):
             record(stubs[movie % 3], event(EVEN_USER, movie, WATCHED))
             assert movie not in movie_ids(recommend(stubs[movie % 3]))
@@ -102,7 +104,7 @@ def test_what_was_answered_survives_kill_9(
     with recommender(checkerboard_artifacts, model_server_address, tmp_path / "log", EVENTS_URL=url) as (_, address):
         wait_until_serving(address)
         with connected(address) as stub:
-            assert stub.GetServingStatus(GetServingStatusRequest()).events.held_events == len(stored)
+            assert events_status(stub).held_events == len(stored)
 
 
 def _record_until_killed(address: str, answered: list[Event], is_killed: threading.Event) -> None:
@@ -129,6 +131,7 @@ def test_a_release_takes_over_the_events_it_holds(tmp_path: Path, url: str) -> N
         connected(address) as stub,
     ):
         wait_until_serving(address)
+        events_status(stub)
         record(stub, event(EVEN_USER, 4, HIDDEN), event(EVEN_USER, 1, RATED, 5))
         assert recommend(stub).source == SOURCE_FOLDED_IN
         store = EventStore(url)
@@ -136,13 +139,13 @@ def test_a_release_takes_over_the_events_it_holds(tmp_path: Path, url: str) -> N
         new = publish_with_events(artifacts, store.prepare(), store.last_number())
         wait_for(lambda: recommend(stub).release == new, "the new release is active")
         record(stub, event(EVEN_USER, 6, WATCHED))
-        wait_for(lambda: _held(stub) == 1, "the old events have left memory")
-        response = recommend(stub)
-        assert {4, 6} & set(movie_ids(response)) == {
-            4
-        }  # this release does not really hold it, which shows that it left
+        wait_for(lambda: events_status(stub).held_events == 1, "the old events have left memory")
+        response = undegraded(lambda: recommend(stub))
+        found = {4, 6} & set(movie_ids(response))
+        assert found == {4}  # this release does not really hold it, which shows that it left
         assert response.source == SOURCE_PERSONALIZED
-        assert recommend(stub, ODD_USER, release=new).source == SOURCE_PERSONALIZED  # it says that it knows better
+        known = undegraded(lambda: recommend(stub, ODD_USER, release=new))
+        assert known.source == SOURCE_PERSONALIZED  # the release says that it knows better
         assert recommend(stub, ODD_USER, release=old).source == SOURCE_POPULAR
         withdraw(artifacts, new)
         wait_for(lambda: recommend(stub).release == old, "the old release is active")
@@ -161,6 +164,7 @@ def test_events_of_another_store_stay(tmp_path: Path, url: str) -> None:
         connected(address) as stub,
     ):
         wait_until_serving(address)
+        events_status(stub)
         record(stub, event(EVEN_USER, 4, HIDDEN))
         time.sleep(0.5)
         assert 4 not in movie_ids(recommend(stub))
@@ -175,11 +179,12 @@ def test_a_forgotten_user_is_unknown_within_a_second(
         connected(address) as stub,
     ):
         wait_until_serving(address)
+        events_status(stub)
         record(stub, event(EVEN_USER, 1, RATED, 5), event(11, 2, HIDDEN))
         EventStore(url).forget(EVEN_USER)
-        wait_for(lambda: _held(stub) == 1, "the service holds the events of the other user only")
-        response = recommend(stub)
-        assert response == recommend(stub, UNKNOWN_USER)
+        wait_for(lambda: events_status(stub).held_events == 1, "the service holds the events of the other user only")
+        response = undegraded(lambda: recommend(stub))
+        assert response == undegraded(lambda: recommend(stub, UNKNOWN_USER))
         assert response.source == SOURCE_POPULAR
         assert 2 not in movie_ids(recommend(stub, 11))
         record(stub, event(EVEN_USER, 4, WATCHED))
@@ -196,14 +201,16 @@ def test_more_events_than_allowed_leave_the_oldest_out(
     with recommender(checkerboard_artifacts, model_server_address, tmp_path / "log", **settings) as (_, address):
         wait_until_serving(address)
         with connected(address) as stub:
+            events_status(stub)
             record(stub, *(event(EVEN_USER, movie, HIDDEN) for movie in (4, 6, 10, 12)))
     with recommender(checkerboard_artifacts, model_server_address, tmp_path / "log", **settings) as (_, address):
         wait_until_serving(address)
         with connected(address) as stub:
-            response = recommend(stub)
+            response = first_answer(
+                lambda: recommend(stub), lambda answer: answer.degraded_reason == LEFT_OUT, "older events are left out"
+            )
             assert movie_ids(response)[0] == 4
             assert {6, 10, 12} & set(movie_ids(response)) == set()
-            assert response.degraded_reason == "older events are missing: only the newest 3 are held in memory"
 
 
 def test_tables_of_a_later_version_are_left_alone(
@@ -218,11 +225,7 @@ def test_tables_of_a_later_version_are_left_alone(
         connected(address) as stub,
     ):
         wait_until_serving(address)
+        problem = events_status(stub, "expected tables of revision 0001 or older, got 9999").problem
         failure = failure_of(lambda: record(stub, event(EVEN_USER, 4, HIDDEN)))
-        assert failure.reason == "EVENT_STORE_UNAVAILABLE"
-        assert "expected tables of revision 0001 or older, got 9999" in failure.message
-        assert recommend(stub).degraded_reason == failure.message
-
-
-def _held(stub: RecommenderServiceStub) -> int:
-    return stub.GetServingStatus(GetServingStatusRequest()).events.held_events
+        assert (failure.reason, failure.message) == ("EVENT_STORE_UNAVAILABLE", problem)
+        assert problem in recommend(stub).degraded_reason  # on a busy machine it may also name the model server

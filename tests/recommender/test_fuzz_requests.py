@@ -28,6 +28,7 @@ from protos.recommender.v1.recommender_pb2 import (
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from recommender_service.page_tokens import Cursor, token_of
 from tests.support.errors import failure_of
+from tests.support.events import events_status
 from tests.support.fuzzing import FUZZ
 from tools.servers import health_status, recommender, wait_until_serving
 
@@ -52,8 +53,10 @@ def address(
     with recommender(checkerboard_artifacts, model_server_address, folder / "log", **settings) as (server, address):
         wait_until_serving(address)
         with grpc.insecure_channel(address) as channel:
+            stub = RecommenderServiceStub(channel)
+            events_status(stub)
             for _ in range(200):
-                RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=1, limit=500), timeout=60)
+                stub.Recommend(RecommendRequest(user_id=1, limit=500), timeout=60)
         before = server.resident_kb()
         yield address
         assert server.resident_kb() < 1.2 * before

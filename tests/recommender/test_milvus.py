@@ -16,11 +16,11 @@ import pytest
 
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.support.answers import movie_ids
+from tests.support.answers import first_answer, movie_ids, undegraded
 from tests.support.errors import failure_of
 from tests.support.milvus import connected, settings_for, wait_until_loaded
 from tests.support.releases import publish_random
-from tools.processes import wait_for
+from tools.processes import START_TIMEOUT_S, wait_for
 from tools.servers import (
     free_port,
     health_status,
@@ -31,7 +31,7 @@ from tools.servers import (
     wait_until_serving,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.long]
 
 TARGET_RECALL = 0.95
 USERS, HEAVY_USER, NUM_MOVIES, NUM_WATCHED = range(1, 61), 1, 1_000, 898
@@ -80,13 +80,16 @@ def exact(stub: RecommenderServiceStub, request: api.RecommendRequest) -> list[i
     paged = api.RecommendRequest()
     paged.CopyFrom(request)
     paged.page_token = ""
-    return movie_ids(stub.Recommend(paged))
+    return movie_ids(personal(stub, paged))
+
+
+def personal(stub: RecommenderServiceStub, request: api.RecommendRequest) -> api.RecommendResponse:
+    return undegraded(partial(stub.Recommend, request, timeout=60))
 
 
 def recall(world: World, request: api.RecommendRequest) -> float:
     """The share of the nearest movies that Milvus' answer holds; it must be as long."""
-    expected, got = exact(world.memory, request), world.by_milvus.Recommend(request)
-    assert not got.degraded_reason
+    expected, got = exact(world.memory, request), personal(world.by_milvus, request)
     assert len(got.movies) == len(expected)
     return len(set(expected) & set(movie_ids(got))) / max(len(expected), 1)
 
@@ -120,7 +123,7 @@ def test_ten_thousand_movies_may_be_excluded(world: World) -> None:
     excluded += range(1_000_000, 1_010_000 - len(excluded))
     request = api.RecommendRequest(user_id=7, exclude_movie_ids=excluded, include_watched=True, limit=20)
     assert len(excluded) == 10_000
-    assert set(movie_ids(world.by_milvus.Recommend(request))) == left
+    assert set(movie_ids(personal(world.by_milvus, request))) == left
 
 
 def test_a_batch_answers_as_single_calls_do(world: World) -> None:
@@ -130,7 +133,11 @@ def test_a_batch_answers_as_single_calls_do(world: World) -> None:
         api.RecommendRequest(user_id=3, filter=api.MovieFilter(min_year=2000)),
         api.RecommendRequest(user_id=-1),
     ]
-    results = world.by_milvus.BatchRecommend(api.BatchRecommendRequest(requests=requests)).results
+    results = first_answer(
+        lambda: world.by_milvus.BatchRecommend(api.BatchRecommendRequest(requests=requests), timeout=60).results,
+        lambda results: not any(result.response.degraded_reason for result in results),
+        "no answer of a batch is degraded",
+    )
     assert results[-1].HasField("error")
     shares = []
     for request, result in zip(requests[:-1], results[:-1], strict=True):
@@ -143,9 +150,9 @@ def test_a_batch_answers_as_single_calls_do(world: World) -> None:
 def test_reasons_are_the_same(world: World) -> None:
     """The liked movies that speak for a recommended one are those that the release's own vectors give."""
     request = api.RecommendRequest(user_id=8, explain=True, limit=100)
-    by_milvus = {scored.movie.movie_id: scored for scored in world.by_milvus.Recommend(request).movies}
+    by_milvus = {scored.movie.movie_id: scored for scored in personal(world.by_milvus, request).movies}
     compared = 0
-    for scored in world.memory.Recommend(request).movies:
+    for scored in personal(world.memory, request).movies:
         other = by_milvus.get(scored.movie.movie_id)
         if other is not None:
             assert [reason.because for reason in scored.reasons] == [reason.because for reason in other.reasons]
@@ -193,7 +200,7 @@ def test_pages_hold_each_movie_once(world: World, request_: Any) -> None:
     for stub in (world.memory, world.by_milvus):
         request_.page_token, listed = "", []
         while True:
-            page = stub.SimilarMovies(request_) if is_similar else stub.Recommend(request_)
+            page = stub.SimilarMovies(request_) if is_similar else personal(stub, request_)
             listed += movie_ids(page)
             if not page.next_page_token:
                 break
@@ -233,6 +240,6 @@ def test_without_milvus_answers_are_popular_and_say_so(world: World) -> None:
     assert (failure.code, failure.reason) == ("UNAVAILABLE", "MILVUS_UNAVAILABLE")
     assert health_status(world.address) == "SERVING"
     with milvus_lite(world.folder, world.port):
-        personal = partial(world.by_milvus.Recommend, api.RecommendRequest(user_id=3))
-        wait_for(lambda: not personal().degraded_reason, "answers are personal again")
-        assert personal().source == api.SOURCE_PERSONALIZED
+        again = partial(world.by_milvus.Recommend, api.RecommendRequest(user_id=3), timeout=60)
+        wait_for(lambda: not again().degraded_reason, "answers are personal again", START_TIMEOUT_S)
+        assert personal(world.by_milvus, api.RecommendRequest(user_id=3)).source == api.SOURCE_PERSONALIZED

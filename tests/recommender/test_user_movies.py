@@ -28,7 +28,7 @@ def with_events(events_address: str) -> Iterator[RecommenderServiceStub]:
 
 def movies_of(stub: RecommenderServiceStub, user_id: int) -> list[tuple[int, str]]:
     """(id, what the user did) in the order of the list."""
-    answer = stub.ListUserMovies(api.ListUserMoviesRequest(user_id=user_id, limit=500), timeout=10)
+    answer = stub.ListUserMovies(api.ListUserMoviesRequest(user_id=user_id, limit=500), timeout=60)
     did = [[kind for kind in ("liked", "watched", "hidden") if getattr(one, kind)] for one in answer.movies]
     assert sum("liked" in one for one in did) == answer.num_liked
     assert sum("watched" in one for one in did) == answer.num_watched

@@ -20,7 +20,7 @@ from tests.support.abuse import KINDS
 from tests.support.callers import Callers
 from tests.support.releases import publish_random
 from tests.support.soak import SOAK_SECONDS
-from tools.processes import Server, served
+from tools.processes import Server, served, wait_for
 from tools.servers import model_server, proxy, recommender, wait_until_serving
 
 pytestmark = pytest.mark.slow
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.slow
 DURATION_S = max(1.0, SOAK_SECONDS / 10)
 ABUSERS, CALLERS = 2, 4
 PAUSE_S = 0.02
+MIN_CALLS = 50  # of which most succeed
 ALLOWED = {"alone": {"OK", "CANCELLED"}, "behind Envoy": {"OK", "RESOURCE_EXHAUSTED"}}
 
 
@@ -41,7 +42,7 @@ class Honest:
     def call(self, stub: RecommenderServiceStub) -> None:
         started = time.monotonic()
         try:
-            stub.Recommend(RecommendRequest(user_id=3), timeout=30)
+            stub.Recommend(RecommendRequest(user_id=3), timeout=60)
             self.codes["OK"] += 1
         except grpc.RpcError as error:
             self.codes[error.code().name if isinstance(error, grpc.Call) else repr(error)] += 1
@@ -94,7 +95,9 @@ def test_honest_callers_are_answered_beside(
         ]
         time.sleep(1)
         callers = Callers(address, CALLERS, honest.call)
+        stack.callback(callers.stop)
         time.sleep(DURATION_S)
+        wait_for(lambda: len(honest.seconds) >= MIN_CALLS, f"{MIN_CALLS} calls are over", 200)
         for abuser in abusers:
             abuser.check_running()
         callers.stop()

@@ -29,7 +29,7 @@ def test_a_status_that_is_not_utf8_keeps_no_later_release_back(tmp_path: Path) -
         stub = RecommenderServiceStub(channel)
 
         def release() -> int:
-            return stub.GetServingStatus(GetServingStatusRequest(), timeout=10).release
+            return stub.GetServingStatus(GetServingStatusRequest(), timeout=60).release
 
         scratch = tmp_path / "scratch"
         failed = publish_checkerboard(scratch)

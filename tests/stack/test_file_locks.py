@@ -25,7 +25,7 @@ PUBLISH += "publish_checkerboard(pathlib.Path(sys.argv[1]))"
 
 def run(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *command], env={**os.environ, **environment}, capture_output=True, text=True, timeout=100
+        [sys.executable, *command], env={**os.environ, **environment}, capture_output=True, text=True, timeout=200
     )
 
 

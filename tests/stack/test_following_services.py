@@ -40,7 +40,7 @@ def following_model_server(artifacts: Path, folder: Path, settings: dict[str, st
 
 
 def release_of(stub: RecommenderServiceStub) -> int:
-    return stub.Recommend(RecommendRequest(user_id=EVEN_USER), timeout=10).release
+    return stub.Recommend(RecommendRequest(user_id=EVEN_USER), timeout=60).release
 
 
 def reasons(server: Server, event: str) -> list[object]:

@@ -11,13 +11,13 @@ import pytest
 
 from tests.support.privileges import needs_mounts
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), needs_mounts]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), needs_mounts]
 
 
 def test_a_full_and_then_read_only_disk(tmp_path: Path) -> None:
     """The trainer says what is wrong and leaves nothing behind. The service answers from the release that it has."""
     command = ["unshare", "--mount", sys.executable, "-m", "tests.support.full_disk", str(tmp_path)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     seen = json.loads(run.stdout)
     assert (seen["full"]["status"], seen["full"]["answer"]) == (1, [4, 6, 10])

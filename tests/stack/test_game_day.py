@@ -13,7 +13,7 @@ from tests.support.privileges import needs_mounts
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not on the PATH"),
 ]
 

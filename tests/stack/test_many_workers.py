@@ -17,10 +17,11 @@ from tests.support.tastes import tastes
 from tests.support.training_workers import TrainingWorkers
 from tools.processes import wait_for
 
-pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 SMALL = ["--embedding-dim", "16", "--force"]
-EPOCHS = 60  # take seconds, so that the kill comes in the middle
+EPOCHS = 20
+CHECKPOINT_S = 600
 OF_THE_RATINGS = ("user_ids.npy", "watched_indptr.npy", "watched_rows.npy", "watched_positive.npy", "movies.csv")
 PUBLISHED = (*OF_THE_RATINGS, "embeddings.npy", "movies.ann", "similar_movies.npy")
 
@@ -92,8 +93,8 @@ def test_a_killed_worker_is_named_and_training_resumes(
 ) -> None:
     """The others end with 138 and its address. Started again, all go on and publish the bytes of a calm run."""
     flags = ["--data", str(data), "--epochs", str(EPOCHS), *SMALL]
-    workers = TrainingWorkers(tmp_path, [flags, flags])
-    wait_for(lambda: workers.has_checkpoint(killed), "the worker has left a checkpoint", seconds=300)
+    workers = TrainingWorkers(tmp_path, [flags, flags], held=killed)
+    wait_for(lambda: workers.has_checkpoint(killed), "the worker has left a checkpoint", CHECKPOINT_S)
     workers.processes[killed].send_signal(signal.SIGKILL)
     statuses = workers.statuses()
     assert statuses[killed] == -signal.SIGKILL
@@ -115,10 +116,10 @@ def test_a_silent_worker_is_named(silent: int, data: Path, tmp_path: Path) -> No
     """A worker whose host says nothing more is as good as killed: the other names it and ends with 138."""
     flags = ["--data", str(data), "--epochs", "600", *SMALL]
     workers = TrainingWorkers(tmp_path, [flags, flags])
-    wait_for(lambda: workers.has_checkpoint(silent), "the worker has left a checkpoint", seconds=300)
+    wait_for(lambda: workers.has_checkpoint(silent), "the worker has left a checkpoint", CHECKPOINT_S)
     workers.processes[silent].send_signal(signal.SIGSTOP)
     try:
-        assert workers.processes[1 - silent].wait(120) == 138, workers.logs()
+        assert workers.processes[1 - silent].wait(400) == 138, workers.logs()
         *_, line = workers.log(1 - silent).splitlines()
         expected = f"worker {silent} at {workers.addresses[silent]} has ended or cannot be reached"
         assert line == f"error: {expected}: start all workers again"

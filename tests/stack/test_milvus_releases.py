@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from contextlib import ExitStack
 from functools import partial
@@ -19,18 +19,26 @@ import pytest
 from protos.recommender.v1 import recommender_pb2 as api
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from recommender_service.settings import Settings, SettingsError
-from tests.support.answers import movie_ids
+from tests.support.answers import STALLED, movie_ids, undegraded
 from tests.support.callers import Callers
 from tests.support.jaeger import jaeger, needs_jaeger
 from tests.support.milvus import connected, settings_for, wait_until_loaded
 from tests.support.releases import EVEN_USER, publish_checkerboard, publish_random
 from tests.support.soak import SOAK_SECONDS
-from tools.processes import wait_for
+from tools.processes import START_TIMEOUT_S, wait_for
 from tools.servers import free_port, milvus_lite, milvus_loader, model_server, recommender, wait_until_serving
 
 RECOMMEND = "recommender.v1.RecommenderService/Recommend"
 BEST = [(4, 4), (6, 6), (10, 10)]  # of EVEN_USER: (movie id, degrees between movie and user before stretching)
 SWAPS, CALLERS = 4, 3
+# A loader that is killed when it has filled a collection, and has not named it yet.
+DIES_WHILE_LOADING = """
+import os, signal
+from pymilvus import MilvusClient
+from recommender_service.milvus_loader import main
+MilvusClient.flush = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+main([])
+"""
 
 
 @pytest.mark.parametrize(
@@ -68,30 +76,37 @@ def test_without_milvus_nothing_of_it_is_imported() -> None:
     assert run.stdout == "[]\n"
 
 
+class Seen:
+    """What callers see: how often each release answers, its scores, and failed, wrong or degraded answers."""
+
+    def __init__(self) -> None:
+        self.answers = Counter[int]()
+        self.scores: set[tuple[int, tuple[float, ...]]] = set()
+        self.problems: list[str] = []
+
+    def call(self, stub: RecommenderServiceStub) -> None:
+        try:
+            response = stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=60)
+        except grpc.RpcError as error:
+            self.problems.append(str(error))
+            return
+        if STALLED.search(response.degraded_reason):
+            return
+        if response.degraded_reason or movie_ids(response) != [movie for movie, _ in BEST]:
+            self.problems.append(str(response))
+        self.scores.add((response.release, tuple(movie.score for movie in response.movies)))
+        self.answers[response.release] += 1
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.long
 def test_releases_in_milvus_are_swapped_under_calls(tmp_path: Path) -> None:
     """No call fails, is degraded or mixes two releases while new ones are published and loaded."""
-    stretch_of = {publish_checkerboard(tmp_path): 1.0}
+    first = publish_checkerboard(tmp_path)
+    stretch_of = {first: 1.0}
     port = free_port()
-    uri, answers, problems = f"http://127.0.0.1:{port}", Counter[int](), list[str]()
-
-    def call(stub: RecommenderServiceStub) -> None:
-        try:
-            response = stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=30)
-        except grpc.RpcError as error:
-            problems.append(str(error))
-            return
-        answers[response.release] += 1
-        while response.release not in stretch_of and not callers.stopping.is_set():
-            time.sleep(0.001)  # the release is served before the function that published it has returned its version
-        expected = [math.cos(math.radians(stretch_of[response.release] * degrees)) for _, degrees in BEST]
-        scores = [movie.score for movie in response.movies]
-        if response.degraded_reason or movie_ids(response) != [movie for movie, _ in BEST]:
-            problems.append(str(response))
-        elif scores != pytest.approx(expected, abs=1e-4):
-            problems.append(f"{scores}, expected {expected}")
-
+    uri, seen = f"http://127.0.0.1:{port}", Seen()
     with (
         milvus_lite(tmp_path / "lite", port),
         milvus_loader(tmp_path, uri, tmp_path / "loader.log") as loading,
@@ -101,16 +116,21 @@ def test_releases_in_milvus_are_swapped_under_calls(tmp_path: Path) -> None:
     ):
         client, stub = connected(uri), RecommenderServiceStub(channel)
         wait_until_serving(address)
-        callers = Callers(address, CALLERS, call)
+        callers = Callers(address, CALLERS, seen.call)
         try:
+            wait_for(partial(seen.answers.__getitem__, first), f"{first} has answered")
             for swap in range(1, SWAPS + int(SOAK_SECONDS or 0) // 3):
                 version = publish_checkerboard(tmp_path, rotate_degrees=37.0 * swap, stretch=1.0 + 0.1 * swap)
                 stretch_of[version] = 1.0 + 0.1 * swap
-                wait_for(partial(_is_active, stub, version), f"{version} is active")
+                wait_for(partial(_is_active, stub, version), f"{version} is active", START_TIMEOUT_S)
+                wait_for(partial(seen.answers.__getitem__, version), f"{version} has answered")
         finally:
             callers.stop()
-        assert problems == []
-        assert set(answers) == set(stretch_of)
+        assert seen.problems == []
+        assert set(seen.answers) == set(stretch_of)
+        for release, scores in seen.scores:
+            expected = [math.cos(math.radians(stretch_of[release] * degrees)) for _, degrees in BEST]
+            assert scores == pytest.approx(expected, abs=1e-4), release
         newest = wait_until_loaded(client, version)
         wait_for(lambda: client.describe_alias("movies")["collection_name"] == newest, "the alias is swapped")
         wait_for(lambda: len(client.list_collections()) == 3, "old collections are dropped")
@@ -122,12 +142,14 @@ def _is_active(stub: RecommenderServiceStub, version: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.long
 def test_a_half_loaded_collection_is_never_served(tmp_path: Path) -> None:
     """The loader is killed while it loads: the service waits, also through more looks, until another loader is done."""
     port = free_port()
-    uri, log = f"http://127.0.0.1:{port}", tmp_path / "loader.log"
-    version = publish_random(tmp_path, num_movies=6_000, heavy=10)
+    uri = f"http://127.0.0.1:{port}"
+    version = publish_random(tmp_path, num_movies=1_000, heavy=10)
+    environment = {**os.environ, **settings_for(uri), "RELEASES_DIR": str(tmp_path / "releases")}
     with (
         milvus_lite(tmp_path / "lite", port),
         model_server(tmp_path, tmp_path / "models.log") as (_, models),
@@ -135,10 +157,9 @@ def test_a_half_loaded_collection_is_never_served(tmp_path: Path) -> None:
         grpc.insecure_channel(address) as channel,
     ):
         client, stub = connected(uri), RecommenderServiceStub(channel)
-        with milvus_loader(tmp_path, uri, log) as loading:
-            wait_for(lambda: any("_loading_" in name for name in client.list_collections()), "loading has begun")
-            loading.stop(signal.SIGKILL)
-        assert [name for name in client.list_collections() if "_loading_" not in name] == []
+        run = subprocess.run([sys.executable, "-c", DIES_WHILE_LOADING], env=environment, timeout=200, check=False)
+        assert run.returncode == -signal.SIGKILL
+        assert ["_loading_" in name for name in client.list_collections()] == [True]
         waiting = f"the collection movies_{version}_"
         wait_for(lambda: waiting in stub.GetServingStatus(api.GetServingStatusRequest()).waiting_for, "it waits")
         assert not server.events("release active")
@@ -146,7 +167,7 @@ def test_a_half_loaded_collection_is_never_served(tmp_path: Path) -> None:
             for number in range(2):  # two at once do no harm
                 loaders.enter_context(milvus_loader(tmp_path, uri, tmp_path / f"loader-{number}.log"))
             wait_until_serving(address)
-        assert not stub.Recommend(api.RecommendRequest(user_id=3), timeout=5).degraded_reason
+        undegraded(lambda: stub.Recommend(api.RecommendRequest(user_id=3), timeout=60))
         assert len([name for name in client.list_collections() if "_loading_" not in name]) == 1
 
 
@@ -159,6 +180,7 @@ def test_the_loader_names_a_wrong_setting() -> None:
 
 @needs_jaeger
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.long
 def test_a_file_of_milvus_lite_is_loaded_by_the_service(tmp_path: Path) -> None:
     """Without a loader a file does, with a trace of each search; a second service on the file ends with one line."""
@@ -174,17 +196,17 @@ def test_a_file_of_milvus_lite_is_loaded_by_the_service(tmp_path: Path) -> None:
     ):
         wait_until_serving(address)
         stub = RecommenderServiceStub(channel)
-        answer = stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), timeout=30)
+        request = api.RecommendRequest(user_id=EVEN_USER, limit=3)
+        answer = undegraded(lambda: stub.Recommend(request, timeout=60))
         assert movie_ids(answer) == [movie for movie, _ in BEST]
-        assert not answer.degraded_reason
         trace_id = secrets.token_hex(16)
         metadata = (("traceparent", f"00-{trace_id}-{secrets.token_hex(8)}-01"),)
-        stub.Recommend(api.RecommendRequest(user_id=EVEN_USER, limit=3), metadata=metadata, timeout=30)
+        stub.Recommend(request, metadata=metadata, timeout=60)
         spans = collector.wait_for_spans(trace_id, [RECOMMEND, "Milvus search"])
         assert spans["Milvus search"].parent == spans[RECOMMEND].id
         command = [sys.executable, "-m", "recommender_service"]
         environment = {**settings, "LISTEN_ADDRESS": "127.0.0.1:0", "PATH": ""}
-        second = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+        second = subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment, check=False)
         assert second.returncode == 1
         problem = "expected a file of milvus-lite that no other process has open"
         assert second.stderr == f"error: MILVUS_URI: {problem}, got {str(tmp_path / 'movies.db')[:40]!r}\n"

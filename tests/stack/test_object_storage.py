@@ -205,6 +205,7 @@ def test_no_line_holds_the_credentials(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_trainer_elsewhere_goes_on_from_the_bucket(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

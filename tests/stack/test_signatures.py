@@ -19,7 +19,7 @@ from tests.support.releases import publish_checkerboard
 from tools.processes import wait_for
 from tools.servers import model_server, recommender, wait_until_serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 OLD_KEY, NEW_KEY = "0123456789abcdef" * 4, "fedcba9876543210" * 4
 SIGNATURE = "manifest.json.hmac"
@@ -140,7 +140,7 @@ def train(tmp_path: Path, key_file: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "SIGNING_KEY_FILE": str(key_file)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
 
 

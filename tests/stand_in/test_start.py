@@ -24,7 +24,7 @@ from tests.conformance.prepared import model_config
 from tests.conformance.requests import ids, predict
 from tests.conformance.target import Target
 from tests.support.saved_models import save_lookup
-from tools.processes import served, wait_for
+from tools.processes import START_TIMEOUT_S, served, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,7 @@ def test_the_port_opens_late_and_failed_loads_are_retried(tmp_path: Path) -> Non
         save_lookup(tmp_path / "spare" / str(version), scale=version)
     base = tmp_path / "moving" / "user"
     command = [sys.executable, "-m", "serving", "--port=0", "--model_name=user", f"--model_base_path={base}"]
-    command += ["--file_system_poll_wait_seconds=0.1", "--max_num_load_retries=100"]
+    command += ["--file_system_poll_wait_seconds=0.1", "--max_num_load_retries=1000"]
     with served([*command, "--load_retry_interval_micros=200000"], tmp_path / "log", {}) as server:
         server.wait_for_line("file system access error")
         assert "Running gRPC ModelServer" not in server.text()
@@ -69,7 +69,7 @@ def test_the_port_opens_late_and_failed_loads_are_retried(tmp_path: Path) -> Non
         with grpc.insecure_channel(address) as channel:
             model = Moving(Target(address, channel, None, tmp_path, poll_s=0.1), tmp_path, "user")
             model.publish(2, lambda folder: (folder / "saved_model.pb").write_bytes(b"nonsense"))
-            server.wait_for_line("98 retries left")
+            server.wait_for_line("998 retries left")
             status = model.wait_for(2, State.LOADING).status
             assert (status.error_code, status.error_message, model.predict()) == (0, b"", 1)
             shutil.copy(tmp_path / "spare" / "2" / "saved_model.pb", base / "2")
@@ -111,7 +111,7 @@ def test_a_failed_first_load_ends_the_process(tmp_path: Path) -> None:
 def refusal(*flags: str) -> str:
     """The error output of a server that refuses to start; its status must be that of TensorFlow Serving."""
     command = [sys.executable, "-m", "serving", "--port=0", *flags]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT_S)
     assert run.returncode == 255
     return run.stderr
 
@@ -208,6 +208,7 @@ def test_a_wrong_flag_ends_the_process_with_one_line(flags: list[str], complaint
 
 def test_the_version_flag_prints_the_version() -> None:
     """The output says that this is the stand-in."""
-    run = subprocess.run([sys.executable, "-m", "serving", "--version"], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-m", "serving", "--version"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT_S)
     first = f"stand-in for TensorFlow ModelServer: movie-recommender {metadata.version('movie-recommender')}"
     assert (run.returncode, run.stdout.splitlines()[0]) == (0, first)

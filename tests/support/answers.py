@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
 
-from protos.recommender.v1.recommender_pb2 import RecommendResponse, SimilarMoviesResponse
+import grpc
+
+from protos.recommender.v1.recommender_pb2 import RecommendRequest, RecommendResponse, SimilarMoviesResponse
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tools.processes import wait_for
+
+Answer = TypeVar("Answer")
+
+STALLED = re.compile(
+    r"the model server at \S+ (does not answer|did not answer|gave no embedding: (UNAVAILABLE|DEADLINE_EXCEEDED): )"
+)
+"""Why answers may be degraded on a busy machine: the model server stalls. A swap would lead to NOT_FOUND."""
 
 
 def movie_ids(response: RecommendResponse | SimilarMoviesResponse) -> list[int]:
@@ -25,3 +37,42 @@ def wait_until_left_out(
         lambda: not any(movies & set(movie_ids(recommend(stub))) for stub in stubs), f"movies {listed} are left out"
     )
     print(f"movies {listed} were left out after {took:.2f} s")
+
+
+def first_answer(ask: Callable[[], Answer], suits: Callable[[Answer], object], what: str) -> Answer:
+    """Ask over and over, and return the first answer that suits.  what: that is, in words.
+
+    Raises TimeoutError, which tells the last answer, if none suits in time.
+    """
+    answers: list[Answer] = []
+
+    def is_found() -> bool:
+        answers.append(ask())
+        return bool(suits(answers[-1]))
+
+    try:
+        wait_for(is_found, what)
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}; the last answer: {answers[-1]}") from error
+    return answers[-1]
+
+
+def undegraded(ask: Callable[[], RecommendResponse]) -> RecommendResponse:
+    """The first answer that is not degraded.
+
+    On a busy machine the model server may stall for seconds. The recommender then drops its connection for a moment.
+    """
+    return first_answer(ask, lambda answer: not answer.degraded_reason, "an answer is not degraded")
+
+
+def answer_in_a_hurry(stub: RecommenderServiceStub, request: RecommendRequest) -> RecommendResponse:
+    """The answer to a call of which Predict hangs. On a busy machine some such calls may miss their deadline."""
+    answers: list[RecommendResponse] = []
+
+    def is_answered() -> bool:
+        with suppress(grpc.RpcError):
+            answers.append(stub.Recommend(request, timeout=10))
+        return bool(answers)
+
+    wait_for(is_answered, "a call is answered before its deadline")
+    return answers[0]

@@ -14,4 +14,4 @@ def client(
 ) -> subprocess.CompletedProcess[str]:
     """Run the client to its end.  environment: is added to this process's."""
     command = [sys.executable, "-m", "recommender_service.client", "--address", address, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, env={**os.environ, **environment})

@@ -2,7 +2,7 @@
 
 It offers the release's version. Users of the manifest's probes get their embeddings, all others that of the first
 probe. It logs each Predict, and its span. Before each call it reads from FAULT_FILE what to do wrong: "version",
-"width", "nan", "dtype", "slow", "hang", which keeps Predict waiting as long as the file says so, or "garbage", which
+"width", "nan", "dtype", "hang", which keeps Predict waiting as long as the file says so, or "garbage", which
 answers every call with bytes that are no message. Without that file it does nothing wrong. While the file says "not
 serving", so does its health service; calls are still answered.
 """
@@ -26,7 +26,6 @@ from protos.release.v1 import manifest_pb2
 from protos.tfserving.v1 import predict_pb2 as pb
 from tools.processes import Server, served
 
-SLOW_S = 3.0
 GARBAGE = b"\xff\xff"
 STATUS = health_pb2.HealthCheckResponse
 HEALTH = {
@@ -60,8 +59,6 @@ class Faulty:
     def predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> bytes:
         self._check_version(request.model_spec, context)
         fault = self._fault()
-        if fault == "slow":
-            time.sleep(SLOW_S)
         while self._fault() == "hang":
             time.sleep(0.05)
         ((name, tensor),) = request.inputs.items()

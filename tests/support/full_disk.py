@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
         stub = RecommenderServiceStub(channel)
 
         def answer() -> list[int]:
-            return movie_ids(stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3), timeout=10))
+            return movie_ids(stub.Recommend(RecommendRequest(user_id=EVEN_USER, limit=3), timeout=60))
 
         print(
             json.dumps(

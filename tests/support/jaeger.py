@@ -46,7 +46,7 @@ class Jaeger:
     def spans(self, trace_id: str) -> list[CollectedSpan]:
         """The spans of a trace that it has, in order of their start."""
         try:
-            with urllib.request.urlopen(f"{self._query}/api/traces/{trace_id}", timeout=10) as response:
+            with urllib.request.urlopen(f"{self._query}/api/traces/{trace_id}", timeout=60) as response:
                 trace = json.load(response)["data"][0]
         except urllib.error.HTTPError:  # 404: no span of it yet
             return []

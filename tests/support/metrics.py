@@ -14,7 +14,7 @@ class Metrics:
 
     def __init__(self, address: str) -> None:
         """address: host:port."""
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as response:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as response:
             self.text = response.read().decode()
         families = text_string_to_metric_families(self.text)
         self._samples = [sample for family in families for sample in family.samples]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pymilvus import MilvusClient, MilvusException
 from pymilvus.client.types import LoadState
 
-from tools.processes import wait_for
-
-START_S = 60.0
+from tools.processes import START_TIMEOUT_S, wait_for
 
 
 def settings_for(uri: str) -> dict[str, str]:
@@ -21,12 +19,12 @@ def connected(uri: str) -> MilvusClient:
 
     def answers() -> bool:
         try:
-            clients.append(MilvusClient(uri, timeout=1))
+            clients.append(MilvusClient(uri, timeout=10))
         except MilvusException:
             return False
         return True
 
-    wait_for(answers, f"{uri} answers", START_S)
+    wait_for(answers, f"{uri} answers", START_TIMEOUT_S)
     return clients[0]
 
 
@@ -39,5 +37,5 @@ def wait_until_loaded(client: MilvusClient, version: int) -> str:
         names[:] = [name for name in client.list_collections() if name.startswith(begin) and "_loading_" not in name]
         return bool(names) and client.get_load_state(names[0])["state"] == LoadState.Loaded
 
-    wait_for(is_loaded, f"release {version} is in Milvus", START_S)
+    wait_for(is_loaded, f"release {version} is in Milvus", START_TIMEOUT_S)
     return names[0]

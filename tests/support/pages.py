@@ -43,7 +43,7 @@ def post(address: str, path: str, form: Parameters, **headers: str) -> Page:
 
 
 def _ask(address: str, method: str, path: str, body: str | None, headers: dict[str, str]) -> Page:
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=100)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()

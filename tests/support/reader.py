@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.support.listings import Listing
-from tools.processes import Server, served
+from tools.processes import STOP_TIMEOUT_S, Server, served
 from tools.servers import HOST, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,9 +66,15 @@ class Reader:
         in_folder = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(self._folder)]
         command = [*in_folder, ".venv/bin/python", "-m", "tools.serve", *flags]
         server = self._second_terminal.enter_context(served(command, self._folder / "serve.log", self._environment))
-        self._second_terminal.callback(_interrupt, server)
+        self._second_terminal.callback(_expect_interruptible, server)
         server.wait_for_line("Ctrl-C stops everything")
 
 
-def _interrupt(server: Server) -> None:
-    assert server.stop(signal.SIGINT) == 0
+def _expect_interruptible(server: Server) -> None:
+    assert interrupt(server) == 0
+
+
+def interrupt(server: Server) -> int:
+    """Send what Ctrl-C sends, and return the exit status.  server: `make serve`, which stops its own servers first."""
+    server.send(signal.SIGINT)
+    return server.process.wait(5 * STOP_TIMEOUT_S)

@@ -9,27 +9,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.support.train_as_worker import IS_HELD
 from tools.servers import HOST, free_port
 
-END_TIMEOUT_S = 300  # TensorFlow's import alone takes a minute on a busy machine
+END_TIMEOUT_S = 600  # TensorFlow's import alone takes a minute on a busy machine
 
 
 class TrainingWorkers:
     """Real processes, of which each has artifacts and a log of its own in `folder`."""
 
-    def __init__(self, folder: Path, flags: Sequence[Sequence[str]]) -> None:
-        """Start a worker for each list of flags."""
+    def __init__(self, folder: Path, flags: Sequence[Sequence[str]], held: int | None = None) -> None:
+        """Start a worker for each list of flags.  held: the rank of one that waits after its first checkpoint."""
         folder.mkdir(exist_ok=True)
         self.artifacts = [folder / f"artifacts-{rank}" for rank in range(len(flags))]
         self._logs = [folder / f"worker-{rank}.log" for rank in range(len(flags))]
         self.addresses = [f"{HOST}:{free_port()}" for _ in flags]
-        self.processes = [self._start(rank, own) for rank, own in enumerate(flags)]
+        self.processes = [self._start(rank, own, rank == held) for rank, own in enumerate(flags)]
 
-    def _start(self, rank: int, flags: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _start(self, rank: int, flags: Sequence[str], is_held: bool) -> subprocess.Popen[bytes]:
         config = {"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": rank}}
         command = [sys.executable, "-m", "tests.support.train_as_worker", "train"]
         command += ["--artifacts", str(self.artifacts[rank]), *flags]
-        environment = {**os.environ, "TF_CONFIG": json.dumps(config)}
+        environment = {**os.environ, "TF_CONFIG": json.dumps(config), **({IS_HELD: "1"} if is_held else {})}
         with self._logs[rank].open("wb") as log:
             return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 

@@ -1,8 +1,8 @@
 """People on visits to recommenders: `… tests.support.visitors TARGET WAY USER…`, driven by lines on stdin.
 
-WAY is `directly` or `by proxy`. `go` starts them and `pause` lets them end their visits. The end of the input ends the
-program, which then prints a JSON object with what `Visitors.seen` returns. A visit is an answer of any release, and
-three more of it by its number.
+WAY is `directly` or `by proxy`. `go` starts them and `pause` lets them end their visits. After the end of the input
+each makes one more visit, and the program prints a JSON object with what `Visitors.seen` returns. A visit is an answer
+of any release, and three more of it by its number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import grpc
 from movie_recommender_client import Recommender
 from movie_recommender_client.v1 import recommender_pb2 as api
 
-TIMEOUT_S = 5.0  # of a call, its retries included
+TIMEOUT_S = 30.0  # of a call, its retries included; on a busy machine a replica may stall for seconds
 THREADS = 3
 GONE_PAUSE_S = 0.02  # before another replica is asked for a release that one does not hold
 
@@ -39,7 +39,7 @@ class Visitors:
             thread.start()
 
     def seen(self) -> dict[str, Any]:
-        """Stop, and return what was seen.
+        """Stop after one more visit of everybody, and return what was seen.
 
         answers: how often each, as text: release, user, degraded or not, best movie, its score.
         problems: failed calls, and answers of another release than was asked for.
@@ -55,7 +55,9 @@ class Visitors:
     def _run(self) -> None:
         with Recommender(self._target, timeout_s=TIMEOUT_S, replicas=self._replicas) as recommender:
             stub = recommender.stub
-            while not self.stopping.is_set():
+            is_last = False
+            while not is_last:
+                is_last = self.stopping.is_set()  # asked first, so that the last visit begins after that
                 self.running.wait()
                 for user in self._users:
                     try:

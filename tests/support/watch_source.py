@@ -20,7 +20,7 @@ def main(address: str) -> None:
     with grpc.insecure_channel(address) as channel:
         stub = RecommenderServiceStub(channel)
         while True:
-            source = Source.Name(stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=10).source)
+            source = Source.Name(stub.Recommend(RecommendRequest(user_id=ODD_USER), timeout=60).source)
             if source != last:
                 print(f"{time.monotonic():.3f} {source}", flush=True)
             last = source

@@ -155,9 +155,9 @@ def test_the_readme_is_short() -> None:
 def test_the_python_of_the_readme_runs(recommender_address: str) -> None:
     """The README's example prints three scored titles when its address is a running service's."""
     (script,) = [listing.text for listing in listings(README) if listing.language == "python"]
-    assert "localhost:50051" in script
-    script = script.replace("localhost:50051", recommender_address)
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert 'Recommender("localhost:50051")' in script
+    script = script.replace('"localhost:50051"', f'"{recommender_address}", timeout_s=60')
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert run.returncode == 0, run.stderr
     assert len(re.findall(r"^\d\.\d{3}  \S", run.stdout, re.MULTILINE)) == 3
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -12,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 from markdown_it import MarkdownIt
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from tests.support.chromium import chromium, needs_chromium, new_tab
 from tools.docs_site import CONFIG, PAGES, ROOT, SITE, build
 
-CHROMIUM = shutil.which("chromium")
 FETCHED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "srcset")}
 COUNTED = ("table", "tr", "td", "li", "pre", "h1", "h2", "h3", "h4", "img")
 DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md"))
@@ -58,12 +57,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tab() -> Iterator[Page]:
     """A tab of Chromium."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_default_timeout(20_000)
+    with chromium() as browser, new_tab(browser) as page:
         yield page
-        browser.close()
 
 
 def test_the_site_leads_to_every_page_of_docs() -> None:
@@ -102,7 +97,7 @@ def test_the_site_shows_what_the_repository_shows(site: Path, page: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@needs_chromium
 def test_pages_and_search_work_from_a_folder(site: Path, tab: Page) -> None:
     """Opened as a file, the site asks no other machine for anything, and its search finds a page."""
     asked: list[str] = []
@@ -112,7 +107,7 @@ def test_pages_and_search_work_from_a_folder(site: Path, tab: Page) -> None:
     tab.get_by_role("button", name="Search").click()
     tab.get_by_role("combobox").fill("certificates")
     tab.get_by_text(re.compile(r"^\d+ results$")).wait_for()
-    assert tab.locator("dialog").get_by_text("Security").count() > 0
+    tab.locator("dialog").get_by_text("Security").first.wait_for(state="attached")
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
 
 

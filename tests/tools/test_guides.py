@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.listings import Listing, commands, is_shown, listings
 from tests.support.reader import Reader
-from tools.processes import wait_for
+from tools.processes import START_TIMEOUT_S, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -94,7 +94,7 @@ def after_tutorial(reader: Reader) -> list[tuple[Listing, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # several training runs; a busy machine takes a minute for one
+@pytest.mark.timeout(1800)  # several training runs; a busy machine takes a minute for one
 @needs_grpcurl
 def test_the_tutorial_leads_from_a_csv_to_a_page(after_tutorial: list[tuple[Listing, str]], reader: Reader) -> None:
     """Every command of the tutorial prints what is shown below it, and every address leads to a page of the shop."""
@@ -106,12 +106,12 @@ def test_the_tutorial_leads_from_a_csv_to_a_page(after_tutorial: list[tuple[List
     addresses = re.findall(r"<(http://localhost:8080\S*)>", TUTORIAL.read_text(encoding="utf-8"))
     assert len(addresses) == 3
     for address in addresses:
-        with urlopen(reader.here(address), timeout=10) as page:
+        with urlopen(reader.here(address), timeout=60) as page:
             assert "trained on shop" in page.read().decode()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # several training runs; a busy machine takes a minute for one
+@pytest.mark.timeout(1800)  # several training runs; a busy machine takes a minute for one
 @needs_grpcurl
 @pytest.mark.long
 def test_guides_can_be_followed(after_tutorial: list[tuple[Listing, str]], reader: Reader) -> None:
@@ -119,9 +119,9 @@ def test_guides_can_be_followed(after_tutorial: list[tuple[Listing, str]], reade
     assert after_tutorial
     first = active_release(reader)
     type_all(reader, [page for page in GUIDES if page != ROLL_BACK])
-    wait_for(lambda: active_release(reader) > first, "the new release is active")
+    wait_for(lambda: active_release(reader) > first, "the new release is active", START_TIMEOUT_S)
     type_all(reader, [ROLL_BACK])
-    wait_for(lambda: active_release(reader) == first, "the release before is active")
+    wait_for(lambda: active_release(reader) == first, "the release before is active", START_TIMEOUT_S)
 
 
 def test_other_commands_of_guides_are_run_by_tests() -> None:

@@ -19,8 +19,10 @@ import pytest
 
 from protos.recommender.v1.recommender_pb2 import SOURCE_PERSONALIZED, RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.answers import undegraded
+from tests.support.reader import interrupt
 from tests.support.releases import EVEN_USER
-from tools.processes import Server, ServerError, served
+from tools.processes import STOP_TIMEOUT_S, Server, ServerError, served
 from tools.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +62,7 @@ def serving(clone: Path) -> Iterator[Serve]:
         try:
             yield Serve(server, recommender_port, model_server_port)
         finally:
-            server.stop(signal.SIGINT)
+            interrupt(server)
 
 
 def serve_command(recommender_port: int, model_server_port: int) -> list[str]:
@@ -76,7 +78,7 @@ def run_serve(clone: Path, recommender_port: int, model_server_port: int) -> sub
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
 
 
@@ -91,7 +93,8 @@ def listening(ports: Sequence[int]) -> list[int]:
 
 def source_of_answer(port: int) -> int:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        return RecommenderServiceStub(channel).Recommend(RecommendRequest(user_id=EVEN_USER), timeout=10).source
+        stub = RecommenderServiceStub(channel)
+        return undegraded(lambda: stub.Recommend(RecommendRequest(user_id=EVEN_USER), timeout=60)).source
 
 
 @pytest.mark.slow
@@ -129,7 +132,7 @@ def test_a_server_that_ends_ends_serve(clone: Path, name: str) -> None:
     with serving(clone) as running:
         ports = {"recommender": running.recommender_port, "model server": running.model_server_port}
         os.kill(running.pid(name), signal.SIGKILL)
-        assert running.command.process.wait(30) == 1
+        assert running.command.process.wait(5 * STOP_TIMEOUT_S) == 1
         (line, *_) = re.findall("^error: .*$", running.command.text(), re.MULTILINE)
         assert f"the {name} on port {ports[name]} was ended by SIGKILL" in line
         assert "the end of artifacts/logs/" in line
@@ -143,7 +146,7 @@ def test_serve_prints_the_address_of_the_page(clone: Path) -> None:
     """The page is up when its address is printed, and shows what the recommender beside it says."""
     with serving(clone) as running:
         address = running.command.wait_for_line(r"page +(http://\S+), process")[1]
-        with urlopen(f"{address}/user?user={EVEN_USER}", timeout=10) as page:
+        with urlopen(f"{address}/user?user={EVEN_USER}", timeout=100) as page:
             assert f"<h1>User {EVEN_USER}</h1>" in page.read().decode()
 
 
@@ -151,7 +154,7 @@ def test_serve_prints_the_address_of_the_page(clone: Path) -> None:
 def test_an_interrupt_stops_both_servers(clone: Path) -> None:
     """Ctrl-C ends `make serve` with status 0 and frees both ports."""
     with serving(clone) as running:
-        assert running.command.stop(signal.SIGINT) == 0
+        assert interrupt(running.command) == 0
         assert running.command.text().endswith("\nstopped\n")
         assert listening([running.recommender_port, running.model_server_port]) == []
 

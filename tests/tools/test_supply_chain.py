@@ -64,7 +64,7 @@ def test_an_audit_that_cannot_ask_fails() -> None:
         env={**os.environ, "HTTPS_PROXY": nobody, "https_proxy": nobody, "HTTP_PROXY": nobody, "http_proxy": nobody},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
     )
     assert (run.returncode, run.stdout) == (2, "")
     (line,) = run.stderr.splitlines()

@@ -28,7 +28,7 @@ def test_every_command_prints_the_version(module: str) -> None:
     """`--version` prints the installed package's version, whatever is in the environment, and nothing else."""
     command = [sys.executable, "-m", module, "--version"]
     run = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={"EVENTS_URL": "", "METRICS_ADDRESS": "?"}
+        command, capture_output=True, text=True, timeout=200, env={"EVENTS_URL": "", "METRICS_ADDRESS": "?"}
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, f"movie-recommender {version('movie-recommender')}\n", "")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tools.servers import free_port
 from trainer.__main__ import main
 from trainer.workers.cluster import Cluster, cluster_of
 from trainer.workers.errors import WorkerLost
@@ -78,11 +79,10 @@ def test_one_worker_trains_alone(text: str) -> None:
 
 def test_a_worker_that_never_starts_is_named() -> None:
     """The wait is bounded, and its end names the worker and the address that gave no answer."""
-    with socket.create_server(("127.0.0.1", 0)) as there, socket.create_server(("127.0.0.1", 0)) as gone:
-        addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in (there, gone)]
-        gone.close()
-        with socket.create_server(("127.0.0.1", 0)) as own:
-            addresses.append(f"127.0.0.1:{own.getsockname()[1]}")
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # nobody else gets the port, and it does not listen
+        addresses = [f"127.0.0.1:{bound.getsockname()[1]}" for bound in (there, silent)]
+        addresses.append(f"127.0.0.1:{free_port()}")
         cluster = Cluster(("worker 0", "worker 1", "worker 2"), tuple(addresses), 2)
         with pytest.raises(WorkerLost) as lost:
             await_workers(cluster, 0.5)

@@ -23,7 +23,7 @@ def rename_once(path, target):
     if sys.argv[2] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     print("half published", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 pathlib.Path.rename = rename_once
 publish_checkerboard(pathlib.Path(sys.argv[1]))
 """
@@ -36,7 +36,7 @@ def half_publish(artifacts: Path, then: str = "die") -> subprocess.Popen[str]:
 
 
 def trainer(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "trainer", *arguments], capture_output=True, text=True, timeout=100)
+    return subprocess.run([sys.executable, "-m", "trainer", *arguments], capture_output=True, text=True, timeout=250)
 
 
 def test_if_none_completes_a_half_published_release(tmp_path: Path) -> None:
@@ -76,13 +76,15 @@ def test_prune_completes_a_half_published_release(tmp_path: Path) -> None:
 def test_what_a_living_trainer_is_publishing_is_left_alone(tmp_path: Path) -> None:
     """Between the renames of a trainer that lives, nothing is completed and `prune` removes nothing of it."""
     publisher = half_publish(tmp_path, "stay")
-    assert publisher.stdout is not None
-    assert publisher.stdout.readline() == "half published\n"
-    assert complete_publishing(tmp_path) == []
-    (release,) = (tmp_path / "releases").iterdir()
-    run = trainer("releases", "prune", "--keep=1", "--artifacts", str(tmp_path))
-    assert run.stdout == f"removed: nothing\nkept, because in use: {release.name}\n"
-    assert served_versions(tmp_path) == []
-    publisher.kill()
-    publisher.wait()
+    try:
+        assert publisher.stdout is not None
+        assert publisher.stdout.readline() == "half published\n"
+        assert complete_publishing(tmp_path) == []
+        (release,) = (tmp_path / "releases").iterdir()
+        run = trainer("releases", "prune", "--keep=1", "--artifacts", str(tmp_path))
+        assert run.stdout == f"removed: nothing\nkept, because in use: {release.name}\n"
+        assert served_versions(tmp_path) == []
+    finally:
+        publisher.kill()
+        publisher.wait()
     assert complete_publishing(tmp_path) == [int(release.name)] == served_versions(tmp_path)

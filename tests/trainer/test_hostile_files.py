@@ -106,7 +106,7 @@ def test_one_line_at_once_in_little_memory(tmp_path: Path, case: str) -> None:
     folder_of(data, dict(others))
     write(data / name)
     arguments = [sys.executable, "-c", LIMITED, "--data", str(data), "--artifacts", str(tmp_path / "artifacts")]
-    run = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(arguments, capture_output=True, text=True, timeout=250)
     assert run.returncode == 1, run.stderr
     (line,) = run.stderr.splitlines()
     assert line.startswith(f"error: {data / name}{message}")

@@ -6,17 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.support.folders import MOVIES, RATINGS, folder_of, folder_with
+from tools.processes import START_TIMEOUT_S, served, wait_for
 
 
 def trainer(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "trainer", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+    return subprocess.run(command, capture_output=True, text=True, timeout=250, env={**os.environ, **environment})
 
 
 def test_inspect_prints_four_lines_and_the_ten_oddest_rows(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_inspect_does_not_wait_for_tensorflow(tmp_path: Path) -> None:
     """Reading needs no more than pandas and pyarrow."""
     code = "import sys; from trainer.__main__ import main; main(sys.argv[1:]); print('tensorflow' in sys.modules)"
     command = [sys.executable, "-c", code, "inspect", "--data", str(folder_with(tmp_path))]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert run.stdout.splitlines()[-1] == "False"
 
 
@@ -103,17 +104,26 @@ def test_strict_and_columns_are_flags(tmp_path: Path) -> None:
 def test_an_interrupt_ends_in_one_line(tmp_path: Path) -> None:
     """SIGINT while ratings are read: status 130, no traceback."""
     rows = "".join(f"{user},{movie},4\n" for user in range(6000) for movie in range(200))
-    folder = folder_of(tmp_path, {"ratings.csv": "user,item,rating\n" + rows})
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder_of(folder, {"ratings.csv": "user,item,rating\n" + rows})
     heeds = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background ignores it
-    runs = "from trainer.__main__ import main; print('ready', flush=True); sys.exit(main(sys.argv[1:]))"
-    code = f"import signal, sys; {heeds}; {runs}"
+    code = f"import signal, sys; {heeds}; from trainer.__main__ import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "--data", str(folder), "--artifacts", str(tmp_path / "artifacts")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(1.0)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in errors
-    assert errors.splitlines()[-1] == "interrupted: nothing was published"
+    with served(command, tmp_path / "log", {}, "the trainer") as run:
+        wait_for(
+            lambda: has_open(run.process.pid, folder / "ratings.csv") or "ratings from" in run.text(),
+            "the ratings are being read, or have just been",
+            START_TIMEOUT_S,
+        )
+        run.send(signal.SIGINT)
+        assert run.process.wait(timeout=100) == 130
+    assert "Traceback" not in run.text()
+    assert run.text().splitlines()[-1] == "interrupted: nothing was published"
+
+
+def has_open(pid: int, file: Path) -> bool:
+    """Whether the process has opened the file, and not closed it yet.  Linux only."""
+    with suppress(OSError):  # a file is closed while the list is read
+        return any(handle.readlink() == file for handle in Path(f"/proc/{pid}/fd").iterdir())
+    return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,19 @@ from trainer.release.keys import USERS, ids_of_keys
 
 def _keys(*keys: str) -> np.ndarray:
     return np.array(keys, dtype=object)
+
+
+_meetings: list[Barrier] = []  # in a process that calls at the same moment as others: where it waits for them
+
+
+def _call_with_others(meeting: Barrier) -> None:
+    _meetings.append(meeting)
+
+
+def _ids_at_once(folder: Path, keys: np.ndarray) -> np.ndarray:
+    """Call `ids_of_keys` at the same moment as the other processes."""
+    _meetings[0].wait()
+    return ids_of_keys(folder, USERS, keys)
 
 
 def test_keys_keep_their_ids_and_new_ones_follow(tmp_path: Path) -> None:
@@ -33,16 +48,17 @@ def test_half_a_line_of_a_killed_trainer_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_two_trainers_at_once_never_share_a_number(tmp_path: Path) -> None:
-    """Eight calls in four processes give a hundred keys one id each, the same to everybody."""
-    keys = [_keys(*(f"user-{number}" for number in range(start, start + 30))) for start in range(0, 80, 10)]
-    with ProcessPoolExecutor(4) as pool:
-        answers = list(pool.map(ids_of_keys, [tmp_path] * len(keys), [USERS] * len(keys), keys))
+    """Eight calls in four processes give many keys one id each, the same to everybody."""
+    keys = [_keys(*(f"user-{number}" for number in range(start, start + 30_000))) for start in range(0, 80_000, 10_000)]
+    spawning = get_context("spawn")  # a fork may take over locks of other tests' threads
+    with ProcessPoolExecutor(4, spawning, initializer=_call_with_others, initargs=(spawning.Barrier(4),)) as pool:
+        answers = list(pool.map(_ids_at_once, [tmp_path] * len(keys), keys))
     ids: dict[str, set[int]] = {}
     for asked, given in zip(keys, answers, strict=True):
         for key, number in zip(asked.tolist(), given.tolist(), strict=True):
             ids.setdefault(key, set()).add(number)
-    assert len(ids) == 100
-    assert sorted(number for numbers in ids.values() for number in numbers) == list(range(100))
+    assert len(ids) == 100_000
+    assert sorted(number for numbers in ids.values() for number in numbers) == list(range(100_000))
 
 
 @pytest.mark.parametrize(

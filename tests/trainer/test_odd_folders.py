@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, needs_unprivileged]
 
 def trainer(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [*UNPRIVILEGED, sys.executable, "-m", "trainer", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200)
 
 
 @pytest.fixture

@@ -15,14 +15,14 @@ from tests.support.releases import publish_checkerboard
 from tools.servers import model_server, recommender, wait_until_serving
 from trainer.release.catalogue import published_releases
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SCRIPT = "from tests.support.releases import publish_checkerboard; from pathlib import Path; import sys; "
 
 
 def releases(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "trainer", "releases", *arguments], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "trainer", "releases", *arguments], capture_output=True, text=True, timeout=250
     )
 
 
@@ -49,7 +49,7 @@ def test_a_killed_trainer_leaves_only_whole_releases(tmp_path: Path) -> None:
         [sys.executable, "-m", "tests.support.publish_and_die", str(tmp_path), *delays],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=400,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("killed") >= 3, run.stdout
@@ -67,7 +67,7 @@ def test_two_trainers_in_one_second_publish_two_releases(tmp_path: Path) -> None
     """Two trainers that publish at once get two versions."""
     command = [sys.executable, "-c", SCRIPT + "publish_checkerboard(Path(sys.argv[1]))", str(tmp_path)]
     with ThreadPoolExecutor() as pool:
-        runs = list(pool.map(lambda _: subprocess.run(command, capture_output=True, timeout=100), range(2)))
+        runs = list(pool.map(lambda _: subprocess.run(command, capture_output=True, timeout=250), range(2)))
     assert [run.returncode for run in runs] == [0, 0]
     assert len(versions(tmp_path)) == 2
     check_whole(tmp_path)
@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_nothing_and_is_reported(tmp_path: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); import signal; "
     limit += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "  # such writes then fail as on a full disk
     command = [sys.executable, "-c", SCRIPT + limit + "publish_checkerboard(Path(sys.argv[1]))", str(tmp_path)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert run.returncode != 0
     assert "File too large" in run.stderr
     assert versions(tmp_path) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from dataclasses import replace
@@ -19,13 +20,20 @@ from trainer.data.dataset import Dataset
 from trainer.data.events import with_events
 from trainer.data.ratings import FIVE_STARS
 from trainer.data.records import DataError
+from trainer.index import calibration
 from trainer.model.tensorflow_quietly import tf
 from trainer.report.measure import measure
 from trainer.report.page import write_report
 from trainer.report.release import load
 from trainer.training import train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(autouse=True)
+def index_however_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the index answer, whatever scans take: which of them does must not depend on how busy the machine is."""
+    monkeypatch.setattr(calibration, "MAX_TIMES_SLOWER", math.inf)
 
 
 def manifest_of(release: Path) -> manifest_pb2.Manifest:

@@ -17,14 +17,14 @@ from scipy import sparse
 from protos.release.v1 import manifest_pb2
 from trainer.model.fold_in import fold_in, newcomer_temperatures
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NUM_USERS, NUM_MOVIES = 40, 30
 SMALL = ["--embedding-dim=16", "--epochs=20", "--batch-size=16"]
 
 
 def trainer(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "trainer", *arguments], capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-m", "trainer", *arguments], capture_output=True, text=True, timeout=200)
 
 
 @pytest.fixture(scope="module")

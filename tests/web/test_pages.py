@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.pages import get
+from tests.support.answers import first_answer
+from tests.support.pages import Page, get
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_MOVIE, UNKNOWN_USER, UNRATED_MOVIE
 
 
@@ -67,11 +68,11 @@ def test_a_newcomer_builds_a_list_in_the_address(page_address: str) -> None:
     assert "For somebody who likes 1 movie" in one.text
     assert one.listed[0] == "Movie 3"
     assert "like=1&amp;like=3" in one.html
-    two = get(page_address, "/newcomer", [("like", 1), ("like", 3), ("q", "movie 5")])
+    two = _undegraded(page_address, [("like", 1), ("like", 3), ("q", "movie 5")])
     assert two.listed[0] == "Movie 5"
     assert "Because you liked" in two.text
     assert "like=1&amp;like=3&amp;like=5" in two.html
-    assert get(page_address, "/newcomer", [("like", 1), ("like", 3), ("q", "movie 5")]).text == two.text
+    assert _undegraded(page_address, [("like", 1), ("like", 3), ("q", "movie 5")]).text == two.text
 
 
 def test_likes_without_effect_are_marked(page_address: str) -> None:
@@ -146,3 +147,10 @@ def test_pages_say_how_long_they_took(page_address: str) -> None:
 def _query(path: str) -> list[tuple[str, object]]:
     pairs = [pair.split("=") for pair in path.partition("?")[2].split("&") if pair]
     return [(name, value) for name, value in pairs]
+
+
+def _undegraded(address: str, likes: list[tuple[str, object]]) -> Page:
+    """A newcomer's page. On a busy machine the model server may not answer for a moment."""
+    return first_answer(
+        lambda: get(address, "/newcomer", likes), lambda page: "Degraded." not in page.text, "the answer is personal"
+    )

@@ -15,7 +15,7 @@ import pytest
 from tests.support.pages import get
 from tests.support.releases import EVEN_USER
 from tools import dev_certs
-from tools.processes import wait_for
+from tools.processes import START_TIMEOUT_S, wait_for
 from tools.servers import model_server, page, recommender
 from web.settings import Settings
 
@@ -74,7 +74,7 @@ def test_tls_and_a_token_are_used(checkerboard_artifacts: Path, tmp_path: Path) 
         recommender(checkerboard_artifacts, target, tmp_path / "service.log", **mutual) as (_, service),
     ):
         with page(service, tmp_path / "page.log", **ours) as (_, address):
-            wait_for(lambda: get(address, "/user", {"user": EVEN_USER}).listed, "the page lists movies")
+            wait_for(lambda: get(address, "/user", {"user": EVEN_USER}).listed, "movies are listed", START_TIMEOUT_S)
         without = {name: value for name, value in ours.items() if name != "RECOMMENDER_TOKEN"}
         with page(service, tmp_path / "other.log", **without) as (_, address):
             refused = get(address, "/status")
@@ -84,4 +84,4 @@ def test_tls_and_a_token_are_used(checkerboard_artifacts: Path, tmp_path: Path) 
 def _run(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "WEB_ADDRESS": "127.0.0.1:0", **variables}
     command = [sys.executable, "-m", "web"]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False)

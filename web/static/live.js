@@ -21,23 +21,34 @@ button.addEventListener("click", () => {
 link.replaceWith(button);
 label();
 
+const following = () => !paused && !document.hidden && !live.contains(document.activeElement);
+
+const show = (text) => {
+  const scrolled = Array.from(live.querySelectorAll(".wide"), (table) => table.scrollLeft);
+  live.innerHTML = text;
+  live.querySelectorAll(".wide").forEach((table, index) => {
+    table.scrollLeft = scrolled[index] ?? 0;
+  });
+  label();
+};
+
 const follow = async () => {
-  if (!paused && !document.hidden && !live.contains(document.activeElement)) {
+  if (following()) {
+    let text = "";
+    let problem = "";
     try {
       const answer = await fetch("/status/live", { signal: AbortSignal.timeout(10000) });
-      const text = await answer.text();
-      if (answer.ok) {
-        const scrolled = Array.from(live.querySelectorAll(".wide"), (table) => table.scrollLeft);
-        live.innerHTML = text;
-        live.querySelectorAll(".wide").forEach((table, index) => {
-          table.scrollLeft = scrolled[index] ?? 0;
-        });
-        label();
-      } else {
-        age.textContent = "The service does not answer; what is shown is from before.";
-      }
+      text = await answer.text();
+      problem = answer.ok ? "" : "The service does not answer; what is shown is from before.";
     } catch {
-      age.textContent = "This page's server does not answer; what is shown is from before.";
+      problem = "This page's server does not answer; what is shown is from before.";
+    }
+    if (following()) { // the visitor may have paused it meanwhile
+      if (problem) {
+        age.textContent = problem;
+      } else {
+        show(text);
+      }
     }
   }
   setTimeout(follow, INTERVAL_MS);

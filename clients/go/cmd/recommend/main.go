@@ -1,4 +1,4 @@
-// Command recommend prints movies for a user: go run ./cmd/recommend [-address host:port] [-n 5] 418
+// Command recommend prints movies for a user: go run ./cmd/recommend [-address host:port] [-n 5] [-timeout 2s] 418
 package main
 
 import (
@@ -35,25 +35,26 @@ func main() {
 	log.SetFlags(0)
 	address := flag.String("address", "localhost:50051", "host:port of the recommender")
 	limit := flag.Int("n", 5, "how many movies")
+	timeout := flag.Duration("timeout", 2*time.Second, "how long to wait for the answer")
 	flag.Parse()
 	userID, err := strconv.ParseInt(flag.Arg(0), 10, 64)
 	if err != nil {
-		log.Fatalf("usage: recommend [-address host:port] [-n 5] USER_ID; got %q as the user's id", flag.Arg(0))
+		log.Fatalf("usage: recommend [-address host:port] [-n 5] [-timeout 2s] USER_ID; got %q as the user's id", flag.Arg(0))
 	}
-	if err := recommend(*address, userID, int32(*limit)); err != nil {
+	if err := recommend(*address, userID, int32(*limit), *timeout); err != nil {
 		explain(err)
 		os.Exit(1)
 	}
 }
 
-func recommend(address string, userID int64, limit int32) error {
+func recommend(address string, userID int64, limit int32, timeout time.Duration) error {
 	connection, err := grpc.NewClient(address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultServiceConfig(serviceConfig))
 	if err != nil {
 		return err
 	}
 	defer connection.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	client := recommenderv1.NewRecommenderServiceClient(connection)
 	answer, err := client.Recommend(ctx, &recommenderv1.RecommendRequest{UserId: &userID, Limit: limit})
