@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -25,8 +26,8 @@ def import_alembic() -> None:
     That takes longer than all other imports of this package, up to seconds on a busy machine. So it comes neither at
     the start of every process nor in a transaction, which others would wait for.
     """
-    import alembic.command
-    import alembic.config  # noqa: F401
+    for module in ("alembic.command", "alembic.config"):
+        import_module(module)
 
 
 def migrate(connection: Connection) -> None:

@@ -128,22 +128,19 @@ async def encoded(release: Release, request: ResolvedRequest, ranking: Ranking) 
 
 def encode(release: Release, request: ResolvedRequest, ranking: Ranking) -> bytes:
     """Encode the RecommendResponse, with reasons if the request asks for them."""
-    movies = _movies(release, request, ranking)
-    if not (request.ignored_movie_ids or request.ignored_movie_keys or ranking.degraded_reason):
-        return movies + _usual_rest(ranking.source, release.version)
-    rest = api.RecommendResponse(
-        source=ranking.source,
-        release=release.version,
-        ignored_movie_ids=request.ignored_movie_ids,
-        ignored_movie_keys=request.ignored_movie_keys,
-        degraded_reason=ranking.degraded_reason,
-    )
-    return movies + rest.SerializeToString()
+    response = _movies(release, request, ranking) + _source_and_release(ranking.source, release.version)
+    if request.ignored_movie_ids or request.ignored_movie_keys or ranking.degraded_reason:
+        response += api.RecommendResponse(
+            ignored_movie_ids=request.ignored_movie_ids,
+            ignored_movie_keys=request.ignored_movie_keys,
+            degraded_reason=ranking.degraded_reason,
+        ).SerializeToString()
+    return response
 
 
 @lru_cache
-def _usual_rest(source: api.Source, version: int) -> bytes:
-    """What is the same in most answers, encoded."""
+def _source_and_release(source: api.Source, version: int) -> bytes:
+    """These two fields of a RecommendResponse, encoded: all that most answers have beside movies."""
     return api.RecommendResponse(source=source, release=version).SerializeToString()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from protos.recommender.v1.recommender_pb2 import BatchRecommendResponse, RecommendResponse
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.support.answers import first_answer
+from tests.support.answers import first_answer, is_degraded
 
 
 class AsksAgain(grpc.UnaryUnaryClientInterceptor):
@@ -27,9 +27,7 @@ class AsksAgain(grpc.UnaryUnaryClientInterceptor):
 
 def _is_degraded(call: Any) -> bool:
     answer = call.result() if call.code() == grpc.StatusCode.OK else None
-    if isinstance(answer, BatchRecommendResponse):
-        return any(result.response.degraded_reason for result in answer.results)
-    return isinstance(answer, RecommendResponse) and bool(answer.degraded_reason)
+    return isinstance(answer, RecommendResponse | BatchRecommendResponse) and is_degraded(answer)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from protos.recommender.v1.recommender_pb2 import (
     RecommendRequest,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.support.answers import first_answer
+from tests.support.answers import undegraded
 from tests.support.errors import failure_of
 from tests.support.faulty_model_server import faulty_model_server
 from tests.support.releases import EVEN_USER, ODD_USER, UNKNOWN_USER, USER_WITHOUT_LIKES, publish_checkerboard
@@ -94,11 +94,7 @@ def test_a_batch_takes_two_predicts(tmp_path: Path) -> None:
         users = [RecommendRequest(user_id=user) for user in (10, 11, 20, 21, 10, UNKNOWN_USER, USER_WITHOUT_LIKES)]
         likes = [RecommendRequest(liked_movie_ids=liked) for liked in ([1], [2, 3], [4, 6, 8])]
         stub = RecommenderServiceStub(channel)
-        batch = first_answer(
-            lambda: stub.BatchRecommend(BatchRecommendRequest(requests=[*users, *likes])),
-            lambda batch: not any(result.response.degraded_reason for result in batch.results),
-            "no result of the batch is degraded",
-        )
+        batch = undegraded(lambda: stub.BatchRecommend(BatchRecommendRequest(requests=[*users, *likes])))
         assert all(result.response.movies for result in batch.results)
         predicts = set(re.findall("predict .*", models.text())[before:])  # on a busy machine gRPC may repeat one
         assert predicts == {"predict movie_id × 3", "predict user_id × 4"}

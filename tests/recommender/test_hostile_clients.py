@@ -17,6 +17,7 @@ from movie_recommender_client.connection import RETRIES
 
 from protos.recommender.v1.recommender_pb2 import BatchRecommendRequest, RecommendRequest
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from tests.support.answers import first_success
 from tests.support.errors import failure_of
 from tests.support.http2 import (
     ACK,
@@ -72,16 +73,8 @@ def recommend(address: str) -> int:
 
 
 def recommend_at_last(address: str) -> int:
-    """As `recommend`, until it is answered: on a busy machine all tries of a call may be refused."""
-    found: list[int] = []
-
-    def is_answered() -> bool:
-        with suppress(grpc.RpcError):
-            found.append(recommend(address))
-        return bool(found)
-
-    wait_for(is_answered, "a call of another client is answered", 240)
-    return found[0]
+    """Call `recommend` until it is answered, because on a busy machine all tries of a call may be refused."""
+    return first_success(lambda: recommend(address), "a call of another client is answered", 240)
 
 
 @contextmanager

@@ -9,11 +9,17 @@ from typing import TypeVar
 
 import grpc
 
-from protos.recommender.v1.recommender_pb2 import RecommendRequest, RecommendResponse, SimilarMoviesResponse
+from protos.recommender.v1.recommender_pb2 import (
+    BatchRecommendResponse,
+    RecommendRequest,
+    RecommendResponse,
+    SimilarMoviesResponse,
+)
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tools.processes import wait_for
 
 Answer = TypeVar("Answer")
+Recommended = TypeVar("Recommended", RecommendResponse, BatchRecommendResponse)
 
 STALLED = re.compile(
     r"the model server at \S+ (does not answer|did not answer|gave no embedding: (UNAVAILABLE|DEADLINE_EXCEEDED): )"
@@ -57,22 +63,37 @@ def first_answer(ask: Callable[[], Answer], suits: Callable[[Answer], object], w
     return answers[-1]
 
 
-def undegraded(ask: Callable[[], RecommendResponse]) -> RecommendResponse:
+def first_success(ask: Callable[[], Answer], what: str, seconds: float = 60) -> Answer:
+    """Ask over and over, and return the first answer; errors of gRPC are none.  what: that one comes, in words.
+
+    Raises TimeoutError if none comes in time.
+    """
+    answers: list[Answer] = []
+
+    def is_answered() -> bool:
+        with suppress(grpc.RpcError):
+            answers.append(ask())
+        return bool(answers)
+
+    wait_for(is_answered, what, seconds)
+    return answers[0]
+
+
+def is_degraded(answer: RecommendResponse | BatchRecommendResponse) -> bool:
+    """Whether the answer, or a result of the batch, is degraded."""
+    if isinstance(answer, BatchRecommendResponse):
+        return any(result.response.degraded_reason for result in answer.results)
+    return bool(answer.degraded_reason)
+
+
+def undegraded(ask: Callable[[], Recommended]) -> Recommended:
     """The first answer that is not degraded.
 
     On a busy machine the model server may stall for seconds. The recommender then drops its connection for a moment.
     """
-    return first_answer(ask, lambda answer: not answer.degraded_reason, "an answer is not degraded")
+    return first_answer(ask, lambda answer: not is_degraded(answer), "an answer is not degraded")
 
 
 def answer_in_a_hurry(stub: RecommenderServiceStub, request: RecommendRequest) -> RecommendResponse:
     """The answer to a call of which Predict hangs. On a busy machine some such calls may miss their deadline."""
-    answers: list[RecommendResponse] = []
-
-    def is_answered() -> bool:
-        with suppress(grpc.RpcError):
-            answers.append(stub.Recommend(request, timeout=10))
-        return bool(answers)
-
-    wait_for(is_answered, "a call is answered before its deadline")
-    return answers[0]
+    return first_success(lambda: stub.Recommend(request, timeout=10), "a call is answered before its deadline")

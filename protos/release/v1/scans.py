@@ -67,8 +67,8 @@ def finish_scan(
     """
     rows, scores = scan
     if depth < len(rows):
-        deep = scores.argpartition(len(rows) - depth)[len(rows) - depth :]
-        rows, scores = rows[deep], scores[deep]
+        largest = _largest(scores, depth)
+        rows, scores = rows[largest], scores[largest]
     is_whole = movies.leading.shape[1] == len(query)
     return best(rows, scores if is_whole else movies.vectors.take(rows, axis=0) @ query, limit)
 
@@ -92,8 +92,7 @@ def _probably_best(scores: np.ndarray, depth: int) -> list[np.ndarray]:
 
 def _best_of_all(scores: np.ndarray, depth: int) -> StartedScan:
     """Select the `depth` best movies.  scores: float32[num_trained_movies]."""
-    depth = min(depth, len(scores))
-    rows = scores.argpartition(len(scores) - depth)[len(scores) - depth :]
+    rows = _largest(scores, min(depth, len(scores)))
     rows = rows[scores[rows] > -np.inf]
     return StartedScan(rows, scores[rows])
 
@@ -101,7 +100,13 @@ def _best_of_all(scores: np.ndarray, depth: int) -> StartedScan:
 def best(rows: np.ndarray, scores: np.ndarray, limit: int) -> tuple[list[int], list[float]]:
     """Return the `limit` rows with the highest scores and these scores, best first, equal scores in order of rows."""
     if limit < len(rows):
-        largest = scores.argpartition(len(scores) - limit)[len(scores) - limit :]
+        largest = _largest(scores, limit)
         rows, scores = rows[largest], scores[largest]
     order = np.lexsort((rows, -scores))
     return rows[order].tolist(), scores[order].tolist()
+
+
+def _largest(scores: np.ndarray, count: int) -> np.ndarray:
+    """The int64 places of the `count` largest scores, in any order; `count` is at most their number."""
+    places: np.ndarray = scores.argpartition(len(scores) - count)[len(scores) - count :]
+    return places
