@@ -26,7 +26,7 @@ from protos.recommender.v1.recommender_pb2 import (
     RecordEventsRequest,
 )
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from tests.support.answers import first_answer, movie_ids, undegraded, wait_until_left_out
+from tests.support.answers import first_answer, first_success, movie_ids, undegraded, wait_until_left_out
 from tests.support.errors import failure_of
 from tests.support.events import HIDDEN, WATCHED, event, events_status, record
 from tests.support.postgresql import PostgreSql, needs_postgresql, postgresql
@@ -227,14 +227,7 @@ def _nth(number: int) -> Event:
 
 def _record_at_last(stub: RecommenderServiceStub, event: api.Event) -> None:
     """Record an event. A store that goes on after it hung may still be busy with the calls before."""
-
-    def is_recorded() -> bool:
-        with suppress(grpc.RpcError):
-            record(stub, event)
-            return True
-        return False
-
-    wait_for(is_recorded, "an event is recorded")
+    first_success(lambda: record(stub, event), "an event is recorded")
 
 
 def _signal_all(server: Server, number: signal.Signals) -> None:
