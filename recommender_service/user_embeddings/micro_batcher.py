@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from itertools import chain
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -23,8 +24,8 @@ class MicroBatcher(Generic[Key]):
         """fetch: takes distinct keys and returns float32[len(keys), embedding_dim] in their order."""
         self._fetch = fetch
         self._max_batch = max_batch
-        self._queued: dict[Key, asyncio.Future[np.ndarray]] = {}  # in order of arrival
-        self._in_progress: dict[Key, asyncio.Future[np.ndarray]] = {}  # keys of the batch that is being fetched
+        self._queued: dict[Key, list[asyncio.Future[np.ndarray]]] = {}  # in order of arrival
+        self._in_progress: dict[Key, list[asyncio.Future[np.ndarray]]] = {}  # keys of the batch that is being fetched
         self._task: asyncio.Task[None] | None = None  # fetches a batch; None while none is being fetched
 
     @property
@@ -38,17 +39,17 @@ class MicroBatcher(Generic[Key]):
     def submit(self, keys: Sequence[Key]) -> dict[Key, asyncio.Future[np.ndarray]]:
         """Ask for the keys, and return the future embedding of each, float32[embedding_dim].
 
-        A future raises whatever `fetch` raises. Callers that ask for the same key share a future, so nobody may cancel
-        one.
+        A future raises whatever `fetch` raises. It is the caller's own, who may cancel it or give it an outcome: that
+        changes nothing for others who ask for the same key.
         """
         futures = {key: self._future(key) for key in keys}
         asyncio.get_running_loop().call_soon(self._start_next_batch)  # calls of the same turn share a batch
         return futures
 
     def _future(self, key: Key) -> asyncio.Future[np.ndarray]:
-        future = self._queued.get(key) or self._in_progress.get(key)
-        if future is None:
-            future = self._queued[key] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
+        waiting = self._in_progress.get(key) or self._queued.setdefault(key, [])
+        waiting.append(future)
         return future
 
     def _start_next_batch(self) -> None:
@@ -68,12 +69,20 @@ class MicroBatcher(Generic[Key]):
         try:
             embeddings = await self._fetch(list(batch))
         except Exception as error:
-            for future in batch.values():
-                future.set_exception(error)
-                future.exception()  # all callers may have left, and asyncio complains about errors that nobody reads
+            fail(chain.from_iterable(batch.values()), error)
         else:
-            for future, embedding in zip(batch.values(), embeddings, strict=True):
-                future.set_result(embedding)
+            for waiting, embedding in zip(batch.values(), embeddings, strict=True):
+                for future in waiting:
+                    if not future.done():  # the caller may have left
+                        future.set_result(embedding)
         finally:
             for key in batch:
                 del self._in_progress[key]
+
+
+def fail(futures: Iterable[asyncio.Future[np.ndarray]], error: Exception | type[Exception]) -> None:
+    """Let the futures that have no outcome yet raise this error."""
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
+            future.exception()  # the caller may have left, and asyncio complains about errors that nobody reads

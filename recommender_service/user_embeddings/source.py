@@ -22,7 +22,7 @@ from recommender_service.metrics import (
 from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.user_embeddings.circuit_breaker import CircuitBreaker
 from recommender_service.user_embeddings.lru_cache import LruCache
-from recommender_service.user_embeddings.micro_batcher import Fetch, MicroBatcher
+from recommender_service.user_embeddings.micro_batcher import Fetch, MicroBatcher, fail
 
 if TYPE_CHECKING:
     from recommender_service.tracing import Tracing, WaitingCalls
@@ -145,18 +145,21 @@ class EmbeddingSource(Generic[Key]):
         if self._calls is not None:
             queued = [key for key in keys if self._batcher.is_queued(key)]
             self._calls.join(queued, len(queued) < len(keys))
-        # asyncio.wait leaves the futures, which other calls may share, uncancelled when the time is up
-        await asyncio.wait(futures.values(), timeout=timeout_s)
-        return {key: self._outcome(future, timeout_s) for key, future in futures.items()}
+        timer = asyncio.get_running_loop().call_later(timeout_s, fail, futures.values(), TimeoutError)
+        try:
+            return {key: await self._outcome(future, timeout_s) for key, future in futures.items()}
+        finally:
+            timer.cancel()
 
-    def _outcome(self, future: asyncio.Future[np.ndarray], waited_s: float) -> np.ndarray | ServiceError:
+    async def _outcome(self, future: asyncio.Future[np.ndarray], timeout_s: float) -> np.ndarray | ServiceError:
         """The embedding, or ModelServerUnavailable. Any other error is a bug and is raised."""
-        if not future.done():
-            message = f"the model server at {self._address} did not answer within {waited_s:.3g} s"
+        try:
+            embedding = await future
+        except TimeoutError:
+            message = f"the model server at {self._address} did not answer within {timeout_s:.3g} s"
             return ModelServerUnavailable(message, MODEL_SERVER_LATE)
-        error = future.exception()
-        if isinstance(error, ModelServerError):
+        except ModelServerError as error:
             message = f"the model server at {self._address} gave no embedding: {error}"
             return ModelServerUnavailable(message, MODEL_SERVER_FAILED)
         USER_EMBEDDINGS[self._from_model_server] += 1
-        return future.result()
+        return embedding

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recommender_service.user_embeddings.micro_batcher import MicroBatcher
+from recommender_service.user_embeddings.micro_batcher import MicroBatcher, fail
 
 
 def test_a_key_joins_until_fetching_starts() -> None:
@@ -34,3 +34,28 @@ def test_a_key_joins_until_fetching_starts() -> None:
 
     asyncio.run(submit())
     assert (batches, was_queued) == ([[1, 2, 3], [4]], [2, 3, 4])
+
+
+def test_who_leaves_takes_nobody_along() -> None:
+    """Of three who ask for one key, one leaves before it is fetched and one while it is. The third gets the answer."""
+    batches: list[list[int]] = []
+    is_fetching = asyncio.Event()
+
+    async def fetch(keys: Sequence[int]) -> np.ndarray:
+        batches.append(list(keys))
+        is_fetching.set()
+        await asyncio.sleep(0.01)
+        return np.array(keys, np.float32)[:, None]
+
+    async def submit() -> None:
+        batcher = MicroBatcher(fetch, max_batch=3)
+        early, late, patient = (batcher.submit([1])[1] for _ in range(3))
+        early.cancel()
+        await is_fetching.wait()
+        fail([late], TimeoutError())
+        assert await patient == [1]
+        assert early.cancelled()
+        assert isinstance(late.exception(), TimeoutError)
+
+    asyncio.run(submit())
+    assert batches == [[1]]
