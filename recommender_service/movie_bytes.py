@@ -15,6 +15,8 @@ from protos.recommender.v1 import recommender_pb2 as api
 LENGTH_DELIMITED = 2  # wire type of messages, strings and bytes
 REASON = api.ScoredMovie.REASONS_FIELD_NUMBER
 
+_float = struct.Struct("<f").pack
+
 Reasons = Sequence[tuple[int, float]]
 """(row, cosine) of the movies that speak for another, nearest first."""
 
@@ -33,8 +35,8 @@ class MovieBytes:
 
     def fields(self, number: int, rows: Sequence[int], scores: Sequence[float]) -> bytes:
         """The movies with their scores: an encoded repeated field of that number.  rows, scores: in the same order."""
-        tag, sized, floats = _tag(number), self._sized, _floats(scores)
-        return b"".join([tag + sized[row] + floats[4 * i : 4 * i + 4] for i, row in enumerate(rows)])
+        sized = self._sized
+        return _tag(number).join([b"", *[sized[row] + _float(score) for row, score in zip(rows, scores, strict=True)]])
 
     def fields_with_reasons(
         self, number: int, rows: Sequence[int], scores: Sequence[float], reasons: Iterable[Reasons]
@@ -43,7 +45,7 @@ class MovieBytes:
         fields = []
         for row, score, its_reasons in zip(rows, scores, reasons, strict=True):
             because, cosines = [row for row, _ in its_reasons], [cosine for _, cosine in its_reasons]
-            scored = self._scored[row] + _floats([score]) + self.fields(REASON, because, cosines)
+            scored = self._scored[row] + _float(score) + self.fields(REASON, because, cosines)
             fields.append(message_field(number, scored))
         return b"".join(fields)
 
@@ -51,10 +53,6 @@ class MovieBytes:
 def message_field(number: int, message: bytes) -> bytes:
     """An encoded message as the field of that number."""
     return _tag(number) + _varint(len(message)) + message
-
-
-def _floats(values: Sequence[float]) -> bytes:
-    return struct.pack(f"<{len(values)}f", *values)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,6 +28,9 @@ if TYPE_CHECKING:  # neither is imported while events are off
     from recommender_service.feedback.feedback import Feedback
     from recommender_service.feedback.history import History
 
+NO_NUMBERS: Sequence[int] = ()
+NO_KEYS: Sequence[str] = ()
+
 
 class ResolvedRequest(NamedTuple):
     """A checked request, its ids and keys replaced by rows of a release.
@@ -49,12 +53,12 @@ class ResolvedRequest(NamedTuple):
     movie_filter: api.MovieFilter | None
     user: int
     history: History | None
-    named_rows: list[int]
+    named_rows: Sequence[int]
     user_id: int | None
     fold_in_key: bytes
     explain: bool
-    ignored_movie_ids: list[int]
-    ignored_movie_keys: list[str]
+    ignored_movie_ids: Sequence[int]
+    ignored_movie_keys: Sequence[str]
     degraded_reason: str
 
 
@@ -69,7 +73,7 @@ def resolve(release: Release, request: api.RecommendRequest, feedback: Feedback 
     qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
     excluded = rows_to_leave_out(release, request, user)
     needed_id = user_id if user >= 0 and release.watched.has_likes[user] else None
-    key, named_rows, ignored_ids, ignored_keys = b"", list[int](), list[int](), list[str]()
+    key, named_rows, ignored_ids, ignored_keys = b"", NO_NUMBERS, NO_NUMBERS, NO_KEYS
     history, degraded_reason = None, ""
     if feedback is not None and (user_id is not None or request.user_key):
         history, degraded_reason = feedback.history(release, request, user), feedback.problem
@@ -141,7 +145,7 @@ def liked_rows_of(release: Release, request: ResolvedRequest) -> np.ndarray:
     return _liked_rows(release, request.user, request.history, request.named_rows)
 
 
-def _liked_rows(release: Release, user: int, history: History | None, named_rows: list[int]) -> np.ndarray:
+def _liked_rows(release: Release, user: int, history: History | None, named_rows: Sequence[int]) -> np.ndarray:
     """int rows of the trained movies that the user is known to like, ascending.
 
     user: their position in the release, −1 if unknown.  history: takes the release's place if there is one.

@@ -73,10 +73,12 @@ class ServedReleases:
         """The releases that answer a batch, each with the places of its requests. Raises as `held`."""
         if batch.release or self.canary is None or self.other is None:
             return [(self.held(batch.release), range(len(batch.requests)))]
-        active, other, places = self.held(0), self.other, list[int]()
-        for place, request in enumerate(batch.requests):
-            if request.release == other.release.version or (not request.release and self.of_user(request) is other):
-                places.append(place)
+        active, other = self.held(0), self.other
+        places = [
+            place
+            for place, request in enumerate(batch.requests)
+            if request.release == other.release.version or (not request.release and self.of_user(request) is other)
+        ]
         rest = sorted(set(range(len(batch.requests))) - set(places))
         return [(served, chosen) for served, chosen in ((active, rest), (other, places)) if chosen]
 
