@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
+
 import numpy as np
 
 from protos.release.v1.effort import scan_depth
@@ -11,8 +14,9 @@ from recommender_service.recommendation import Embedding
 from recommender_service.release import Release
 from recommender_service.resolved_request import ResolvedRequest
 
-MAX_TOGETHER = 32
+MAX_TOGETHER = 50  # the largest batch begins in two halves
 MAX_SCORES = 1_000_000  # of movies, for all scans together; more would take longer than calls should hold each other up
+SCORES_PER_EXCLUDED = 5  # to leave out a movie takes as long as so many scores
 
 
 class Scan:
@@ -32,7 +36,6 @@ class JointScans:
 
     def __init__(self, release: Release) -> None:
         self._release = release
-        self._max_together = max(1, min(MAX_TOGETHER, MAX_SCORES // release.num_trained_movies))
         self._waiting: list[Scan] = []
 
     def add(self, request: ResolvedRequest, embedding: Embedding, num_together: int = 1) -> Scan | None:
@@ -58,8 +61,11 @@ class JointScans:
         """
         if scan is not None and scan.started is None:
             self._waiting.remove(scan)
-            together = [scan, *self._waiting[: self._max_together - 1]]
-            del self._waiting[: self._max_together - 1]
+            together = [scan, *self._waiting[: MAX_TOGETHER - 1]]
+            num_movies = self._release.num_trained_movies
+            costs = [num_movies + SCORES_PER_EXCLUDED * len(one.excluded_rows) for one in together]
+            together = together[: max(1, bisect_right(list(accumulate(costs)), MAX_SCORES))]
+            del self._waiting[: len(together) - 1]
             queries, excluded_rows = np.array([one.query for one in together]), [one.excluded_rows for one in together]
             depth = max(one.depth for one in together)
             started = start_scans(self._release.movie_embeddings, queries, excluded_rows, depth)
