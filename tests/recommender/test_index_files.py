@@ -64,6 +64,21 @@ def test_the_users_of_a_batch_are_scanned_together(folder: Path) -> None:
         assert found == [row]
 
 
+def test_a_scan_that_leaves_out_much_begins_by_itself(folder: Path) -> None:
+    """It would hold up those that begin with it. So only the two before it begin with the first of eight."""
+    release = load_release(folder)
+    movies, user_ids = release.movie_embeddings, release.watched.user_ids[:8].tolist()
+    requests = [resolve(release, RecommendRequest(user_id=user_id)) for user_id in user_ids]
+    requests[3] = requests[3]._replace(excluded_rows=np.zeros(200_000, np.int32))
+    scans = JointScans(release)
+    added = [scans.add(request, movies.vectors[0], 8) for request in requests]
+    for first, num_started in ((0, 3), (3, 4), (4, 8)):
+        scans.begin(added[first])
+        assert [scan.started is not None for scan in added if scan is not None] == [
+            place < num_started for place in range(8)
+        ]
+
+
 def test_format_3_has_an_index_over_whole_vectors(folder: Path) -> None:
     """A release of the format before is served, and its index is searched with all components."""
     rewrite_as(3, folder)
