@@ -19,6 +19,7 @@ from tests.support.postgresql import PostgreSql, needs_postgresql
 NOON_US = 1_700_000_000_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
 def test_the_file_holds_every_event(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Ids, keys, ratings and times are there, also of more events than are written at once, and no forgotten user."""

@@ -31,6 +31,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+@pytest.mark.slow
 def test_health_is_checked_while_a_batch_is_answered(address: str) -> None:
     """Health checks and small calls of another client are answered while a heavy batch is in progress.
 
@@ -56,6 +57,7 @@ def test_health_is_checked_while_a_batch_is_answered(address: str) -> None:
         assert any(enough_meanwhile() for _ in range(5))
 
 
+@pytest.mark.slow
 def test_scans_that_begin_together_answer_as_single_calls(address: str) -> None:
     """A batch, and calls at the same time, find the same movies with the same scores as calls one by one."""
     requests = [RecommendRequest(user_id=user_id, limit=1 + user_id % 40) for user_id in range(61)]

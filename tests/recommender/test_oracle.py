@@ -137,6 +137,7 @@ def _filter(filtered: tuple[list[str], list[str], int, int]) -> MovieFilter:
     return MovieFilter(genres=genres, exclude_genres=exclude_genres, min_year=min_year, max_year=max_year)
 
 
+@pytest.mark.slow
 def test_any_recommendation_agrees_with_exact_search(world: World) -> None:
     """For any user, likes, filter and limit, Recommend finds nearly all of the exact answer."""
     recalls = []
@@ -180,6 +181,7 @@ def test_any_recommendation_agrees_with_exact_search(world: World) -> None:
     assert np.mean(recalls) >= MEAN_RECALL
 
 
+@pytest.mark.slow
 def test_any_similar_movies_agree_with_exact_search(world: World) -> None:
     """For any movie, filter and limit, SimilarMovies finds nearly all of the exact answer."""
     recalls = []

@@ -107,6 +107,7 @@ def test_search_keeps_the_limit_and_repeats_nothing(index: TitleIndex) -> None:
     assert index.search("the", 1) == found[:1]
 
 
+@pytest.mark.slow
 def test_search_finds_movies_that_nobody_rated(stub: RecommenderServiceStub) -> None:
     """SearchMovies covers the whole catalogue and names the release."""
     response = stub.SearchMovies(SearchMoviesRequest(query="nobody came"))

@@ -36,6 +36,7 @@ MIDDLE = 40_000  # bytes, of the 100,000 that a release and its model take
 TRAINERS = 4
 
 
+@pytest.mark.slow
 def test_a_server_killed_while_publishing_shows_nothing(
     store: ObjectStore, bucket: Bucket, two_releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,6 +56,7 @@ def test_a_server_killed_while_publishing_shows_nothing(
     assert whole_versions(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["killed", "stopped", "slow"])
 def test_publishing_outlasts_a_fault(
     fault: str, store: ObjectStore, bucket: Bucket, two_releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -83,6 +85,7 @@ def test_publishing_outlasts_a_fault(
     assert whole_versions(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_a_claim_whose_answers_are_lost_is_kept(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """A number that a trainer has claimed, without hearing of it, is the trainer's when it asks again."""
     create, lost = Bucket.create, iter([True, False, True, False])
@@ -97,6 +100,7 @@ def test_a_claim_whose_answers_are_lost_is_kept(bucket: Bucket, monkeypatch: pyt
     assert claim(bucket, 1)
 
 
+@pytest.mark.slow
 def test_trainers_at_once_never_share_a_number(bucket: Bucket, tmp_path: Path) -> None:
     """Trainers on hosts of their own claim different numbers, above the highest that was ever claimed."""
     highest = int(datetime.now(UTC).strftime("%Y%m%d%H%M%S")) + 10_000_000_000  # by a clock that is a year ahead
@@ -115,6 +119,7 @@ def test_trainers_at_once_never_share_a_number(bucket: Bucket, tmp_path: Path) -
     assert numbers == [highest + 1 + trainer for trainer in range(TRAINERS)]
 
 
+@pytest.mark.slow
 def test_trainers_at_once_give_text_keys_the_same_ids(bucket: Bucket, tmp_path: Path) -> None:
     """A key has one id whichever trainer asks, and each trainer's table is the first part of the bucket's."""
 
@@ -133,6 +138,7 @@ def test_trainers_at_once_give_text_keys_the_same_ids(bucket: Bucket, tmp_path: 
     assert all(tables[-1].startswith(table) or len(table) == len(tables[-1]) for table in tables)
 
 
+@pytest.mark.slow
 def test_a_bucket_is_listed_rolled_back_and_pruned(
     store: ObjectStore,
     bucket: Bucket,

@@ -152,6 +152,7 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").split()) <= README_MAX_WORDS
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(recommender_address: str) -> None:
     """The README's example prints three scored titles when its address is a running service's."""
     (script,) = [listing.text for listing in listings(README) if listing.language == "python"]

@@ -23,6 +23,7 @@ def task() -> Task:
     return task_of(*split(dataset_of(tastes(users=120, movies=120, each=40)).ratings), 3.5)
 
 
+@pytest.mark.slow
 def test_models_that_learn_beat_popularity(task: Task) -> None:
     """Every model that learns has a higher recall than popularity, and their differences are paired by user."""
     evaluations = [evaluate(task, replace(SMALL, seed=seed), k=5)[0] for seed in range(2)]
@@ -65,6 +66,7 @@ def test_franchises_are_recognised_by_title(title: str, name: str) -> None:
     assert franchise_of(title) == name
 
 
+@pytest.mark.slow
 def test_similarity_metrics_tell_good_vectors_from_bad(task: Task) -> None:
     """Vectors by parity beat vectors by number, and vectors by franchise beat random ones."""
     dataset = dataset_of(tastes(users=120, movies=120, each=40))

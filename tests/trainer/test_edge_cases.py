@@ -35,6 +35,7 @@ CASES: dict[str, tuple[Callable[[], pd.DataFrame], float]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(CASES))
 def test_training_publishes_a_release(case: str, tmp_path: Path) -> None:
     """The release loads in the service, has every user and movie, and its figures are numbers between 0 and 1."""

@@ -96,6 +96,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(CASES))
 def test_one_line_at_once_in_little_memory(tmp_path: Path, case: str) -> None:
     """Exit status 1, no traceback, under a limit of memory; nothing is left behind."""

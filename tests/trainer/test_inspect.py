@@ -59,6 +59,7 @@ def test_an_output_that_cannot_encode_a_title_ends_nothing(tmp_path: Path) -> No
     assert "\\u0141" in run.stdout
 
 
+@pytest.mark.slow
 def test_training_says_the_same_before_it_starts(tmp_path: Path) -> None:
     """The four lines come first; what two users tell is too little to publish, and the last line says so."""
     run = trainer("--data", str(folder_with(tmp_path)), "--artifacts", str(tmp_path / "artifacts"))
@@ -70,6 +71,7 @@ def test_training_says_the_same_before_it_starts(tmp_path: Path) -> None:
     assert not (tmp_path / "artifacts" / "releases").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["below a file", "a file"])
 def test_artifacts_that_cannot_be_written_are_refused_first(tmp_path: Path, place: str) -> None:
     """Nobody trains for an hour to learn it."""
@@ -89,6 +91,7 @@ def test_a_file_as_data_is_told_from_a_folder(tmp_path: Path) -> None:
     assert line.endswith("ratings.csv: expected a folder with ratings, got a file: name the folder that holds it")
 
 
+@pytest.mark.slow
 def test_strict_and_columns_are_flags(tmp_path: Path) -> None:
     """What is left out otherwise is refused; wrong names end with usage."""
     folder = folder_with(tmp_path, RATINGS + "2,77,1,1600000400\n")

@@ -47,6 +47,7 @@ def test_half_a_line_of_a_killed_trainer_is_cut_off(tmp_path: Path) -> None:
     assert ids_of_keys(tmp_path, USERS, _keys("cem", "ann")).tolist() == [1, 0]
 
 
+@pytest.mark.slow
 def test_two_trainers_at_once_never_share_a_number(tmp_path: Path) -> None:
     """Eight calls in four processes give many keys one id each, the same to everybody."""
     keys = [_keys(*(f"user-{number}" for number in range(start, start + 30_000))) for start in range(0, 80_000, 10_000)]

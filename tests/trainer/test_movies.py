@@ -94,6 +94,7 @@ HOSTILE = st.one_of(TEXT, st.text(st.sampled_from("\r\n\t\"',;|[]{}():\u2028\u00
 IDS = st.text(string.ascii_letters + string.digits + "-_.@ é日", min_size=1, max_size=20).filter(lambda s: s.strip())
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.dictionaries(IDS.map(lambda i: f"k{i}"), st.tuples(HOSTILE, HOSTILE), min_size=1, max_size=8))
 def test_the_service_reads_whatever_is_published(movies: dict[str, tuple[str, str]]) -> None:

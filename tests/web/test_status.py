@@ -105,6 +105,7 @@ def test_a_service_without_a_release_is_told_apart(tmp_path: Path) -> None:
         assert (status.status, "No release is active" in status.text) == (200, True)
 
 
+@pytest.mark.slow
 def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
     """Without a service, each page says so, and where it looked."""
     nobody = f"127.0.0.1:{free_port()}"
