@@ -18,6 +18,7 @@ def label(name: str, version: int) -> str:
     return f'version_labels {{ key: "{name}" value: {version} }}'
 
 
+@pytest.mark.slow
 def test_a_policy_changes_and_labels_follow(moving: Moving) -> None:
     """A reload changes which versions are served, and then which of them a label names."""
     moving.publish(1)

@@ -71,6 +71,7 @@ def test_a_title_may_be_a_number(recommender_address: str) -> None:
     assert "movie 1991 is not in release" in client(recommender_address, "similar", "1991").stderr
 
 
+@pytest.mark.slow
 def test_events_are_recorded_from_the_command_line(events_address: str) -> None:
     """The commands watch, rate, hide and remove record an event each; a movie may be given by title."""
     user = "2000000"

@@ -229,6 +229,7 @@ def _recall(
     return float(np.mean(np.array(scores) >= expected[-1] - 2e-5)) if answer else 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "expected"), [(10, 10), (302, 302), (500, NUM_MOVIES - NUM_WATCHED)])
 def test_a_user_who_watched_nearly_all_gets_full_lists(world: World, limit: int, expected: int) -> None:
     """The list of somebody who watched nearly everything is as long as asked for, and exact."""

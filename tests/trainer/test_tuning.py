@@ -10,6 +10,7 @@ from tests.support.tastes import SMALL, dataset_of, tastes
 from trainer.evaluation.tuning import TUNED, flags_of, tune
 
 
+@pytest.mark.slow
 def test_tuning_starts_with_the_defaults_and_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first trial has the defaults, the search ends in time, and a second search adds to the same trials."""
     dataset = dataset_of(tastes(users=30, movies=60, each=30))
