@@ -57,18 +57,23 @@ class JointScans:
     def begin(self, scan: Scan | None) -> StartedScan | None:
         """The scan that `rank` takes; None for None.
 
-        If it has not begun yet, others that wait begin too, as far as the bounds above allow. Each is asked for once.
+        If it has not begun yet, others that wait begin with it. Each is asked for once.
         """
         if scan is not None and scan.started is None:
-            self._waiting.remove(scan)
-            together = [scan, *self._waiting[: MAX_TOGETHER - 1]]
-            num_movies = self._release.num_trained_movies
-            costs = [num_movies + SCORES_PER_EXCLUDED * len(one.excluded_rows) for one in together]
-            together = together[: max(1, bisect_right(list(accumulate(costs)), MAX_SCORES))]
-            del self._waiting[: len(together) - 1]
+            together = self._take(scan)
             queries, excluded_rows = np.array([one.query for one in together]), [one.excluded_rows for one in together]
             depth = max(one.depth for one in together)
             started = start_scans(self._release.movie_embeddings, queries, excluded_rows, depth)
             for one, its_start in zip(together, started, strict=True):
                 one.started = its_start
         return scan.started if scan is not None else None
+
+    def _take(self, scan: Scan) -> list[Scan]:
+        """Take this scan off those that wait, and with it the first others, as far as the bounds above allow."""
+        self._waiting.remove(scan)
+        together = [scan, *self._waiting[: MAX_TOGETHER - 1]]
+        num_movies = self._release.num_trained_movies
+        costs = accumulate(num_movies + SCORES_PER_EXCLUDED * len(one.excluded_rows) for one in together)
+        together = together[: max(1, bisect_right(list(costs), MAX_SCORES))]
+        del self._waiting[: len(together) - 1]
+        return together

@@ -12,6 +12,7 @@ from events.event import Event
 from events.store import EventStore
 from recommender_service.errors import EventStoreUnavailable, NotConfirmedInTime, TooManyCalls
 from recommender_service.feedback.store_thread import StoreThread
+from recommender_service.futures import fail, succeed
 
 MAX_COMMIT = 2_000  # events; one transaction must not hold up others for long
 MAX_WAITING = 20_000  # events, some ten megabytes
@@ -97,14 +98,12 @@ class Recorder:
             failure: Exception = error
             if isinstance(error, EventStoreError):
                 failure = EventStoreUnavailable(f"the event store cannot be written to: {error}")
-            for _, future in calls:
-                future.set_exception(failure)
-                future.exception()  # the caller may have left, and asyncio complains about errors that nobody reads
+            fail([future for _, future in calls], failure)
             return
         finally:
             self._writes_since = float("inf")
         self._on_recorded(events, numbers)
         first = 0
         for its_events, future in calls:
-            future.set_result(numbers[first : first + len(its_events)])
+            succeed(future, numbers[first : first + len(its_events)])
             first += len(its_events)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from recommender_service.futures import fail, succeed
+
 Result = TypeVar("Result")
 
 
@@ -28,16 +30,8 @@ class StoreThread:
         while True:
             function, future = self._tasks.get()
             try:
-                result, error = function(), None
-            except Exception as raised:
-                result, error = None, raised
-            future.get_loop().call_soon_threadsafe(_finish, future, result, error)
-
-
-def _finish(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
-    if future.done():  # whoever waited has left
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
+                result = function()
+            except Exception as error:
+                future.get_loop().call_soon_threadsafe(fail, [future], error)
+            else:
+                future.get_loop().call_soon_threadsafe(succeed, future, result)

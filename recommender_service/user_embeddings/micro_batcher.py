@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from itertools import chain
 from typing import Generic, TypeVar
 
 import numpy as np
+
+from recommender_service.futures import fail, succeed
 
 Key = TypeVar("Key", bound=Hashable)
 Fetch = Callable[[Sequence[Key]], Awaitable[np.ndarray]]
@@ -73,16 +75,7 @@ class MicroBatcher(Generic[Key]):
         else:
             for waiting, embedding in zip(batch.values(), embeddings, strict=True):
                 for future in waiting:
-                    if not future.done():  # the caller may have left
-                        future.set_result(embedding)
+                    succeed(future, embedding)
         finally:
             for key in batch:
                 del self._in_progress[key]
-
-
-def fail(futures: Iterable[asyncio.Future[np.ndarray]], error: Exception | type[Exception]) -> None:
-    """Let the futures that have no outcome yet raise this error."""
-    for future in futures:
-        if not future.done():
-            future.set_exception(error)
-            future.exception()  # the caller may have left, and asyncio complains about errors that nobody reads

@@ -11,6 +11,7 @@ import numpy as np
 from protos.release.v1 import manifest_pb2
 from protos.release.v1.layout import FOLD_IN, FORMATS, LOOK_UP, Signature
 from recommender_service.errors import DeadlineExceeded, ModelServerUnavailable, ServiceError
+from recommender_service.futures import fail
 from recommender_service.metrics import (
     FROM_CACHE,
     FROM_MODEL_SERVER,
@@ -22,7 +23,7 @@ from recommender_service.metrics import (
 from recommender_service.model_server import ModelServer, ModelServerError
 from recommender_service.user_embeddings.circuit_breaker import CircuitBreaker
 from recommender_service.user_embeddings.lru_cache import LruCache
-from recommender_service.user_embeddings.micro_batcher import Fetch, MicroBatcher, fail
+from recommender_service.user_embeddings.micro_batcher import Fetch, MicroBatcher
 
 if TYPE_CHECKING:
     from recommender_service.tracing import Tracing, WaitingCalls

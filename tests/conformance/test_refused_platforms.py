@@ -14,6 +14,8 @@ from tests.conformance.prepared import model_config, models_config
 from tests.conformance.requests import ids, predict
 from tests.conformance.target import Target, reload_request
 
+pytestmark = pytest.mark.slow
+
 NO_PLATFORM = (
     r"Illegal setting neither ModelServerConfig::model_type \(deprecated\) nor ModelServerConfig::model_platform\. ?, "
     "model name is a"
@@ -21,7 +23,6 @@ NO_PLATFORM = (
 WITHOUT_LABEL = ("INVALID_ARGUMENT", "Unrecognized servable version label: stable", "")
 
 
-@pytest.mark.slow
 def test_an_unknown_platform_wipes_all_labels(target: Target, folder: Path) -> None:
     """The models go on serving, and the next good configuration brings the labels back."""
     try:
@@ -37,7 +38,6 @@ def test_an_unknown_platform_wipes_all_labels(target: Target, folder: Path) -> N
     assert target.outcome(predict(ids(1), label="stable"))[0] == "OK"
 
 
-@pytest.mark.slow
 def test_a_missing_platform_blocks_all_later_reloads(expendable: Target) -> None:
     """A new model without a platform is refused, and every later configuration with it; the models go on serving."""
     assert expendable.folder is not None

@@ -18,6 +18,8 @@ from tests.support.crafted import EUCLIDEAN_COLUMNS, change_manifest, rewrite
 from tests.support.old_formats import rewrite_as
 from tests.support.releases import publish_random
 
+pytestmark = pytest.mark.slow
+
 DIM, LIMIT, MIN_RECALL = 64, 10, 0.85
 
 
@@ -39,7 +41,6 @@ def recall(release: Release) -> float:
     return float(np.mean(shares))
 
 
-@pytest.mark.slow
 def test_the_index_finds_candidates_by_leading_components(folder: Path) -> None:
     """The index is over fewer components than vectors have, and what it finds is ranked by all of them."""
     release = load_release(folder)
@@ -51,7 +52,6 @@ def test_the_index_finds_candidates_by_leading_components(folder: Path) -> None:
     assert recall(release) > MIN_RECALL
 
 
-@pytest.mark.slow
 def test_the_users_of_a_batch_are_scanned_together(folder: Path) -> None:
     """A lone request is answered by the index; eight of one call are scanned, and each finds what is nearest to it."""
     release = load_release(folder)
@@ -66,7 +66,6 @@ def test_the_users_of_a_batch_are_scanned_together(folder: Path) -> None:
         assert found == [row]
 
 
-@pytest.mark.slow
 def test_a_scan_that_leaves_out_much_begins_by_itself(folder: Path) -> None:
     """It would hold up those that begin with it. So only the two before it begin with the first of eight."""
     release = load_release(folder)
@@ -82,7 +81,6 @@ def test_a_scan_that_leaves_out_much_begins_by_itself(folder: Path) -> None:
         ]
 
 
-@pytest.mark.slow
 def test_format_3_has_an_index_over_whole_vectors(folder: Path) -> None:
     """A release of the format before is served, and its index is searched with all components."""
     rewrite_as(3, folder)
@@ -94,7 +92,6 @@ def test_format_3_has_an_index_over_whole_vectors(folder: Path) -> None:
     assert recall(release) > MIN_RECALL
 
 
-@pytest.mark.slow
 def test_an_index_with_another_length_of_the_rest_is_refused(folder: Path) -> None:
     """The last component of an item, which no vector has, is checked too."""
     index_dims = load_release(folder).manifest.index.recommend.index_dims
@@ -105,7 +102,6 @@ def test_an_index_with_another_length_of_the_rest_is_refused(folder: Path) -> No
         load_release(folder)
 
 
-@pytest.mark.slow
 def test_an_index_of_another_width_is_refused(folder: Path) -> None:
     """An index over whole vectors does not pass for one over leading components, whatever the manifest says of it."""
     vectors = np.load(folder / "embeddings.npy")
@@ -114,7 +110,6 @@ def test_an_index_of_another_width_is_refused(folder: Path) -> None:
         load_release(folder)
 
 
-@pytest.mark.slow
 def test_an_index_of_other_components_is_refused(folder: Path) -> None:
     """The index finds candidates by the components that scans look at, or by all."""
     change_manifest(folder, lambda manifest: manifest["index"]["recommend"].update(index_dims=7))
@@ -122,7 +117,6 @@ def test_an_index_of_other_components_is_refused(folder: Path) -> None:
         load_release(folder)
 
 
-@pytest.mark.slow
 def test_leading_components_have_to_be_equal(folder: Path) -> None:
     """Only the length of the rest, which is computed anew, may differ in its last bits."""
     index_dims = load_release(folder).manifest.index.recommend.index_dims

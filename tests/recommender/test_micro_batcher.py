@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recommender_service.user_embeddings.micro_batcher import MicroBatcher, fail
+from recommender_service.futures import fail
+from recommender_service.user_embeddings.micro_batcher import MicroBatcher
 
 
 def test_a_key_joins_until_fetching_starts() -> None:
@@ -37,7 +38,7 @@ def test_a_key_joins_until_fetching_starts() -> None:
 
 
 def test_who_leaves_takes_nobody_along() -> None:
-    """Of three who ask for one key, one leaves before it is fetched and one while it is. The third gets the answer."""
+    """The third who asks for a key gets its answer, though one leaves before it is fetched and one meanwhile."""
     batches: list[list[int]] = []
     is_fetching = asyncio.Event()
 

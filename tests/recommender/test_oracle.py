@@ -18,6 +18,8 @@ from protos.tfserving.v1 import predict_pb2 as pb
 from tests.support.releases import RANDOM_GENRES, TEMPERATURE, publish_random
 from tools.servers import model_server, recommender, wait_until_serving
 
+pytestmark = pytest.mark.slow
+
 MEAN_RECALL = 0.95  # lower than the calibrated recall, because requests drawn at random are not the calibrated ones
 HEAVY_USER, NUM_MOVIES, NUM_WATCHED = 1, 3000, 2698
 DIM = 64  # more than find candidates
@@ -137,7 +139,6 @@ def _filter(filtered: tuple[list[str], list[str], int, int]) -> MovieFilter:
     return MovieFilter(genres=genres, exclude_genres=exclude_genres, min_year=min_year, max_year=max_year)
 
 
-@pytest.mark.slow
 def test_any_recommendation_agrees_with_exact_search(world: World) -> None:
     """For any user, likes, filter and limit, Recommend finds nearly all of the exact answer."""
     recalls = []
@@ -181,7 +182,6 @@ def test_any_recommendation_agrees_with_exact_search(world: World) -> None:
     assert np.mean(recalls) >= MEAN_RECALL
 
 
-@pytest.mark.slow
 def test_any_similar_movies_agree_with_exact_search(world: World) -> None:
     """For any movie, filter and limit, SimilarMovies finds nearly all of the exact answer."""
     recalls = []
@@ -229,7 +229,6 @@ def _recall(
     return float(np.mean(np.array(scores) >= expected[-1] - 2e-5)) if answer else 1.0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "expected"), [(10, 10), (302, 302), (500, NUM_MOVIES - NUM_WATCHED)])
 def test_a_user_who_watched_nearly_all_gets_full_lists(world: World, limit: int, expected: int) -> None:
     """The list of somebody who watched nearly everything is as long as asked for, and exact."""
