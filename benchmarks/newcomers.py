@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,9 @@ from trainer.data.split import split
 from trainer.evaluation.evaluate import hyperparameters_for
 from trainer.evaluation.task import task_of
 from trainer.index.ranking import exact_ranking
-from trainer.model.cosine_softmax import fit
-from trainer.model.fold_in import fold_in, newcomer_temperatures
+from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
+from trainer.model.newcomers import newcomer_embeddings
 
 K, FOLDS, LIKES = 20, 12, (10, 5, 3)
 
@@ -46,14 +47,14 @@ def main(argv: Sequence[str]) -> None:
     tables = {name: np.zeros_like(trained_in.users) for name in histories}
     ranked = {name: np.empty((len(task.user_ids), K), np.int32) for name in histories}
     for fold in np.array_split(np.random.default_rng(0).permutation(len(known.user_ids)), FOLDS):
-        movies, temperature = _fit_without(known, fold, train, threshold, settings)
+        others = _fit_without(known, fold, train, threshold, settings)
         in_fold = np.isin(task.user_rows, fold)
         for name, history in histories.items():
-            has_embedding = sparse.diags(movies.any(axis=1).astype(np.float32))
+            has_embedding = sparse.diags(others.movies.any(axis=1).astype(np.float32))
             theirs = sparse.csr_matrix(history[fold] @ has_embedding)
-            tables[name][fold] = fold_in(theirs, movies, newcomer_temperatures(temperature, theirs))
+            tables[name][fold] = newcomer_embeddings(theirs, others)
             users = task.of_users(tables[name])[in_fold]
-            ranked[name][in_fold] = exact_ranking(users, movies, task.watched[in_fold], K)
+            ranked[name][in_fold] = exact_ranking(users, others.movies, task.watched[in_fold], K)
     rankings = {
         "trained in": exact_ranking(task.of_users(trained_in.users), trained_in.movies, task.watched, K),
         **ranked,
@@ -78,15 +79,15 @@ def _split(argv: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _fit_without(
     known: Interactions, newcomers: np.ndarray, train: pd.DataFrame, threshold: float, settings: Hyperparameters
-) -> tuple[np.ndarray, float]:
-    """(movie embeddings, temperature) of a model trained without the newcomers, who are rows of `known`.
+) -> Embeddings:
+    """A model trained without the newcomers, who are rows of `known`.
 
-    The embeddings are float32[num_trained_movies, d] in the rows of `known`, zeros for movies only newcomers liked.
+    Its movies are in the rows of `known`, zeros for those that only newcomers liked.
     """
     others = interactions_of(train[~train["user_id"].isin(known.user_ids[newcomers])], threshold)
     fitted = fit(others, settings)
     rows = rows_of(others.movie_ids[: others.num_trained_movies], known.movie_ids[: known.num_trained_movies])
-    return np.where((rows >= 0)[:, None], fitted.movies[rows], 0).astype(np.float32), fitted.fold_in_temperature
+    return replace(fitted, movies=np.where((rows >= 0)[:, None], fitted.movies[rows], 0).astype(np.float32))
 
 
 def _last(history: sparse.csr_matrix, count: int) -> sparse.csr_matrix:

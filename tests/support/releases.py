@@ -146,7 +146,7 @@ def _publish(
     engine: str = ANNOY,
 ) -> int:
     known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
-    embeddings = Embeddings(users.astype(np.float32), items.astype(np.float32), TEMPERATURE, TEMPERATURE)
+    embeddings = Embeddings(users.astype(np.float32), items.astype(np.float32), TEMPERATURE)
     settings = Hyperparameters(embedding_dim=items.shape[1])
     dataset = Dataset("hand-made", ratings, movies, fingerprint="0" * 64)
     user_keys, movie_keys = keys or (None, None)

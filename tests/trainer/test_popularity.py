@@ -22,21 +22,28 @@ def test_cosines_rank_as_logits_with_popularity() -> None:
     popularity = rng.exponential(2, 30).astype(np.float32)
     temperatures = np.array([0.4, 0.3, 0.8, 0.4], np.float32)
     logits = users @ movies.T / temperatures[:, None] + popularity
-    new_users, new_movies, temperature = with_popularity(users, movies, temperatures, popularity, 0.4)
+    new_users, new_movies, _ = with_popularity(users, movies, temperatures, popularity, 0.4)
     np.testing.assert_allclose(np.linalg.norm(new_movies, axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(new_users[:3], axis=1), 1, rtol=1e-5)
     assert not new_users[3].any()
     cosines = new_users @ new_movies.T
     for user in range(3):
         assert np.corrcoef(cosines[user], logits[user])[0, 1] > 0.99999
-    np.testing.assert_allclose(np.ptp(cosines[0] / temperature), np.ptp(logits[0]), rtol=1e-4)
 
 
-def test_popularity_counts_where_the_softmax_is_flat() -> None:
-    """Popularity counts nothing near the rule's temperature, and two thirds at three times as much."""
+def test_popularity_that_is_the_same_for_all_changes_no_cosine() -> None:
+    """Where all movies are as popular, cosines stay those of tastes."""
+    rng = np.random.default_rng(0)
+    users, movies = (unit_rows(rng.standard_normal((n, 8), np.float32)) for n in (4, 30))
+    new_users, new_movies, _ = with_popularity(users, movies, np.full(4, 0.1, np.float32), np.ones(30), 0.1)
+    np.testing.assert_allclose(new_users @ new_movies.T, users @ movies.T, atol=1e-6)
+
+
+def test_popularity_counts_more_where_the_softmax_is_flat() -> None:
+    """Popularity counts a tenth near the rule's temperature, and two thirds at three times as much."""
     num_likes = np.arange(1, 200)
     rule = default_temperature(num_likes)
-    assert popularity_weight(1.2 * rule, num_likes) == 0
+    assert popularity_weight(1.2 * rule, num_likes) == 0.1
     np.testing.assert_allclose(popularity_weight(3 * rule, num_likes), 2 / 3)
 
 

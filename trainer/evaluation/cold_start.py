@@ -23,6 +23,7 @@ from trainer.model.cosine_softmax import Embeddings
 from trainer.model.fold_in import fold_in, user_temperatures
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.partition import Partition
+from trainer.model.popularity import users_with_popularity
 
 HELD_OUT_SHARE, MAX_HELD_OUT = 0.2, 2_000
 MAX_USERS = 500  # so that it takes seconds with large data
@@ -97,9 +98,10 @@ def _fold_in(histories: sparse.csr_matrix, embeddings: Embeddings, rows: np.ndar
 
     histories: CSR[num_users, len(rows)].  rows: of the movies that are not held out.
     """
-    temperatures = user_temperatures(embeddings.fold_in_temperature, histories)
+    temperatures = user_temperatures(embeddings.temperature, histories)
     partition = Partition(known.popularity[rows])
-    return fold_in(sparse.csr_matrix(histories), embeddings.movies[rows], temperatures, None, partition)
+    tastes = fold_in(sparse.csr_matrix(histories), embeddings.tastes[rows], temperatures, None, partition)
+    return users_with_popularity(tastes, embeddings.popularity_component * temperatures / embeddings.temperature)
 
 
 def _genre_popularity(genres: pd.Series, known: Interactions, rows: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ def compare_similar_movies(
     known = task.known
     trained = known.movie_ids[: known.num_trained_movies]
     table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), trained)]
-    learned = embeddings.movies[:, embeddings.num_popularity_components :]
+    learned = embeddings.tastes
     candidates = {"learned embeddings": learned, "similar_movies.npy": similar_movie_vectors(learned, table, known)}
     if "EASE" in baselines(task)[0]:
         weights = ease_weights(known.positives)

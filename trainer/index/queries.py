@@ -9,7 +9,7 @@ from trainer.data.interactions import Interactions, indicator
 from trainer.index.annoy_index import SEED
 from trainer.index.measuring import Queries
 from trainer.model.cosine_softmax import Embeddings
-from trainer.model.fold_in import fold_in, newcomer_temperatures
+from trainer.model.newcomers import newcomer_embeddings
 
 MAX_QUERIES = 500  # of each kind, so that chance hardly moves the measured recall
 MAX_FEW_LIKES = 5  # the most liked movies of a newcomer
@@ -32,9 +32,7 @@ def of_newcomers(embeddings: Embeddings, known: Interactions, users: np.ndarray)
     Newcomers with few likes lie farther from the average movie, so their neighbours are harder to find.
     """
     few = _few_likes(known.positives[users], np.random.default_rng(SEED))
-    temperatures = newcomer_temperatures(embeddings.fold_in_temperature, few)
-    folded = fold_in(few, embeddings.movies[: few.shape[1]], temperatures)
-    return Queries(folded, few)
+    return Queries(newcomer_embeddings(few, embeddings), few)
 
 
 def of_movies(vectors: np.ndarray, num_likes: np.ndarray) -> Queries:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from trainer.model.content import content_of
 from trainer.model.cosine_softmax import Embeddings
+from trainer.model.popularity import FILLING
 
 WORDS_WEIGHT = 0.3  # genres, year and tags have weight 1
 RIDGE = 5.0  # from 1 to 20 the recall among held-out movies changes little
@@ -61,17 +62,13 @@ def expected_embeddings(features: np.ndarray, movies: np.ndarray, num_ratings: n
 
 
 def with_content(embeddings: Embeddings, expected: np.ndarray) -> Embeddings:
-    """Return embeddings of one more dimension, with the expected ones after those of the trained movies.
+    """Return embeddings with the expected ones after those of the trained movies, brought to length 1 for the index.
 
-    The last component brings each row of movies to length 1, as the index needs it. It is 0 for users and for trained
-    movies, so that it changes no dot product.
+    What is missing goes into the component that is 0 for users, so that it changes no dot product.
 
-    expected: float32[n, d], rows of length below 1.
+    embeddings: with components of popularity.  expected: float32[n, d], rows of length below 1.
     """
-    missing = np.sqrt(1 - np.square(expected, dtype=np.float64).sum(axis=1)).astype(np.float32)
-    movies = np.vstack([_with_zero(embeddings.movies), np.column_stack([expected, missing])])
-    return replace(embeddings, users=_with_zero(embeddings.users), movies=movies)
-
-
-def _with_zero(vectors: np.ndarray) -> np.ndarray:
-    return np.pad(vectors, ((0, 0), (0, 1)))
+    others = np.delete(expected, FILLING, axis=1)
+    filled = expected.copy()
+    filled[:, FILLING] = np.sqrt(1 - np.square(others, dtype=np.float64).sum(axis=1))
+    return replace(embeddings, movies=np.vstack([embeddings.movies, filled]))

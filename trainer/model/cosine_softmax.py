@@ -4,7 +4,8 @@ The score of a movie for a user is the cosine of their embeddings divided by the
 softmax cross-entropy of the user's history over the catalogue (a multinomial likelihood, Liang et al. 2018, sec. 2).
 Cosine is the metric that the index searches, so what is trained is what is served.
 
-Training starts at the singular vectors of the histories. Each user's final embedding is then folded in from their
+Training starts at the singular vectors of the histories. Where users are few, the tables are trained twice, from two
+seeds, and what both have in common is kept. Each user's final embedding is then folded in from their
 history, in which later ratings count more, because people tend to watch next what is like the movies they watched last.
 """
 
@@ -16,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from trainer.data.interactions import Interactions
+from trainer.model.decompositions import qr
 from trainer.model.fold_in import fold_in, user_temperatures
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.partition import Partition
 from trainer.model.popularity import NUM_COMPONENTS, popularity_weight, with_popularity
 from trainer.model.progress import OnProgress
+from trainer.model.side_by_side import train_side_by_side
 from trainer.model.temperature import temperature_for
-from trainer.model.train_tables import train_tables
 from trainer.model.vectors import principal_axes, unit_rows
 from trainer.workers.workers import ALONE, Workers, total
 
@@ -35,17 +37,20 @@ class Embeddings:
 
     users: float32[num_users, d], unit rows; zeros for a user without positives.
     movies: float32[num_trained_movies, d], unit rows.
-    temperature: the typical user's during training.
-    fold_in_temperature: the typical user's for folding in with these movies.
-    num_popularity_components: how many leading components tell of popularity and not of tastes. d is their number and
-    embedding_dim.
+    temperature: what cosines of tastes are divided by, for the typical user.
+    popularity_component: what `with_popularity` returned, or 0 if no component tells of popularity. Otherwise d is
+    embedding_dim and NUM_COMPONENTS.
     """
 
     users: np.ndarray
     movies: np.ndarray
     temperature: float
-    fold_in_temperature: float
-    num_popularity_components: int = 0
+    popularity_component: float = 0.0
+
+    @property
+    def tastes(self) -> np.ndarray:
+        """float32[num_trained_movies, any], unit rows: the movies without the components that tell of popularity."""
+        return unit_rows(self.movies[:, NUM_COMPONENTS:]) if self.popularity_component else self.movies
 
 
 def fit(
@@ -58,7 +63,8 @@ def fit(
 ) -> Embeddings:
     """Fit the movies, then fold in the users; the same seed gives the same embeddings.
 
-    Both are rotated so that the leading components tell most of how much a user likes a movie: see `principal_axes`.
+    Both are rotated so that the leading components tell most of how much a user likes a movie: see `principal_axes`. Of
+    two fits side by side, what only one of them found is in the last components, which are left out.
 
     on_progress: called after each step.  checkpoints: a folder in which a long fit leaves its state. If the fit is
     killed, the same call goes on from there, with the same result as without the interruption.
@@ -73,24 +79,25 @@ def fit(
         hyperparameters = replace(hyperparameters, temperature=temperature)
     weight = popularity_weight(temperature, num_likes)
     partition = Partition(num_likes, weight)
-    users, movies = train_tables(training_history, partition, hyperparameters, on_progress, checkpoints, workers)
+    users, movies = train_side_by_side(training_history, partition, hyperparameters, on_progress, checkpoints, workers)
     del training_history  # it may take gigabytes, and so does the next
     axes = workers.from_chief(principal_axes(_alike(users, workers), _as_often_as_liked(movies, num_likes)))
+    axes = axes[:, : hyperparameters.embedding_dim]
     users, movies = unit_rows(users @ axes), unit_rows(movies @ axes)
     history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
     temperatures = user_temperatures(temperature, history)
+    partition = Partition(num_likes)
     users[folded] = fold_in(history[folded], movies, temperatures[folded], users[folded], partition, on_progress)
-    if not weight:
-        return Embeddings(users, movies, temperature, temperature)
-    users, movies, newer = with_popularity(users, movies, temperatures, partition.popularity, temperature)
-    return Embeddings(users, movies, temperature, newer, NUM_COMPONENTS)
+    popularity = weight * np.log(np.maximum(num_likes, 1))
+    users, movies, component = with_popularity(users, movies, temperatures, popularity, temperature)
+    return Embeddings(users, movies, temperature, component)
 
 
 def _alike(users: np.ndarray, workers: Workers) -> np.ndarray:
     """Return float32[any, d] whose second moment is that of all workers' users.  users: float32[num_users, d]."""
     if workers.count == 1:
         return users
-    _, triangle = np.linalg.qr(users)  # triangleᵀ · triangle = usersᵀ · users
+    _, triangle = qr(users)  # triangleᵀ · triangle = usersᵀ · users
     triangles = np.concatenate(workers.gather(triangle))
     alike: np.ndarray = triangles * np.float32(np.sqrt(len(triangles) / total(workers, len(users))))
     return alike

@@ -85,7 +85,7 @@ def fold_in(
     return users
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def ascend(
     start: tf.Tensor, mean: tf.Tensor, temperatures: tf.Tensor, movies: tf.Tensor, log_weights: tf.Tensor
 ) -> tf.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from trainer.model.decompositions import eigh, qr
 from trainer.model.vectors import TINY, unit_rows
 from trainer.workers.workers import ALONE, Workers, total
 
@@ -50,7 +51,7 @@ def right_singular_vectors(
     for _ in range(PASSES):
         basis = _orthonormal(matrix @ workers.sum(transposed @ basis), workers)
     projected = workers.sum(transposed @ basis)  # float32[m, width] = right · singular values · rotation
-    squares, rotation = np.linalg.eigh(projected.T.astype(np.float64) @ projected)  # ascending
+    squares, rotation = eigh(projected.T.astype(np.float64) @ projected)  # ascending
     leading = np.argsort(-squares)[:rank]
     scale = np.maximum(squares[leading], 1e-12) ** -0.25  # singular values to the power −½
     vectors = (projected @ rotation[:, leading].astype(np.float32)) * scale.astype(np.float32)
@@ -71,11 +72,11 @@ def _orthonormal(vectors: np.ndarray, workers: Workers) -> np.ndarray:
 
     The triangular factors of all workers' rows are decomposed once more (Demmel et al. 2012, TSQR).
     """
-    basis, triangle = np.linalg.qr(vectors)
+    basis, triangle = qr(vectors)
     if workers.count > 1:
         triangles = workers.gather(triangle)
         ends = np.cumsum([len(own) for own in triangles])
-        rotation = np.linalg.qr(np.concatenate(triangles))[0]  # the same on all workers
+        rotation = qr(np.concatenate(triangles))[0]  # the same on all workers
         basis = basis @ rotation[ends[workers.rank] - len(triangle) : ends[workers.rank]]
     orthonormal: np.ndarray = basis.astype(np.float32)
     return orthonormal

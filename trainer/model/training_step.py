@@ -101,7 +101,9 @@ class TwoTables(tf.Module):
         )
         return float(losses)
 
-    @tf.function(input_signature=[_ROWS, _ROWS, _SPARSE, _SPARSE, _VALUES, _ROWS, _VALUES, _NUMBER, _NUMBER])
+    @tf.function(
+        input_signature=[_ROWS, _ROWS, _SPARSE, _SPARSE, _VALUES, _ROWS, _VALUES, _NUMBER, _NUMBER], autograph=False
+    )
     def _step(
         self,
         user_rows: tf.Tensor,

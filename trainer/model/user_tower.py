@@ -10,6 +10,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from protos.release.v1.layout import CURRENT, FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from trainer.model.fold_in import ascend, newcomer_factor
+from trainer.model.popularity import NEWCOMERS_WEIGHT
 from trainer.model.tensorflow_quietly import tf
 
 # Warm-up requests resemble what a recommender sends: a single user, a micro-batch, and the largest batch.
@@ -28,11 +29,13 @@ class UserTower(tf.Module):
         movie_ids: np.ndarray,
         movies: np.ndarray,
         temperature: float,
+        popularity_component: float = 0.0,
     ) -> None:
         """Hold the tables that the signatures look rows up in.
 
         user_ids: int64[num_users], ascending.  users: float32[num_users, d].
-        movie_ids: int64[num_trained_movies], ascending.  movies: float32[num_trained_movies, d].
+        movie_ids: int64[num_trained_movies], ascending.  movies: float32[num_trained_movies, t], their tastes.
+        temperature, popularity_component: as in `Embeddings`.
         """
         super().__init__()
         # Variables, because constants would be part of the GraphDef, which holds at most 2 GiB.
@@ -41,8 +44,9 @@ class UserTower(tf.Module):
         self._movie_ids = tf.Variable(movie_ids, trainable=False)
         self._movies = tf.Variable(movies, trainable=False)
         self._temperature = temperature
+        self._popularity_component = popularity_component
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name=LOOK_UP.input)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name=LOOK_UP.input)], autograph=False)
     def look_up(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the embeddings float32[B, d] of users int64[B]; zeros for an unknown id.
 
@@ -50,23 +54,28 @@ class UserTower(tf.Module):
         """
         return {USER_EMBEDDING: _look_up(self._user_ids, self._users, user_id)}
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name=FOLD_IN.input)])
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name=FOLD_IN.input)], autograph=False)
     def fold_in(self, movie_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the embedding float32[B, d] of somebody who likes these movies; zeros for a row without a known id.
 
-        It computes what trainer.model.fold_in does with newcomer_temperatures and equal weights. Unknown ids are
-        ignored.  movie_id: int64[B, L], rows filled up with CURRENT.fold_in_padding.
+        It computes what `newcomer_embeddings` does with equal weights. Unknown ids are ignored.
+
+        movie_id: int64[B, L], rows filled up with CURRENT.fold_in_padding.
         """
         # The variable is read once, because after a lookup in the variable itself TensorFlow copies all of it at every
         # later read, which takes most of the time of a call.
-        movies = tf.convert_to_tensor(self._movies)  # float32[num_movies, d]
-        liked = _look_up(self._movie_ids, movies, movie_id)  # float32[B, L, d]
+        movies = tf.convert_to_tensor(self._movies)  # float32[num_movies, t]
+        liked = _look_up(self._movie_ids, movies, movie_id)  # float32[B, L, t]
         known = tf.reduce_any(liked != 0.0, axis=2, keepdims=True)  # bool[B, L, 1]
         count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)  # float32[B, 1]
-        mean = tf.math.divide_no_nan(tf.reduce_sum(liked, axis=1), count)  # float32[B, d]
-        temperatures = self._temperature * newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
+        mean = tf.math.divide_no_nan(tf.reduce_sum(liked, axis=1), count)  # float32[B, t]
+        factors = newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
         no_weights = tf.zeros(tf.shape(movies)[:1])
-        user = ascend(tf.math.l2_normalize(mean, axis=1), mean, temperatures, movies, no_weights)
+        start = tf.math.l2_normalize(mean, axis=1)
+        user = ascend(start, mean, self._temperature * factors, movies, no_weights)
+        if self._popularity_component:
+            counts = NEWCOMERS_WEIGHT * self._popularity_component * factors
+            user = tf.math.l2_normalize(tf.concat([counts, tf.zeros_like(counts), user], axis=1), axis=1)
         return {USER_EMBEDDING: tf.where(count > 0.0, user, tf.zeros_like(user))}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainer.data.records import DataError
+from trainer.model.decompositions import eigh
 
 TINY = 1e-30  # a shorter vector counts as zero
 
@@ -26,7 +27,7 @@ def principal_axes(*sets: np.ndarray) -> np.ndarray:
     if not all(np.isfinite(vectors).all() for vectors in sets):
         raise DataError("expected finite embeddings, got NaN or infinity: the training diverged; lower --learning-rate")
     moments = sum((vectors.T @ vectors).astype(np.float64) / len(vectors) for vectors in sets)  # float64[d, d]
-    _, axes = np.linalg.eigh(moments)  # ascending
+    _, axes = eigh(moments)  # ascending
     axes = axes[:, ::-1]
     largest = np.abs(axes).argmax(axis=0)
     axes = axes * np.sign(axes[largest, np.arange(axes.shape[1])])  # else the signs would be arbitrary

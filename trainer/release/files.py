@@ -35,8 +35,8 @@ def write_model(fitted: Fitted, folder: Path) -> None:
     """Write the user tower as a SavedModel, with warm-up requests from some users' likes."""
     known, embeddings = fitted.known, fitted.embeddings
     trained = known.movie_ids[: known.num_trained_movies]
-    temperature = embeddings.fold_in_temperature
-    tower = UserTower(known.user_ids, embeddings.users, trained, fitted.trained_movies, temperature)
+    tastes, temperature, component = fitted.tastes_of_movies, embeddings.temperature, embeddings.popularity_component
+    tower = UserTower(known.user_ids, embeddings.users, trained, tastes, temperature, component)
     save_user_tower(tower, layout.MODEL_NAME, folder, known.user_ids, _some_histories(known))
 
 

@@ -50,6 +50,6 @@ class Fitted:
 
     @property
     def tastes_of_movies(self) -> np.ndarray:
-        """float32[num_trained_movies, any]: the same without the components that tell of popularity."""
-        tastes: np.ndarray = self.trained_movies[:, self.embeddings.num_popularity_components :]
+        """float32[num_trained_movies, any], unit rows: the same without the components that tell of popularity."""
+        tastes: np.ndarray = self.embeddings.tastes[: self.known.num_trained_movies]
         return tastes
