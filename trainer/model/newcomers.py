@@ -19,5 +19,4 @@ def newcomer_embeddings(likes: sparse.csr_matrix, embeddings: Embeddings) -> np.
     tastes = fold_in(likes, embeddings.tastes[: likes.shape[1]], temperatures)
     if not embeddings.popularity_component:
         return tastes
-    component = NEWCOMERS_WEIGHT * embeddings.popularity_component
-    return users_with_popularity(tastes, component * temperatures / embeddings.temperature)
+    return users_with_popularity(tastes, NEWCOMERS_WEIGHT * embeddings.popularity_component)

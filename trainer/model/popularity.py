@@ -15,7 +15,7 @@ from trainer.model.vectors import TINY, unit_rows
 NUM_COMPONENTS = 2  # that an embedding gets in front of its own
 FILLING = 1  # the place of the one that brings a movie to length 1, and is 0 for users
 LEAST_WEIGHT = 0.1  # .05 and .15 are as good, .3 is worse on most data sets
-NEWCOMERS_WEIGHT = 2  # times that, for whom the model was not trained with: a few likes tell less of tastes
+NEWCOMERS_WEIGHT = 2  # times the typical user's, for whom the model was not trained with, however few their likes
 LEAST_RATIO = 1.4  # of the temperature to the rule's: a search that comes nearer says that cosines tell enough
 
 
@@ -50,11 +50,11 @@ def with_popularity(
     return users_with_popularity(users, component * temperatures / temperature), movies, component
 
 
-def users_with_popularity(tastes: np.ndarray, components: np.ndarray) -> np.ndarray:
+def users_with_popularity(tastes: np.ndarray, components: np.ndarray | float) -> np.ndarray:
     """Return float32[num_users, NUM_COMPONENTS + d], unit rows; zeros for a user without a taste.
 
-    tastes: float32[num_users, d], unit rows or zeros.  components: float[num_users], for the typical user the one that
-    `with_popularity` returned, and for others in proportion to their temperatures.
+    tastes: float32[num_users, d], unit rows or zeros.  components: float[num_users], or one for all; the typical user's
+    is what `with_popularity` returned.
     """
     counts = np.where(tastes.any(axis=1), components, 0).astype(np.float32)
     return unit_rows(np.column_stack([counts, np.zeros_like(counts), tastes]))

@@ -69,12 +69,11 @@ class UserTower(tf.Module):
         known = tf.reduce_any(liked != 0.0, axis=2, keepdims=True)  # bool[B, L, 1]
         count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)  # float32[B, 1]
         mean = tf.math.divide_no_nan(tf.reduce_sum(liked, axis=1), count)  # float32[B, t]
-        factors = newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
+        temperatures = self._temperature * newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
         no_weights = tf.zeros(tf.shape(movies)[:1])
-        start = tf.math.l2_normalize(mean, axis=1)
-        user = ascend(start, mean, self._temperature * factors, movies, no_weights)
+        user = ascend(tf.math.l2_normalize(mean, axis=1), mean, temperatures, movies, no_weights)
         if self._popularity_component:
-            counts = NEWCOMERS_WEIGHT * self._popularity_component * factors
+            counts = tf.fill(tf.shape(count), NEWCOMERS_WEIGHT * self._popularity_component)
             user = tf.math.l2_normalize(tf.concat([counts, tf.zeros_like(counts), user], axis=1), axis=1)
         return {USER_EMBEDDING: tf.where(count > 0.0, user, tf.zeros_like(user))}
 
