@@ -7,7 +7,7 @@ from scipy import sparse
 
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.fold_in import fold_in, newcomer_temperatures
-from trainer.model.popularity import NEWCOMERS_WEIGHT, users_with_popularity
+from trainer.model.popularity import users_with_popularity
 
 
 def newcomer_embeddings(likes: sparse.csr_matrix, embeddings: Embeddings) -> np.ndarray:
@@ -19,4 +19,4 @@ def newcomer_embeddings(likes: sparse.csr_matrix, embeddings: Embeddings) -> np.
     tastes = fold_in(likes, embeddings.tastes[: likes.shape[1]], temperatures)
     if not embeddings.popularity_component:
         return tastes
-    return users_with_popularity(tastes, NEWCOMERS_WEIGHT * embeddings.popularity_component)
+    return users_with_popularity(tastes, embeddings.popularity_component)

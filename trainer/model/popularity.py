@@ -15,7 +15,6 @@ from trainer.model.vectors import TINY, unit_rows
 NUM_COMPONENTS = 2  # that an embedding gets in front of its own
 FILLING = 1  # the place of the one that brings a movie to length 1, and is 0 for users
 LEAST_WEIGHT = 0.1  # .05 and .15 are as good, .3 is worse on most data sets
-NEWCOMERS_WEIGHT = 2  # times the typical user's, for whom the model was not trained with, however few their likes
 LEAST_RATIO = 1.4  # of the temperature to the rule's: a search that comes nearer says that cosines tell enough
 
 

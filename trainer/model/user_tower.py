@@ -10,7 +10,6 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from protos.release.v1.layout import CURRENT, FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from trainer.model.fold_in import ascend, newcomer_factor
-from trainer.model.popularity import NEWCOMERS_WEIGHT
 from trainer.model.tensorflow_quietly import tf
 
 # Warm-up requests resemble what a recommender sends: a single user, a micro-batch, and the largest batch.
@@ -73,7 +72,7 @@ class UserTower(tf.Module):
         no_weights = tf.zeros(tf.shape(movies)[:1])
         user = ascend(tf.math.l2_normalize(mean, axis=1), mean, temperatures, movies, no_weights)
         if self._popularity_component:
-            counts = tf.fill(tf.shape(count), NEWCOMERS_WEIGHT * self._popularity_component)
+            counts = tf.fill(tf.shape(count), self._popularity_component)
             user = tf.math.l2_normalize(tf.concat([counts, tf.zeros_like(counts), user], axis=1), axis=1)
         return {USER_EMBEDDING: tf.where(count > 0.0, user, tf.zeros_like(user))}
 
