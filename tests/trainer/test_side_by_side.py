@@ -20,7 +20,7 @@ PARTITION = Partition(np.maximum(np.diff(HISTORY.tocsc().indptr), 1))
 
 
 def test_a_dot_product_is_the_mean_of_both_cosines() -> None:
-    """Of two trainings at the same time, each is what it would be alone, and their cosines are averaged."""
+    """A dot product of the joined rows is the mean of the cosines that each training has alone."""
     users, movies = train_side_by_side(HISTORY, PARTITION, SETTINGS, lambda progress: None)
     alone = [
         train_tables(HISTORY, PARTITION, replace(SETTINGS, seed=seed), lambda progress: None) for seed in (0, SEED_STEP)

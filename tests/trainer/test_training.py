@@ -15,9 +15,9 @@ from google.protobuf import json_format
 from scipy import sparse
 
 from protos.release.v1 import manifest_pb2
-from trainer.model.fold_in import fold_in, newcomer_temperatures
+from trainer.model.cosine_softmax import Embeddings
+from trainer.model.newcomers import newcomer_embeddings
 from trainer.model.popularity import NUM_COMPONENTS
-from trainer.model.vectors import unit_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -107,10 +107,14 @@ def test_the_saved_model_answers_users_and_liked_movies(published: Path) -> None
     rows = pd.read_csv(only_release(published)[0] / "movies.csv")["movie_id"].tolist()
     places = [rows.index(movie) for movie in (2, 4, 6, 1)]
     history = sparse.csr_matrix((np.ones(4, np.float32), places, [0, 3, 4]), shape=(2, NUM_MOVIES))
-    tastes = unit_rows(np.load(only_release(published)[0] / "embeddings.npy")[:, NUM_COMPONENTS:])
-    temperatures = newcomer_temperatures(manifest.hyperparameters.temperature, history)
-    newcomers = unit_rows(folded[:2, NUM_COMPONENTS:])
-    np.testing.assert_allclose(newcomers, fold_in(history, tastes, temperatures), atol=1e-5)
+    movies = np.load(only_release(published)[0] / "embeddings.npy")
+    most = np.abs(movies[:, 0]).max()  # the component of the most and of the least popular movie, in unit rows
+    component = most / np.sqrt(1 - most**2)
+    embeddings = Embeddings(users, movies, manifest.hyperparameters.temperature, component)
+    np.testing.assert_allclose(folded[:2], newcomer_embeddings(history, embeddings), atol=1e-5)
+    np.testing.assert_allclose(
+        folded[:2, 0] / np.linalg.norm(folded[:2, NUM_COMPONENTS:], axis=1), component, atol=1e-5
+    )
     even_user = next(v for k, v in probes.items() if k and k % 2 == 0)
     assert folded[0] @ even_user > 0.5 > folded[1] @ even_user
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from trainer.data.interactions import Interactions
-from trainer.model.decompositions import qr
+from trainer.model.decompositions import principal_axes, qr
 from trainer.model.fold_in import fold_in, user_temperatures
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.partition import Partition
@@ -25,7 +25,7 @@ from trainer.model.popularity import NUM_COMPONENTS, popularity_weight, with_pop
 from trainer.model.progress import OnProgress
 from trainer.model.side_by_side import train_side_by_side
 from trainer.model.temperature import temperature_for
-from trainer.model.vectors import principal_axes, unit_rows
+from trainer.model.vectors import unit_rows
 from trainer.workers.workers import ALONE, Workers, total
 
 ALL = slice(None)
@@ -77,8 +77,7 @@ def fit(
     if temperature is None:
         temperature = temperature_for(num_likes, training_history, hyperparameters, on_progress, workers)
         hyperparameters = replace(hyperparameters, temperature=temperature)
-    weight = popularity_weight(temperature, num_likes)
-    partition = Partition(num_likes, weight)
+    partition = Partition(num_likes, popularity_weight(temperature, num_likes))
     users, movies = train_side_by_side(training_history, partition, hyperparameters, on_progress, checkpoints, workers)
     del training_history  # it may take gigabytes, and so does the next
     axes = workers.from_chief(principal_axes(_alike(users, workers), _as_often_as_liked(movies, num_likes)))
@@ -86,10 +85,9 @@ def fit(
     users, movies = unit_rows(users @ axes), unit_rows(movies @ axes)
     history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
     temperatures = user_temperatures(temperature, history)
-    partition = Partition(num_likes)
-    users[folded] = fold_in(history[folded], movies, temperatures[folded], users[folded], partition, on_progress)
-    popularity = weight * np.log(np.maximum(num_likes, 1))
-    users, movies, component = with_popularity(users, movies, temperatures, popularity, temperature)
+    plain = Partition(num_likes)  # popularity is added afterwards
+    users[folded] = fold_in(history[folded], movies, temperatures[folded], users[folded], plain, on_progress)
+    users, movies, component = with_popularity(users, movies, temperatures, partition.popularity, temperature)
     return Embeddings(users, movies, temperature, component)
 
 

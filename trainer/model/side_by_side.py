@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 
@@ -35,47 +38,31 @@ def train_side_by_side(
     Arguments: as for `train_tables`.
     """
     count = hyperparameters.num_fits_for(total(workers, history.shape[0]))
-    together = _Together(count, on_progress)
+    seeded = [replace(hyperparameters, seed=hyperparameters.seed + number * SEED_STEP) for number in range(count)]
 
-    def train(number: int) -> tuple[np.ndarray, np.ndarray]:
-        seeded = replace(hyperparameters, seed=hyperparameters.seed + number * SEED_STEP)
-        return train_tables(history, partition, seeded, together.part(number), checkpoints, workers)
+    def train(of_one: Hyperparameters, show: OnProgress) -> tuple[np.ndarray, np.ndarray]:
+        return train_tables(history, partition, of_one, show, checkpoints, workers)
 
-    with ThreadPoolExecutor(count if workers.count == 1 else 1) as threads, together:
-        tables = list(threads.map(train, range(count)))
+    with ThreadPoolExecutor(count if workers.count == 1 else 1) as threads, _shown_as_one(count, on_progress) as shows:
+        tables = list(threads.map(train, seeded, shows))
     users, movies = (np.hstack(parts) / np.float32(np.sqrt(count)) for parts in zip(*tables, strict=True))
     return users, movies
 
 
-class _Together:
-    """Tells of several trainings as if they were one. Left early, by an error or by Ctrl-C, it ends them all."""
+@contextmanager
+def _shown_as_one(count: int, on_progress: OnProgress) -> Iterator[list[OnProgress]]:
+    """Yield what each of so many trainings calls after a step. Left early, by an error or Ctrl-C, it ends them all."""
+    done, lock, is_left = [0] * count, Lock(), Event()
 
-    def __init__(self, count: int, on_progress: OnProgress) -> None:
-        self._done = [0] * count
-        self._on_progress = on_progress
-        self._lock, self._left = Lock(), Event()
+    def show(number: int, progress: Progress) -> None:
+        if is_left.is_set():
+            raise InterruptedError("another training of the same fit has ended early")
+        with lock:
+            done[number] = progress.done
+            epoch_done = progress.epoch_done if number == 0 else None  # one curve of losses is enough
+            on_progress(replace(progress, done=sum(done), total=progress.total * count, epoch_done=epoch_done))
 
-    def part(self, number: int) -> OnProgress:
-        """Return what the training of that number calls after each step."""
-
-        def show(progress: Progress) -> None:
-            if self._left.is_set():
-                raise InterruptedError("another training of the same fit has ended early")
-            with self._lock:
-                self._done[number] = progress.done
-                epoch_done = progress.epoch_done if number == 0 else None  # one curve of losses is enough
-                of_all = replace(
-                    progress,
-                    done=sum(self._done),
-                    total=progress.total * len(self._done),
-                    epoch_done=epoch_done,
-                )
-                self._on_progress(of_all)
-
-        return show
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, *_: object) -> None:
-        self._left.set()
+    try:
+        yield [partial(show, number) for number in range(count)]
+    finally:
+        is_left.set()

@@ -14,7 +14,8 @@ import pandas as pd
 
 from trainer.data.interactions import Interactions
 from trainer.model.content import content_of
-from trainer.model.vectors import principal_axes, unit_rows
+from trainer.model.decompositions import principal_axes
+from trainer.model.vectors import unit_rows
 from trainer.model.watching_order import order_vectors
 
 ORDER_WEIGHT, WORDS_WEIGHT = 0.5, 0.4  # the learned part has weight 1
