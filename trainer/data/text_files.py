@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from pathlib import Path
 
 import pyarrow as pa
 from charset_normalizer import from_bytes
-from tqdm import tqdm
 
-from trainer.stages import BAR
+from trainer.data.lent_bytes import LentBytes
+from trainer.data.shown_file import ShownFile
 
 CHUNK_BYTES = 1 << 20
 HEAD_BYTES = 1 << 16
@@ -89,26 +88,7 @@ def open_bytes(path: Path, doing: str | None = None) -> pa.NativeFile:
     if doing is None:
         return pa.input_stream(str(path), compression="detect")
     packed = path.suffix.removeprefix(".").casefold()
-    return pa.input_stream(_Shown(path, doing), compression=PACKED.get(packed))
-
-
-class _Shown(io.FileIO):
-    """A file whose reading moves a bar."""
-
-    def __init__(self, path: Path, doing: str) -> None:
-        super().__init__(path)
-        self._bar = tqdm(total=path.stat().st_size, desc=doing, unit="B", unit_scale=True, **BAR)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read as from any file, and move the bar on."""
-        chunk = super().read(-1 if size is None else size)
-        self._bar.update(len(chunk))
-        return chunk
-
-    def close(self) -> None:
-        """Close the file and the bar."""
-        super().close()
-        self._bar.close()
+    return pa.input_stream(ShownFile(path, doing), compression=PACKED.get(packed))
 
 
 def open_utf8(path: Path, form: TextForm, doing: str | None = None) -> pa.NativeFile:
@@ -226,11 +206,11 @@ def _recognised(sample: bytes, line: int, byte: int) -> str:
     raise NotText(f"{line}: expected text in UTF-8, got byte 0x{byte:02x}")
 
 
-def _to_utf8(form: TextForm) -> Callable[[pa.Buffer], bytes]:
+def _to_utf8(form: TextForm) -> Callable[[pa.Buffer], LentBytes]:
     decoder = codecs.getincrementaldecoder(form.encoding)()
     rest = ""
 
-    def transform(chunk: pa.Buffer) -> bytes:
+    def transform(chunk: pa.Buffer) -> LentBytes:
         nonlocal rest
         text = rest + decoder.decode(bytes(chunk), final=not len(chunk))
         rest = ""
@@ -238,6 +218,6 @@ def _to_utf8(form: TextForm) -> Callable[[pa.Buffer], bytes]:
             if text.endswith(":") and len(chunk):
                 text, rest = text[:-1], ":"
             text = text.replace(DOUBLE_COLON, UNIT_SEPARATOR)
-        return text.encode()
+        return LentBytes(text.encode())
 
     return transform
