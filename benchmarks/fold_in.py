@@ -22,6 +22,7 @@ from benchmarks.support import cpu_per_call, predict_calls, predict_request
 from protos.release.v1.layout import MODEL_NAME
 from tools.servers import model_server
 from trainer.model.fold_in import STEPS, newcomer_factor
+from trainer.model.parts import Parts
 from trainer.model.user_tower import UserTower, save_user_tower
 from trainer.model.vectors import unit_rows
 from trainer.release.catalogue import models_folder
@@ -40,7 +41,7 @@ def main() -> None:
     milliseconds: dict[tuple[str, int], list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         artifacts = Path(scratch)
-        tower = UserTower(user_ids, users, movie_ids, movies, TEMPERATURE)
+        tower = UserTower(user_ids, users, movie_ids, TEMPERATURE, Parts.of_tastes(movies))
         save_user_tower(tower, MODEL_NAME, models_folder(artifacts) / "1", user_ids, list(liked[32]))
         with model_server(artifacts, artifacts / "log") as (server, address), predict_calls(address) as predict:
             for _ in range(ROUNDS):

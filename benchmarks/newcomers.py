@@ -30,6 +30,7 @@ from trainer.index.ranking import exact_ranking
 from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.newcomers import newcomer_embeddings
+from trainer.model.watching_order import RECENCY, WATCHED_WEIGHT
 
 K, FOLDS, LIKES = 20, 12, (10, 5, 3)
 
@@ -43,6 +44,8 @@ def main(argv: Sequence[str]) -> None:
     all_history = known.history(settings.recency, settings.watched_weight)
     histories = {"folded in, from all they watched": all_history}
     histories |= {f"folded in, from {n} liked movies": _last(known.history(1.0, 0.0), n) for n in LIKES}
+    recent = dict(histories)  # of a few likes, nothing tells which are the last
+    recent["folded in, from all they watched"] = known.history(RECENCY, WATCHED_WEIGHT)
     trained_in = fit(known, settings)
     tables = {name: np.zeros_like(trained_in.users) for name in histories}
     ranked = {name: np.empty((len(task.user_ids), K), np.int32) for name in histories}
@@ -51,8 +54,8 @@ def main(argv: Sequence[str]) -> None:
         in_fold = np.isin(task.user_rows, fold)
         for name, history in histories.items():
             has_embedding = sparse.diags(others.movies.any(axis=1).astype(np.float32))
-            theirs = sparse.csr_matrix(history[fold] @ has_embedding)
-            tables[name][fold] = newcomer_embeddings(theirs, others)
+            theirs, last = (sparse.csr_matrix(own[fold] @ has_embedding) for own in (history, recent[name]))
+            tables[name][fold] = newcomer_embeddings(theirs, others, last)
             users = task.of_users(tables[name])[in_fold]
             ranked[name][in_fold] = exact_ranking(users, others.movies, task.watched[in_fold], K)
     rankings = {
@@ -87,7 +90,12 @@ def _fit_without(
     others = interactions_of(train[~train["user_id"].isin(known.user_ids[newcomers])], threshold)
     fitted = fit(others, settings)
     rows = rows_of(others.movie_ids[: others.num_trained_movies], known.movie_ids[: known.num_trained_movies])
-    return replace(fitted, movies=np.where((rows >= 0)[:, None], fitted.movies[rows], 0).astype(np.float32))
+
+    def of_all(vectors: np.ndarray) -> np.ndarray:
+        return np.where((rows >= 0)[:, None], vectors[rows], 0).astype(np.float32)
+
+    parts = replace(fitted.parts, tastes=of_all(fitted.parts.tastes), order=of_all(fitted.parts.order))
+    return replace(fitted, movies=of_all(fitted.movies), parts=parts)
 
 
 def _last(history: sparse.csr_matrix, count: int) -> sparse.csr_matrix:

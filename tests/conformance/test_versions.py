@@ -16,6 +16,7 @@ from tests.conformance.prepared import models_config
 from tests.conformance.requests import FLOAT, ids, predict, tensor
 from tests.conformance.target import Target
 from tools.processes import wait_for
+from trainer.model.parts import Parts
 from trainer.model.user_tower import UserTower, save_user_tower
 
 pytestmark = pytest.mark.slow
@@ -151,7 +152,7 @@ def test_our_model_and_a_foreign_one_reload_under_load(moving: Moving, target: T
 def save_tower(moving: Moving, version: int) -> None:
     """Publish a model of the trainer's: user 1 likes movie 5, and both have the embedding (1, 0)."""
     vector = np.array([[1, 0]], np.float32)
-    tower = UserTower(np.array([1]), vector, np.array([5]), vector, temperature=0.1)
+    tower = UserTower(np.array([1]), vector, np.array([5]), 0.1, Parts.of_tastes(vector))
     staged = moving.base / f".staging-{version}"
     save_user_tower(tower, moving.name, staged, np.array([1]), [np.array([5])])
     staged.rename(moving.base / str(version))

@@ -17,6 +17,7 @@ from trainer.data.interactions import interactions_of
 from trainer.index import calibration
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.hyperparameters import Hyperparameters
+from trainer.model.parts import Parts
 from trainer.release.fitted import Fitted
 from trainer.release.keys import Keys
 from trainer.release.publish import publish
@@ -146,7 +147,8 @@ def _publish(
     engine: str = ANNOY,
 ) -> int:
     known = interactions_of(ratings, POSITIVE_THRESHOLD, movies["movie_id"].to_numpy())
-    embeddings = Embeddings(users.astype(np.float32), items.astype(np.float32), TEMPERATURE)
+    tastes = items.astype(np.float32)
+    embeddings = Embeddings(users.astype(np.float32), tastes, TEMPERATURE, Parts.of_tastes(tastes))
     settings = Hyperparameters(embedding_dim=items.shape[1])
     dataset = Dataset("hand-made", ratings, movies, fingerprint="0" * 64)
     user_keys, movie_keys = keys or (None, None)

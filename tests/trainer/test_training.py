@@ -17,6 +17,7 @@ from scipy import sparse
 from protos.release.v1 import manifest_pb2
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.newcomers import newcomer_embeddings
+from trainer.model.parts import Parts, beside
 from trainer.model.popularity import NUM_COMPONENTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -108,13 +109,12 @@ def test_the_saved_model_answers_users_and_liked_movies(published: Path) -> None
     places = [rows.index(movie) for movie in (2, 4, 6, 1)]
     history = sparse.csr_matrix((np.ones(4, np.float32), places, [0, 3, 4]), shape=(2, NUM_MOVIES))
     movies = np.load(only_release(published)[0] / "embeddings.npy")
-    most = np.abs(movies[:, 0]).max()  # the component of the most and of the least popular movie, in unit rows
-    component = most / np.sqrt(1 - most**2)
-    embeddings = Embeddings(users, movies, manifest.hyperparameters.temperature, component)
+    tastes, order, axes = (getattr(model, name).numpy() for name in ("_tastes", "_order", "_axes"))
+    lengths = np.linalg.norm(beside(tastes, order) @ axes, axis=1) / np.linalg.norm(movies[:, NUM_COMPONENTS:], axis=1)
+    component = float(np.abs(lengths * movies[:, 0]).max())  # of the most and of the least popular movie
+    parts = Parts(tastes, order, axes, component)
+    embeddings = Embeddings(users, movies, manifest.hyperparameters.temperature, parts)
     np.testing.assert_allclose(folded[:2], newcomer_embeddings(history, embeddings), atol=1e-5)
-    np.testing.assert_allclose(
-        folded[:2, 0] / np.linalg.norm(folded[:2, NUM_COMPONENTS:], axis=1), component, atol=1e-5
-    )
     even_user = next(v for k, v in probes.items() if k and k % 2 == 0)
     assert folded[0] @ even_user > 0.5 > folded[1] @ even_user
 

@@ -23,7 +23,8 @@ from trainer.model.cosine_softmax import Embeddings
 from trainer.model.fold_in import fold_in, user_temperatures
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.partition import Partition
-from trainer.model.popularity import users_with_popularity
+from trainer.model.vectors import unit_rows
+from trainer.model.watching_order import RECENCY, WATCHED_WEIGHT
 
 HELD_OUT_SHARE, MAX_HELD_OUT = 0.2, 2_000
 MAX_USERS = 500  # so that it takes seconds with large data
@@ -83,7 +84,8 @@ def measure_cold_start(
     table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), known.movie_ids[:num_trained])]
     features = content_features(table)
     predicted = predicted_embeddings(features[others], embeddings.movies[others], features[held_out])
-    folded = _fold_in(histories, embeddings, others, known)
+    recent = known.history(RECENCY, WATCHED_WEIGHT)[users][:, others]
+    folded = _fold_in(histories, recent, embeddings, others, known)
     k = min(K, max(len(held_out) // MOVIES_PER_PLACE, 1))
     none = sparse.csr_matrix(likes.shape, dtype=np.float32)
     by_content = exact_ranking(folded, predicted, none, k)
@@ -93,15 +95,24 @@ def measure_cold_start(
     return ColdStart(k, len(held_out), len(users), recall, genre_recall, *in_lists)
 
 
-def _fold_in(histories: sparse.csr_matrix, embeddings: Embeddings, rows: np.ndarray, known: Interactions) -> np.ndarray:
+def _fold_in(
+    histories: sparse.csr_matrix,
+    recent: sparse.csr_matrix,
+    embeddings: Embeddings,
+    rows: np.ndarray,
+    known: Interactions,
+) -> np.ndarray:
     """Return float32[num_users, d].
 
-    histories: CSR[num_users, len(rows)].  rows: of the movies that are not held out.
+    histories, recent: CSR[num_users, len(rows)], how much movies count for tastes, and as those watched last.
+    rows: of the movies that are not held out.
     """
+    parts = embeddings.parts
     temperatures = user_temperatures(embeddings.temperature, histories)
     partition = Partition(known.popularity[rows])
-    tastes = fold_in(sparse.csr_matrix(histories), embeddings.tastes[rows], temperatures, None, partition)
-    return users_with_popularity(tastes, embeddings.popularity_component * temperatures / embeddings.temperature)
+    tastes = fold_in(sparse.csr_matrix(histories), parts.tastes[rows], temperatures, None, partition)
+    order = unit_rows(recent @ parts.order[rows])
+    return parts.users(tastes, order, parts.popularity_component * temperatures / embeddings.temperature)
 
 
 def _genre_popularity(genres: pd.Series, known: Interactions, rows: np.ndarray) -> np.ndarray:

@@ -69,8 +69,8 @@ def compare_similar_movies(
     known = task.known
     trained = known.movie_ids[: known.num_trained_movies]
     table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), trained)]
-    learned = embeddings.tastes
-    candidates = {"learned embeddings": learned, "similar_movies.npy": similar_movie_vectors(learned, table, known)}
+    learned, order = embeddings.parts.tastes, embeddings.parts.order
+    candidates = {"learned embeddings": learned, "similar_movies.npy": similar_movie_vectors(learned, order, table)}
     if "EASE" in baselines(task)[0]:
         weights = ease_weights(known.positives)
         rows = {"item-kNN (cosine)": cosine_similarities(known.positives), "EASE": weights + weights.T}

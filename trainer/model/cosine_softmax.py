@@ -7,6 +7,7 @@ Cosine is the metric that the index searches, so what is trained is what is serv
 Training starts at the singular vectors of the histories. Where users are few, the tables are trained twice, from two
 seeds, and what both have in common is kept. Each user's final embedding is then folded in from their
 history, in which later ratings count more, because people tend to watch next what is like the movies they watched last.
+Beside such tastes, an embedding tells of the order in which movies are watched, and of popularity: see `Parts`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from trainer.model.decompositions import principal_axes, qr
 from trainer.model.fold_in import fold_in, user_temperatures
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.partition import Partition
-from trainer.model.popularity import NUM_COMPONENTS, popularity_weight, with_popularity
+from trainer.model.parts import Parts, beside
+from trainer.model.popularity import popularity_weight, with_popularity
 from trainer.model.progress import OnProgress
 from trainer.model.side_by_side import train_side_by_side
 from trainer.model.temperature import temperature_for
 from trainer.model.vectors import unit_rows
+from trainer.model.watching_order import order_vectors, recent_order
 from trainer.workers.workers import ALONE, Workers, total
 
 ALL = slice(None)
@@ -36,21 +39,15 @@ class Embeddings:
     """The fitted model.
 
     users: float32[num_users, d], unit rows; zeros for a user without positives.
-    movies: float32[num_trained_movies, d], unit rows.
+    movies: float32[num_movies, d], unit rows: the trained ones, and those with an embedding from their content, if any.
     temperature: what cosines of tastes are divided by, for the typical user.
-    popularity_component: what `with_popularity` returned, or 0 if no component tells of popularity. Otherwise d is
-    embedding_dim and NUM_COMPONENTS.
+    parts: what the embeddings are made of. If one tells of popularity, d is embedding_dim and NUM_COMPONENTS.
     """
 
     users: np.ndarray
     movies: np.ndarray
     temperature: float
-    popularity_component: float = 0.0
-
-    @property
-    def tastes(self) -> np.ndarray:
-        """float32[num_trained_movies, any], unit rows: the movies without the components that tell of popularity."""
-        return unit_rows(self.movies[:, NUM_COMPONENTS:]) if self.popularity_component else self.movies
+    parts: Parts
 
 
 def fit(
@@ -63,8 +60,9 @@ def fit(
 ) -> Embeddings:
     """Fit the movies, then fold in the users; the same seed gives the same embeddings.
 
-    Both are rotated so that the leading components tell most of how much a user likes a movie: see `principal_axes`. Of
-    two fits side by side, what only one of them found is in the last components, which are left out.
+    Of two fits side by side, what only one of them found is in the last components, which are left out. Beside the
+    tastes comes the order of watching. Both are rotated so that the leading components tell most of how much a user
+    likes a movie: see `principal_axes`.
 
     on_progress: called after each step.  checkpoints: a folder in which a long fit leaves its state. If the fit is
     killed, the same call goes on from there, with the same result as without the interruption.
@@ -80,15 +78,27 @@ def fit(
     partition = Partition(num_likes, popularity_weight(temperature, num_likes))
     users, movies = train_side_by_side(training_history, partition, hyperparameters, on_progress, checkpoints, workers)
     del training_history  # it may take gigabytes, and so does the next
-    axes = workers.from_chief(principal_axes(_alike(users, workers), _as_often_as_liked(movies, num_likes)))
-    axes = axes[:, : hyperparameters.embedding_dim]
-    users, movies = unit_rows(users @ axes), unit_rows(movies @ axes)
+    axes = _leading_axes(users, movies, num_likes, hyperparameters.embedding_dim, workers)
+    users, tastes = unit_rows(users @ axes), unit_rows(movies @ axes)
     history = known.history(hyperparameters.recency, hyperparameters.watched_weight)
     temperatures = user_temperatures(temperature, history)
     plain = Partition(num_likes)  # popularity is added afterwards
-    users[folded] = fold_in(history[folded], movies, temperatures[folded], users[folded], plain, on_progress)
+    users[folded] = fold_in(history[folded], tastes, temperatures[folded], users[folded], plain, on_progress)
+    del history
+    order = order_vectors(known, workers)
+    users, movies = beside(users, recent_order(known, order)), beside(tastes, order)
+    axes = _leading_axes(users, movies, num_likes, hyperparameters.embedding_dim, workers)
+    users, movies = users @ axes, movies @ axes
     users, movies, component = with_popularity(users, movies, temperatures, partition.popularity, temperature)
-    return Embeddings(users, movies, temperature, component)
+    return Embeddings(users, movies, temperature, Parts(tastes, order, axes, component))
+
+
+def _leading_axes(
+    users: np.ndarray, movies: np.ndarray, num_likes: np.ndarray, count: int, workers: Workers
+) -> np.ndarray:
+    """Return float32[d, at most count], the same on all workers.  users, movies: float32[any, d]."""
+    axes = workers.from_chief(principal_axes(_alike(users, workers), _as_often_as_liked(movies, num_likes)))
+    return axes[:, :count]
 
 
 def _alike(users: np.ndarray, workers: Workers) -> np.ndarray:

@@ -37,14 +37,15 @@ def with_popularity(
     has before the embedding is brought to length 1: see `users_with_popularity`. It is chosen so that the cosines
     shrink as little as they can.
 
-    users, movies: float32[n, d] with unit rows, zeros for a user without positives.
+    users, movies: float32[n, d], rows of any length, zeros for a user without positives.
     temperatures: float32[num_users].  popularity: float32[num_movies], what is added to the logits.
     temperature: the typical user's.
     """
     centred = np.float32(temperature) * (popularity - (popularity.min() + popularity.max()) / 2)
     component = float(np.sqrt(max(np.abs(centred).max(), TINY)))
     told = centred / np.float32(component)
-    missing = np.sqrt(np.maximum(np.square(told).max() - np.square(told), 0))
+    squares = np.square(told) + np.square(movies).sum(axis=1)
+    missing = np.sqrt(squares.max() - squares)
     movies = unit_rows(np.column_stack([told, missing, movies]).astype(np.float32))
     return users_with_popularity(users, component * temperatures / temperature), movies, component
 
@@ -52,7 +53,7 @@ def with_popularity(
 def users_with_popularity(tastes: np.ndarray, components: np.ndarray | float) -> np.ndarray:
     """Return float32[num_users, NUM_COMPONENTS + d], unit rows; zeros for a user without a taste.
 
-    tastes: float32[num_users, d], unit rows or zeros.  components: float[num_users], or one for all; the typical user's
+    tastes: float32[num_users, d], zeros for some.  components: float[num_users], or one for all; the typical user's
     is what `with_popularity` returned.
     """
     counts = np.where(tastes.any(axis=1), components, 0).astype(np.float32)

@@ -12,28 +12,24 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from trainer.data.interactions import Interactions
 from trainer.model.content import content_of
 from trainer.model.decompositions import principal_axes
 from trainer.model.vectors import unit_rows
-from trainer.model.watching_order import order_vectors
 
 ORDER_WEIGHT, WORDS_WEIGHT = 0.5, 0.4  # the learned part has weight 1
 GENRES_WEIGHT, YEAR_WEIGHT = 0.3, 0.2
-ORDER_DIM = 128
 MAX_DIM = 640  # of the vectors; their other components hardly change the figures
 
 
-def similar_movie_vectors(movies: np.ndarray, table: pd.DataFrame, known: Interactions) -> np.ndarray:
+def similar_movie_vectors(tastes: np.ndarray, order: np.ndarray, table: pd.DataFrame) -> np.ndarray:
     """Return float32[len(table), s] with unit rows; zeros for a movie of which nothing is known.
 
-    movies: float32[num_trained_movies, d], the learned embeddings.
+    tastes, order: as in `Parts`.
     table: as for `content_of`, of these movies, followed by those that nobody liked.
-    known: the ratings that the embeddings were fitted on.
     """
-    learned = np.hstack([unit_rows(movies - movies.mean(axis=0)), ORDER_WEIGHT * order_vectors(known, ORDER_DIM)])
+    learned = np.hstack([unit_rows(tastes - tastes.mean(axis=0)), ORDER_WEIGHT * order])
     content = content_of(table)
     described = [GENRES_WEIGHT * content.genres, YEAR_WEIGHT * content.years, WORDS_WEIGHT * content.words]
-    padded = np.pad(learned, ((0, len(table) - len(movies)), (0, 0)))
+    padded = np.pad(learned, ((0, len(table) - len(tastes)), (0, 0)))
     vectors = unit_rows(np.hstack([padded, *described])).astype(np.float32)
     return unit_rows(vectors @ principal_axes(vectors)[:, :MAX_DIM])

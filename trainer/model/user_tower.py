@@ -10,6 +10,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from protos.release.v1.layout import CURRENT, FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
 from trainer.model.fold_in import ascend, newcomer_factor
+from trainer.model.parts import ORDER_LENGTH, Parts
 from trainer.model.tensorflow_quietly import tf
 
 # Warm-up requests resemble what a recommender sends: a single user, a micro-batch, and the largest batch.
@@ -26,24 +27,24 @@ class UserTower(tf.Module):
         user_ids: np.ndarray,
         users: np.ndarray,
         movie_ids: np.ndarray,
-        movies: np.ndarray,
         temperature: float,
-        popularity_component: float = 0.0,
+        parts: Parts,
     ) -> None:
         """Hold the tables that the signatures look rows up in.
 
         user_ids: int64[num_users], ascending.  users: float32[num_users, d].
-        movie_ids: int64[num_trained_movies], ascending.  movies: float32[num_trained_movies, t], their tastes.
-        temperature, popularity_component: as in `Embeddings`.
+        movie_ids: int64[num_trained_movies], ascending.  temperature, parts: as in `Embeddings`.
         """
         super().__init__()
         # Variables, because constants would be part of the GraphDef, which holds at most 2 GiB.
         self._user_ids = tf.Variable(user_ids, trainable=False)
         self._users = tf.Variable(users, trainable=False)
         self._movie_ids = tf.Variable(movie_ids, trainable=False)
-        self._movies = tf.Variable(movies, trainable=False)
+        self._tastes = tf.Variable(parts.tastes, trainable=False)
+        self._order = tf.Variable(parts.order, trainable=False)
+        self._axes = tf.Variable(parts.axes, trainable=False)
         self._temperature = temperature
-        self._popularity_component = popularity_component
+        self._popularity_component = parts.popularity_component
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name=LOOK_UP.input)], autograph=False)
     def look_up(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -61,19 +62,23 @@ class UserTower(tf.Module):
 
         movie_id: int64[B, L], rows filled up with CURRENT.fold_in_padding.
         """
-        # The variable is read once, because after a lookup in the variable itself TensorFlow copies all of it at every
+        # A variable is read once, because after a lookup in the variable itself TensorFlow copies all of it at every
         # later read, which takes most of the time of a call.
-        movies = tf.convert_to_tensor(self._movies)  # float32[num_movies, t]
+        movies = tf.convert_to_tensor(self._tastes)  # float32[num_movies, t]
         liked = _look_up(self._movie_ids, movies, movie_id)  # float32[B, L, t]
         known = tf.reduce_any(liked != 0.0, axis=2, keepdims=True)  # bool[B, L, 1]
         count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)  # float32[B, 1]
         mean = tf.math.divide_no_nan(tf.reduce_sum(liked, axis=1), count)  # float32[B, t]
         temperatures = self._temperature * newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
         no_weights = tf.zeros(tf.shape(movies)[:1])
-        user = ascend(tf.math.l2_normalize(mean, axis=1), mean, temperatures, movies, no_weights)
+        tastes = ascend(tf.math.l2_normalize(mean, axis=1), mean, temperatures, movies, no_weights)
+        order = tf.reduce_sum(_look_up(self._movie_ids, tf.convert_to_tensor(self._order), movie_id), axis=1)
+        both = tf.concat([tastes, ORDER_LENGTH * tf.math.l2_normalize(order, axis=1)], axis=1)  # float32[B, t + o]
+        user = tf.matmul(both, tf.convert_to_tensor(self._axes))
         if self._popularity_component:
             counts = tf.fill(tf.shape(count), self._popularity_component)
-            user = tf.math.l2_normalize(tf.concat([counts, tf.zeros_like(counts), user], axis=1), axis=1)
+            user = tf.concat([counts, tf.zeros_like(counts), user], axis=1)
+        user = tf.math.l2_normalize(user, axis=1)
         return {USER_EMBEDDING: tf.where(count > 0.0, user, tf.zeros_like(user))}
 
 

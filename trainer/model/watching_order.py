@@ -1,4 +1,8 @@
-"""Vectors that are near if users watch two movies shortly after one another."""
+"""Vectors that are near if users watch two movies shortly after one another.
+
+People who watch one of two such movies are likely to watch the other next. So the movies that a user watched last tell
+what comes next, where ratings have times. Without times there are no such vectors.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,12 @@ from scipy import sparse
 from trainer.data.interactions import Interactions
 from trainer.model.spectral_start import right_singular_vectors
 from trainer.model.vectors import unit_rows
+from trainer.workers.matrices import matrix_to_chief
+from trainer.workers.workers import ALONE, Workers, total
 
+DIM = 128
+RECENCY = 30.0  # a movie after which the user watched a tenth of all theirs counts exp(−3): the last few tell
+WATCHED_WEIGHT = 0.5  # of a movie that was watched and not liked, where a liked one counts 1
 WINDOW = 5  # a movie's neighbours are the five that the user watched before it and the five after it
 DECAY = 3.0  # the next neighbour counts 1, the one at distance 1 + DECAY counts 1/e
 MAX_RATINGS = 3_000_000  # more are sampled by user: pairs are counted in seconds then, and suffice
@@ -16,25 +25,44 @@ SMOOTHING = 0.75  # power of a movie's frequency as a neighbour (Levy, Goldberg 
 SEED = 0
 
 
-def order_vectors(known: Interactions, dim: int) -> np.ndarray:
-    """Return float32[num_trained_movies, dim] with unit rows; zeros for a movie without neighbours.
+def order_vectors(known: Interactions, workers: Workers = ALONE) -> np.ndarray:
+    """Return float32[num_trained_movies, DIM] with unit rows; zeros for a movie without neighbours.
 
-    The leading singular vectors of the positive pointwise mutual information of neighbours. All are zeros where times
-    are missing or equal.
+    The leading singular vectors of the positive pointwise mutual information of neighbours. They have no columns where
+    all times are missing or equal.
+
+    workers: each has the ratings of its users, and the chief decomposes the sum.
     """
-    counts = _neighbours(known)
-    association = _positive_pmi(counts)
-    if not association.nnz:
-        return np.zeros((known.num_trained_movies, dim), np.float32)
-    return unit_rows(right_singular_vectors(association, dim, np.random.default_rng(SEED)))
+    counts = _neighbours(known, workers)
+    if not total(workers, counts.nnz):
+        return np.zeros((known.num_trained_movies, 0), np.float32)
+    by_worker = matrix_to_chief(workers, counts)
+    vectors = workers.on_chief(lambda: _decomposed(by_worker, known.num_trained_movies))
+    return workers.from_chief(np.zeros((known.num_trained_movies, DIM), np.float32) if vectors is None else vectors)
 
 
-def _neighbours(known: Interactions) -> sparse.csr_matrix:
+def recent_order(known: Interactions, order: np.ndarray) -> np.ndarray:
+    """Return float32[num_users, DIM] with unit rows: where the movies lie that each user watched last; or zeros.
+
+    order: float32[num_trained_movies, DIM], as `order_vectors` returns.
+    """
+    return unit_rows(known.history(RECENCY, WATCHED_WEIGHT) @ order)
+
+
+def _decomposed(by_worker: sparse.csr_matrix, num_movies: int) -> np.ndarray:
+    """by_worker: CSR float32[num_workers · num_movies, num_movies], how often two movies are neighbours."""
+    counts = sparse.csr_matrix((num_movies, num_movies), dtype=np.float32)
+    for start in range(0, by_worker.shape[0], num_movies):
+        counts += by_worker[start : start + num_movies]
+    return unit_rows(right_singular_vectors(_positive_pmi(counts), DIM, np.random.default_rng(SEED)))
+
+
+def _neighbours(known: Interactions, workers: Workers) -> sparse.csr_matrix:
     """Return float32[num_trained_movies, num_trained_movies], symmetric: how often two movies are neighbours."""
     rng = np.random.default_rng(SEED)
     num_users, num_movies = known.watched.shape[0], known.num_trained_movies
     users = np.repeat(np.arange(num_users), np.diff(known.watched.indptr))
-    share = MAX_RATINGS / max(len(users), 1)
+    share = MAX_RATINGS / max(total(workers, len(users)), 1)
     is_kept = _has_order(known) & (rng.random(num_users) < share)
     kept = is_kept[users] & (known.watched.indices < num_movies)
     users, movies, freshness = users[kept], known.watched.indices[kept], known.freshness[kept]

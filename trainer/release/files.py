@@ -35,8 +35,7 @@ def write_model(fitted: Fitted, folder: Path) -> None:
     """Write the user tower as a SavedModel, with warm-up requests from some users' likes."""
     known, embeddings = fitted.known, fitted.embeddings
     trained = known.movie_ids[: known.num_trained_movies]
-    tastes, temperature, component = fitted.tastes_of_movies, embeddings.temperature, embeddings.popularity_component
-    tower = UserTower(known.user_ids, embeddings.users, trained, tastes, temperature, component)
+    tower = UserTower(known.user_ids, embeddings.users, trained, embeddings.temperature, embeddings.parts)
     save_user_tower(tower, layout.MODEL_NAME, folder, known.user_ids, _some_histories(known))
 
 
@@ -46,7 +45,8 @@ def write_files(fitted: Fitted, folder: Path) -> Calibrations:
     table = _movie_table(fitted)
     np.save(folder / layout.EMBEDDINGS, embeddings.movies)
     recommend, newcomers = _write_index(fitted, folder / layout.EMBEDDINGS_INDEX)
-    similar_movies = _write_similar_movies(similar_movie_vectors(fitted.tastes_of_movies, table, known), fitted, folder)
+    vectors = similar_movie_vectors(embeddings.parts.tastes, embeddings.parts.order, table)
+    similar_movies = _write_similar_movies(vectors, fitted, folder)
     write_movie_table(table, folder / layout.MOVIES)
     np.save(folder / layout.USER_IDS, known.user_ids)
     _write_user_keys(fitted.user_keys, folder)

@@ -47,9 +47,3 @@ class Fitted:
         """float32[num_trained_movies, d]: the embeddings of the trained movies."""
         movies: np.ndarray = self.embeddings.movies[: self.known.num_trained_movies]
         return movies
-
-    @property
-    def tastes_of_movies(self) -> np.ndarray:
-        """float32[num_trained_movies, any], unit rows: the same without the components that tell of popularity."""
-        tastes: np.ndarray = self.embeddings.tastes[: self.known.num_trained_movies]
-        return tastes
