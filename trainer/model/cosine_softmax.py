@@ -86,7 +86,10 @@ def fit(
     users[folded] = fold_in(history[folded], tastes, temperatures[folded], users[folded], plain, on_progress)
     del history
     order = order_vectors(known, workers)
-    users, movies = beside(users, recent_order(known, order)), beside(tastes, order)
+    recent = recent_order(known, order)
+    if not hyperparameters.recency:
+        recent[:] = 0  # what comes next is not wanted, but movies that were left out at random
+    users, movies = beside(users, recent), beside(tastes, order)
     axes = _leading_axes(users, movies, num_likes, hyperparameters.embedding_dim, workers)
     users, movies = users @ axes, movies @ axes
     users, movies, component = with_popularity(users, movies, temperatures, partition.popularity, temperature)

@@ -13,7 +13,7 @@ import numpy as np
 from trainer.model.popularity import users_with_popularity
 from trainer.model.vectors import unit_rows
 
-ORDER_WEIGHT = 0.3  # a cosine of the order of watching counts so much of a cosine of tastes
+ORDER_WEIGHT = 0.16  # a cosine of the order of watching counts so much of a cosine of tastes
 ORDER_LENGTH = float(np.sqrt(ORDER_WEIGHT))  # of vectors of the order, beside tastes of length 1
 
 
