@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from trainer.model import hyperparameters
 from trainer.model.hyperparameters import Hyperparameters
 from trainer.model.partition import Partition
 from trainer.model.progress import Progress
@@ -15,7 +16,8 @@ from trainer.model.side_by_side import SEED_STEP, train_side_by_side
 from trainer.model.train_tables import train_tables
 
 SETTINGS = Hyperparameters(embedding_dim=8, epochs=3, temperature=0.2)
-HISTORY = sparse.random(60, 40, density=0.3, format="csr", dtype=np.float32, random_state=0)
+NUM_USERS = hyperparameters.MIN_USERS_OF_TWO_FITS
+HISTORY = sparse.random(NUM_USERS, 40, density=0.3, format="csr", dtype=np.float32, random_state=0)
 PARTITION = Partition(np.maximum(np.diff(HISTORY.tocsc().indptr), 1))
 
 
@@ -51,9 +53,9 @@ def test_an_error_ends_both_trainings() -> None:
     assert steps <= 2
 
 
-def test_many_users_are_trained_once() -> None:
-    """Up to 8,000 users there are two trainings, of fewer epochs the more users there are; then a single one."""
+def test_few_and_many_users_are_trained_once() -> None:
+    """From 1,000 to 8,000 users there are two trainings, of fewer epochs the more users there are; else one."""
     settings = Hyperparameters()
-    counts = (600, 4_500, 6_000, 8_000, 8_001, 100_000)
-    assert [settings.num_fits_for(count) for count in counts] == [2, 2, 2, 2, 1, 1]
-    assert [settings.epochs_for(count) for count in counts] == [10, 10, 7, 5, 10, 3]
+    counts = (999, 1_000, 4_500, 6_000, 8_000, 8_001, 100_000)
+    assert [settings.num_fits_for(count) for count in counts] == [1, 2, 2, 2, 2, 1, 1]
+    assert [settings.epochs_for(count) for count in counts] == [10, 10, 10, 7, 5, 10, 3]

@@ -81,7 +81,9 @@ def measure_cold_start(
     users = rng.choice(users, min(MAX_USERS, len(users)), replace=False)
     order = rng.permutation(len(held_out))  # of movies that are equally good; by id, the oldest would come first
     held_out, likes, histories = held_out[order], likes[users][:, order], histories[users]
-    table = movies.iloc[rows_of(movies["movie_id"].to_numpy(), known.movie_ids[:num_trained])]
+    listed = movies["movie_id"].to_numpy()
+    movie_ids = np.concatenate([task.movie_ids, np.setdiff1d(listed, task.movie_ids)])
+    table = movies.iloc[rows_of(listed, movie_ids)]
     features = content_features(table)
     predicted = predicted_embeddings(features[others], embeddings.movies[others], features[held_out])
     recent = known.history(RECENCY, WATCHED_WEIGHT)[users][:, others]
@@ -89,9 +91,11 @@ def measure_cold_start(
     k = min(K, max(len(held_out) // MOVIES_PER_PLACE, 1))
     none = sparse.csr_matrix(likes.shape, dtype=np.float32)
     by_content = exact_ranking(folded, predicted, none, k)
-    by_genre = popularity_ranking(_genre_popularity(table["genres"], known, others)[held_out], none, k)
+    by_genre = popularity_ranking(
+        _genre_popularity(table["genres"].iloc[:num_trained], known, others)[held_out], none, k
+    )
     recall, genre_recall = (float(recall_at_k(ranked, likes).mean()) for ranked in (by_content, by_genre))
-    in_lists = _in_lists(task, embeddings, movies)
+    in_lists = _in_lists(task, embeddings, features)
     return ColdStart(k, len(held_out), len(users), recall, genre_recall, *in_lists)
 
 
@@ -128,25 +132,25 @@ def _genre_popularity(genres: pd.Series, known: Interactions, rows: np.ndarray) 
     return popularity
 
 
-def _in_lists(task: Task, embeddings: Embeddings, movies: pd.DataFrame) -> tuple[float, float, float]:
-    """Return (ndcg_lost, ndcg_lost_error, share_of_top_10) as in `ColdStart`."""
+def _in_lists(task: Task, embeddings: Embeddings, features: np.ndarray) -> tuple[float, float, float]:
+    """Return (ndcg_lost, ndcg_lost_error, share_of_top_10) as in `ColdStart`.
+
+    features: float64[num_movies, num_features], of the task's movies, followed by those that it lacks.
+    """
     known, rng = task.known, np.random.default_rng(SEED)
     users = np.flatnonzero(task.of_users(embeddings.users).any(axis=1))
     users = rng.choice(users, min(MAX_USERS, len(users)), replace=False)
-    listed = movies["movie_id"].to_numpy()
-    movie_ids = np.concatenate([task.movie_ids, np.setdiff1d(listed, task.movie_ids)])
-    features = content_features(movies.iloc[rows_of(listed, movie_ids)])
     num_trained = known.num_trained_movies
     ratings = np.asarray(known.watched.sum(axis=0)).ravel()[num_trained:]
-    num_ratings = np.pad(ratings, (0, len(movie_ids) - num_trained - len(ratings)))
+    num_ratings = np.pad(ratings, (0, len(features) - num_trained - len(ratings)))
     is_described: np.ndarray = np.any(features[num_trained:], axis=1)
     expected = expected_embeddings(features, embeddings.movies, num_ratings) * is_described[:, None]
     both = with_content(embeddings, expected)
-    held_out = _widened(task.held_out[users], len(movie_ids))
+    held_out = _widened(task.held_out[users], len(features))
     watched = sparse.csr_matrix(known.watched[task.user_rows[users]])
     queries = both.users[task.user_rows[users]]
     without = exact_ranking(queries, both.movies[:num_trained], task.watched[users], K)
-    ranked = exact_ranking(queries, both.movies, _widened(watched, len(movie_ids)), K)
+    ranked = exact_ranking(queries, both.movies, _widened(watched, len(features)), K)
     before, after = (ndcg_at_k(lists, held_out) for lists in (without, ranked))
     lost = (before - after) / max(float(before.mean()), np.finfo(np.float32).tiny)  # float64[num_users]
     return float(lost.mean()), standard_error(lost), float((ranked[:, :10] >= num_trained).mean())

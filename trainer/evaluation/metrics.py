@@ -12,36 +12,19 @@ from scipy import sparse
 
 def recall_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:
     """Return float64[num_users]: hits among the first k, divided by the number of the user's held-out positives."""
-    recalls: np.ndarray = recall_by_place(ranked_rows, held_out).sum(axis=1)
+    recalls: np.ndarray = _hits(ranked_rows, held_out).sum(axis=1) / np.diff(held_out.indptr)
     return recalls
-
-
-def recall_by_place(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:
-    """Return float64[num_users, k]: what each place of the list adds to the user's recall."""
-    gains: np.ndarray = _hits(ranked_rows, held_out) / np.diff(held_out.indptr)[:, None]
-    return gains
 
 
 def ndcg_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:
     """Return float64[num_users]: the DCG divided by that of the best possible list (Järvelin & Kekäläinen 2002).
 
-    Gains are binary; for the discount see `discounts`.
+    Gains are binary and the discount is 1/log2(rank + 1), with ranks counted from 1.
     """
-    ndcgs: np.ndarray = ndcg_by_place(ranked_rows, held_out).sum(axis=1)
+    discounts = 1.0 / np.log2(np.arange(2, ranked_rows.shape[1] + 2))
+    ideal = np.cumsum(discounts)[np.minimum(np.diff(held_out.indptr), ranked_rows.shape[1]) - 1]
+    ndcgs: np.ndarray = _hits(ranked_rows, held_out) @ discounts / ideal
     return ndcgs
-
-
-def ndcg_by_place(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:
-    """Return float64[num_users, k]: what each place of the list adds to the user's NDCG."""
-    weights = discounts(ranked_rows.shape[1])
-    ideal = np.cumsum(weights)[np.minimum(np.diff(held_out.indptr), ranked_rows.shape[1]) - 1]
-    gains: np.ndarray = _hits(ranked_rows, held_out) * weights / ideal[:, None]
-    return gains
-
-
-def discounts(k: int) -> np.ndarray:
-    """Return float64[k]: 1/log2(rank + 1), with ranks counted from 1."""
-    return 1.0 / np.log2(np.arange(2, k + 2))
 
 
 def hit_rate_at_k(ranked_rows: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:

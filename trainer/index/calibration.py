@@ -117,8 +117,7 @@ def _calibrate_engines(
         scan, least = scan_curve[-1], LOWEST_EFFORT
         if sufficed and bool(sufficed[number].index_dims) == bool(index_dims):
             least = sufficed[number].index.search_k
-        of_index = _calibrate_index(movies, queries, nearest_rows, least, scan.scan_candidates)
-        index_setting = of_index[-1]
+        index_setting, of_index = _calibrate_index(movies, queries, nearest_rows, least, scan.scan_candidates)
         is_good = index_setting.recall >= TARGET_RECALL and search_is_worthwhile(
             movies, index_setting.search_k, scan.scan_candidates, RECALL_K
         )
@@ -129,8 +128,8 @@ def _calibrate_engines(
         calibration = Calibration(engine, index_setting, index_dims, scan, [*of_index, *scan_curve], 0.0, 0.0)
         if queries.losses is not None:
             found, _ = ranking(movies, calibration.effort, queries.vectors, queries.exclude, LOSS_K)
-            recall_loss, ndcg_loss = queries.losses(found)
-            calibration = replace(calibration, recall_loss=recall_loss, ndcg_loss=ndcg_loss)
+            recall, ndcg = queries.losses(found)
+            calibration = replace(calibration, recall_loss=recall.share, ndcg_loss=ndcg.share)
         calibrations.append(calibration)
     return calibrations
 
@@ -179,20 +178,35 @@ def _calibrate_scan(
 
 def _calibrate_index(
     movies: IndexedVectors, queries: Queries, nearest_rows: np.ndarray, least: int, scan_candidates: int
-) -> list[Setting]:
-    """Raise the effort until the index is good enough, or a scan would answer instead; return what was measured.
+) -> tuple[Setting, list[Setting]]:
+    """Find the least effort at which the index is good enough, or a scan would answer instead.
 
-    scan_candidates: of that scan.
+    Returns the setting and all that were measured, by effort.  scan_candidates: of that scan.
     """
-    curve: list[Setting] = []
-    for search_k in _efforts(len(movies.vectors), least):
+    measured: dict[int, Setting] = {}
+
+    def is_good(search_k: int) -> bool:
         effort = Effort(uses_index=True, search_k=search_k, scan_candidates=scan_candidates)
         recall, latency_us = measure(movies, effort, queries, nearest_rows)
-        curve.append(Setting(search_k, 0, 0, recall, latency_us))
-        is_good = recall >= TARGET_RECALL and loses_little(movies, effort, queries)
-        if is_good or not search_is_worthwhile(movies, search_k, scan_candidates, RECALL_K):
+        measured[search_k] = Setting(search_k, 0, 0, recall, latency_us)
+        return recall >= TARGET_RECALL and loses_little(movies, effort, queries)
+
+    efforts = list(_efforts(len(movies.vectors), least))
+    first, last = 0, len(efforts) - 1
+    for number, search_k in enumerate(efforts):
+        if not search_is_worthwhile(movies, search_k, scan_candidates, RECALL_K):
+            last = number
             break
-    return curve
+    middle = first  # often, what sufficed before does again
+    while first < last:
+        if is_good(efforts[middle]):
+            last = middle
+        else:
+            first = middle + 1
+        middle = (first + last) // 2
+    if efforts[first] not in measured:
+        is_good(efforts[first])
+    return measured[efforts[first]], [measured[search_k] for search_k in sorted(measured)]
 
 
 def _efforts(num_movies: int, least: int) -> Iterator[int]:

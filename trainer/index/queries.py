@@ -11,7 +11,7 @@ from trainer.index.measuring import Queries
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.newcomers import newcomer_embeddings
 
-MAX_QUERIES = 500  # of each kind, so that chance hardly moves the measured recall
+MAX_QUERIES = 2_000  # of each kind, so that chance hardly moves the measured recall
 MAX_FEW_LIKES = 5  # the most liked movies of a newcomer
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 USER_VISITS = 300_000  # a fit sees so many histories, one user's several times: more visits gain little
 MIN_EPOCHS, MAX_EPOCHS = 3, 10
+MIN_USERS_OF_TWO_FITS = 1_000  # with fewer, a second fit gains less than chance
 MAX_USERS_OF_TWO_FITS = 8_000  # more would take twice the time for it, or rank worse after half the epochs each
 VISITS_OF_TWO_FITS = 45_000  # of each of the two, so that both together take little longer than one did
 STEPS_PER_EPOCH = 5  # at least, so that a few hundred users train as well as many
@@ -34,12 +35,12 @@ class Hyperparameters:
         """Return the chosen number of epochs, or the default for that many users if none was chosen."""
         if self.epochs is not None:
             return self.epochs
-        visits = USER_VISITS if self.num_fits_for(num_users) == 1 else VISITS_OF_TWO_FITS
+        visits = VISITS_OF_TWO_FITS if self.num_fits_for(num_users) == 2 else USER_VISITS
         return min(max(visits // num_users, MIN_EPOCHS), MAX_EPOCHS)
 
     def num_fits_for(self, num_users: int) -> int:
         """Return how many times the tables of that many users are trained, each time from another seed: see `fit`."""
-        return 2 if num_users <= MAX_USERS_OF_TWO_FITS else 1
+        return 2 if MIN_USERS_OF_TWO_FITS <= num_users <= MAX_USERS_OF_TWO_FITS else 1
 
     def batch_size_for(self, num_users: int) -> int:
         """Return how many of that many users are in a step."""
