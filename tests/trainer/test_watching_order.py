@@ -60,11 +60,14 @@ def test_the_movies_watched_last_tell_what_comes_next() -> None:
     assert 0.4 < without_recency < 0.6
 
 
-def test_without_times_there_is_no_order() -> None:
-    """Ratings of one time give vectors without components; with times, movies of one series are near."""
-    known = interactions_of(_ratings(has_times=False), 3.5)
-    assert order_vectors(known).shape == (known.num_trained_movies, 0)
-    assert recent_order(known, order_vectors(known)).shape == (NUM_USERS, 0)
+def test_without_an_order_there_are_no_vectors() -> None:
+    """Ratings of one time, or of random times, give vectors without components; else movies of one series are near."""
+    ratings = _ratings(has_times=True)
+    random_times = np.random.default_rng(1).permutation(ratings["timestamp"])
+    for unordered in (_ratings(has_times=False), ratings.assign(timestamp=random_times)):
+        known = interactions_of(unordered, 3.5)
+        assert order_vectors(known).shape == (known.num_trained_movies, 0)
+        assert recent_order(known, order_vectors(known)).shape == (NUM_USERS, 0)
     known = interactions_of(_ratings(has_times=True), 3.5)
     order = order_vectors(known)
     assert order.shape == (known.num_trained_movies, DIM)

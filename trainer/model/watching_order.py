@@ -18,6 +18,7 @@ from trainer.workers.workers import ALONE, Workers, total
 DIM = 128
 RECENCY = 30.0  # a movie after which the user watched a tenth of all theirs counts exp(−3): the last few tell
 WATCHED_WEIGHT = 0.5  # of a movie that was watched and not liked, where a liked one counts 1
+MIN_RECURRENCE = 2.0  # it is 7 on ml-latest-small, and 1 where times are drawn at random
 WINDOW = 5  # a movie's neighbours are the five that the user watched before it and the five after it
 DECAY = 3.0  # the next neighbour counts 1, the one at distance 1 + DECAY counts 1/e
 MAX_RATINGS = 3_000_000  # more are sampled by user: pairs are counted in seconds then, and suffice
@@ -29,16 +30,17 @@ def order_vectors(known: Interactions, workers: Workers = ALONE) -> np.ndarray:
     """Return float32[num_trained_movies, DIM] with unit rows; zeros for a movie without neighbours.
 
     The leading singular vectors of the positive pointwise mutual information of neighbours. They have no columns where
-    all times are missing or equal.
+    times are missing or equal, or where the order tells nothing: see `_recurrence`.
 
     workers: each has the ratings of its users, and the chief decomposes the sum.
     """
-    counts = _neighbours(known, workers)
-    if not total(workers, counts.nnz):
-        return np.zeros((known.num_trained_movies, 0), np.float32)
-    by_worker = matrix_to_chief(workers, counts)
-    vectors = workers.on_chief(lambda: _decomposed(by_worker, known.num_trained_movies))
-    return workers.from_chief(np.zeros((known.num_trained_movies, DIM), np.float32) if vectors is None else vectors)
+    num_movies = known.num_trained_movies
+    users, movies = _in_order(known, workers)
+    if _recurrence(users, movies, num_movies, workers) < MIN_RECURRENCE:
+        return np.zeros((num_movies, 0), np.float32)
+    by_worker = matrix_to_chief(workers, _neighbours(users, movies, num_movies))
+    vectors = workers.on_chief(lambda: _decomposed(by_worker, num_movies))
+    return workers.from_chief(np.zeros((num_movies, DIM), np.float32) if vectors is None else vectors)
 
 
 def recent_order(known: Interactions, order: np.ndarray) -> np.ndarray:
@@ -57,8 +59,11 @@ def _decomposed(by_worker: sparse.csr_matrix, num_movies: int) -> np.ndarray:
     return unit_rows(right_singular_vectors(_positive_pmi(counts), DIM, np.random.default_rng(SEED)))
 
 
-def _neighbours(known: Interactions, workers: Workers) -> sparse.csr_matrix:
-    """Return float32[num_trained_movies, num_trained_movies], symmetric: how often two movies are neighbours."""
+def _in_order(known: Interactions, workers: Workers) -> tuple[np.ndarray, np.ndarray]:
+    """Return (users, rows of movies), int[n] each: what users watched, each user's in the order of watching.
+
+    Of users whose order is known; of so many, drawn at random, that there are about MAX_RATINGS in all.
+    """
     rng = np.random.default_rng(SEED)
     num_users, num_movies = known.watched.shape[0], known.num_trained_movies
     users = np.repeat(np.arange(num_users), np.diff(known.watched.indptr))
@@ -68,7 +73,32 @@ def _neighbours(known: Interactions, workers: Workers) -> sparse.csr_matrix:
     users, movies, freshness = users[kept], known.watched.indices[kept], known.freshness[kept]
     by_chance = rng.permutation(num_movies)  # the order of movies rated at one time, which says nothing
     in_order = np.lexsort((by_chance[movies], freshness, users))
-    users, movies = users[in_order], movies[in_order]
+    return users[in_order], movies[in_order]
+
+
+def _recurrence(users: np.ndarray, movies: np.ndarray, num_movies: int, workers: Workers) -> float:
+    """Return how many times as often as by chance two users watch the same two movies one after the other.
+
+    users, movies: as `_in_order` returns.
+    """
+    shuffled = np.lexsort((np.random.default_rng(SEED).random(len(users)), users))
+    in_order, by_chance = workers.sum(
+        np.array([_shared_pairs(users, of, num_movies) for of in (movies, movies[shuffled])], np.float64)
+    )
+    return float(in_order / max(by_chance, 1))
+
+
+def _shared_pairs(users: np.ndarray, movies: np.ndarray, num_movies: int) -> int:
+    """Return for how many pairs of users two movies are next to each other, summed over all two movies."""
+    of_one_user = users[1:] == users[:-1]
+    before, after = movies[:-1][of_one_user].astype(np.int64), movies[1:][of_one_user].astype(np.int64)
+    pairs = np.minimum(before, after) * num_movies + np.maximum(before, after)
+    counts = np.unique(pairs, return_counts=True)[1]
+    return int((counts * (counts - 1)).sum() // 2)
+
+
+def _neighbours(users: np.ndarray, movies: np.ndarray, num_movies: int) -> sparse.csr_matrix:
+    """Return float32[num_movies, num_movies], symmetric: how often two movies are neighbours."""
     counts = sparse.csr_matrix((num_movies, num_movies), dtype=np.float32)
     for distance in range(1, WINDOW + 1):
         of_one_user = users[distance:] == users[:-distance]
