@@ -86,12 +86,11 @@ def fit(
     users[folded] = fold_in(history[folded], tastes, temperatures[folded], users[folded], plain, on_progress)
     del history
     order = order_vectors(known, workers)
-    recent = recent_order(known, order)
-    if not hyperparameters.recency:
-        recent[:] = 0  # what comes next is not wanted, but movies that were left out at random
-    users, movies = beside(users, recent), beside(tastes, order)
+    told = order if hyperparameters.recency else order[:, :0]  # without recency, what comes next is not asked for
+    users, movies = beside(users, recent_order(known, told)), beside(tastes, told)
     axes = _leading_axes(users, movies, num_likes, hyperparameters.embedding_dim, workers)
     users, movies = users @ axes, movies @ axes
+    axes = np.pad(axes, ((0, order.shape[1] - told.shape[1]), (0, 0)))  # what is not told counts nothing
     users, movies, component = with_popularity(users, movies, temperatures, partition.popularity, temperature)
     return Embeddings(users, movies, temperature, Parts(tastes, order, axes, component))
 
