@@ -6,7 +6,8 @@ import logging
 import signal
 import threading
 from concurrent import futures
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -31,6 +32,7 @@ from serving.stand_in.settings import Settings
 log = logging.getLogger(__name__)
 
 GRACE_S = 5.0
+LISTENS_EVERY_S = 0.5  # for signals
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # The names are taken from the descriptors, because reflection finds only descriptors that have been imported.
 SERVICES = tuple(
@@ -43,6 +45,9 @@ OPTIONS: dict[str, int | str] = {
     "grpc.max_send_message_length": -1,
     "grpc.so_reuseport": 0,  # without it, a second server on the same port would take half of the calls
 }
+
+
+T = TypeVar("T")
 
 
 class CannotListen(Exception):
@@ -63,7 +68,7 @@ def serve(settings: Settings) -> None:
     for number in STOP_SIGNALS:
         signal.signal(number, lambda number, frame: news.put(signal.Signals(number)))
     watcher.start(tell=news.put)
-    outcome = news.get()
+    outcome = _next(news)
     if isinstance(outcome, LoadError):
         raise outcome
     if outcome is None:
@@ -76,11 +81,24 @@ def serve(settings: Settings) -> None:
                 serve_rest(flags.host, flags.rest_api_port, Rest(models, metrics, settings.metrics_path))
             except OSError as error:
                 raise CannotListen(f"cannot listen on {flags.host}:{flags.rest_api_port}: {error}") from error
-        news.get()
+        _next(news)
         watcher.stop()
         stopped = server.stop(GRACE_S)
         log.info("stopping: running calls may take %g s", GRACE_S)
         stopped.wait()
+
+
+def _next(news: SimpleQueue[T]) -> T:
+    """Wait for what comes next, and return it.
+
+    Python handles a signal that comes while the main thread is about to wait for ever only when the wait has ended. So
+    each wait is short.
+    """
+    while True:
+        try:
+            return news.get(timeout=LISTENS_EVERY_S)
+        except Empty:
+            pass
 
 
 def _load_options(settings: Settings, metrics: Metrics) -> LoadOptions:

@@ -25,6 +25,7 @@ RETRY_S = 60.0  # a store that cannot be reached is asked again after so long, o
 BUSY_STATUS = 3  # of `train` while another trainer is training
 POLL_S = 0.2
 KILL_AFTER_S = 5.0
+LISTENS_EVERY_S = 1.0  # for signals: one that comes just before a wait is handled only after it
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ def watch(arguments: argparse.Namespace) -> None:
     while not stopping.is_set():
         looked_at = time.monotonic()
         pause_s = arguments.every if _look(arguments, metrics, stopping) else min(RETRY_S, arguments.every)
-        stopping.wait(max(0.0, looked_at + pause_s - time.monotonic()))
+        while (left_s := looked_at + pause_s - time.monotonic()) > 0 and not stopping.is_set():
+            stopping.wait(min(left_s, LISTENS_EVERY_S))
     log.info("stopped")
 
 
