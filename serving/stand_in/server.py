@@ -7,7 +7,6 @@ import signal
 import threading
 from concurrent import futures
 from queue import Empty, SimpleQueue
-from typing import TypeVar
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -45,9 +44,6 @@ OPTIONS: dict[str, int | str] = {
     "grpc.max_send_message_length": -1,
     "grpc.so_reuseport": 0,  # without it, a second server on the same port would take half of the calls
 }
-
-
-T = TypeVar("T")
 
 
 class CannotListen(Exception):
@@ -88,7 +84,7 @@ def serve(settings: Settings) -> None:
         stopped.wait()
 
 
-def _next(news: SimpleQueue[T]) -> T:
+def _next(news: SimpleQueue[LoadError | signal.Signals | None]) -> LoadError | signal.Signals | None:
     """Wait for what comes next, and return it.
 
     Python handles a signal that comes while the main thread is about to wait for ever only when the wait has ended. So

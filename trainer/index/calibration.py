@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from protos.release.v1.calibrations import ANNOY, SCAN
 from protos.release.v1.search import Effort, search_is_worthwhile
 from protos.release.v1.vectors import IndexedVectors, indexed_vectors, leading_components
 from trainer.index.annoy_index import NUM_TREES, RECALL_K, build_index, ranking
-from trainer.index.measuring import LOSS_K, Queries, loses_little, measure, times_slower
+from trainer.index.measuring import LOSS_K, MEASURED_SEARCHES, Queries, loses_little, measure, times_slower
 from trainer.index.ranking import exact_ranking
 
 TARGET_RECALL = 0.95  # every twentieth of the ten nearest may be missed, mostly the last of them
@@ -79,7 +80,8 @@ def calibrate(
         MAX_TIMES_SLOWER times slower than a lone scan.
     sufficed: on a held-out part, for each kind; less effort and smaller scans are not tried. Empty tries all.
     """
-    exact = [exact_ranking(queries.vectors, vectors, queries.exclude, RECALL_K) for queries in kinds]
+    first = slice(MEASURED_SEARCHES)
+    exact = [exact_ranking(queries.vectors[first], vectors, queries.exclude[first], RECALL_K) for queries in kinds]
     scan_curves = _calibrate_scans(vectors, kinds, exact, [calibration.scan for calibration in sufficed])
     leading = leading_components(vectors, scan_curves[0][-1].scan_dims)
     items = indexed_vectors(vectors, leading)
@@ -192,21 +194,14 @@ def _calibrate_index(
         return recall >= TARGET_RECALL and loses_little(movies, effort, queries)
 
     efforts = list(_efforts(len(movies.vectors), least))
-    first, last = 0, len(efforts) - 1
-    for number, search_k in enumerate(efforts):
-        if not search_is_worthwhile(movies, search_k, scan_candidates, RECALL_K):
-            last = number
-            break
-    middle = first  # often, what sufficed before does again
-    while first < last:
-        if is_good(efforts[middle]):
-            last = middle
-        else:
-            first = middle + 1
-        middle = (first + last) // 2
-    if efforts[first] not in measured:
-        is_good(efforts[first])
-    return measured[efforts[first]], [measured[search_k] for search_k in sorted(measured)]
+    too_dear = (not search_is_worthwhile(movies, search_k, scan_candidates, RECALL_K) for search_k in efforts)
+    last = next((number for number, is_dear in enumerate(too_dear) if is_dear), len(efforts) - 1)
+    number = 0  # often, what sufficed before does again
+    if not is_good(efforts[0]):
+        number = bisect_left(efforts, True, min(1, last), last, key=is_good)
+    if efforts[number] not in measured:
+        is_good(efforts[number])
+    return measured[efforts[number]], [measured[search_k] for search_k in sorted(measured)]
 
 
 def _efforts(num_movies: int, least: int) -> Iterator[int]:

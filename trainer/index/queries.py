@@ -7,7 +7,7 @@ from scipy import sparse
 
 from trainer.data.interactions import Interactions, indicator
 from trainer.index.annoy_index import SEED
-from trainer.index.measuring import Queries
+from trainer.index.measuring import MEASURED_SEARCHES, Queries
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.newcomers import newcomer_embeddings
 
@@ -16,9 +16,10 @@ MAX_FEW_LIKES = 5  # the most liked movies of a newcomer
 
 
 def some_users(embeddings: Embeddings) -> np.ndarray:
-    """Return int64 rows of at most MAX_QUERIES users with an embedding, drawn at random."""
+    """Return int64 rows of at most MEASURED_SEARCHES users with an embedding, drawn at random."""
     with_likes = np.flatnonzero(embeddings.users.any(axis=1))
-    return np.random.default_rng(SEED).choice(with_likes, min(MAX_QUERIES, len(with_likes)), replace=False)
+    drawn = np.random.default_rng(SEED).choice(with_likes, min(MAX_QUERIES, len(with_likes)), replace=False)
+    return drawn[:MEASURED_SEARCHES]  # without held-out movies, no more are searched for
 
 
 def of_users(embeddings: Embeddings, known: Interactions, users: np.ndarray) -> Queries:
