@@ -1,4 +1,4 @@
-"""Recall for users the model was not trained on, folded in from all they watched or from a few liked movies.
+"""Recall for users the model was not trained on, folded in from all they watched or from liked movies, also in order.
 
     MOVIELENS_DIR=… python -m benchmarks.newcomers
     python -m benchmarks.newcomers --train T.csv --test E.csv
@@ -29,7 +29,7 @@ from trainer.evaluation.task import task_of
 from trainer.index.ranking import exact_ranking
 from trainer.model.cosine_softmax import Embeddings, fit
 from trainer.model.hyperparameters import Hyperparameters
-from trainer.model.newcomers import newcomer_embeddings
+from trainer.model.newcomers import counts_in_order, newcomer_embeddings
 from trainer.model.watching_order import RECENCY, WATCHED_WEIGHT
 
 K, FOLDS, LIKES = 20, 12, (10, 5, 3)
@@ -42,31 +42,33 @@ def main(argv: Sequence[str]) -> None:
     settings = hyperparameters_for(task, Hyperparameters())
     known = task.known
     all_history = known.history(settings.recency, settings.watched_weight)
-    histories = {"folded in, from all they watched": all_history}
-    histories |= {f"folded in, from {n} liked movies": _last(known.history(1.0, 0.0), n) for n in LIKES}
-    recent = dict(histories)  # of a few likes, nothing tells which are the last
-    recent["folded in, from all they watched"] = known.history(RECENCY, WATCHED_WEIGHT)
+    histories = {"all they watched": (all_history, known.history(RECENCY, WATCHED_WEIGHT))}
+    for count in (None, *LIKES):
+        newer = _last(known.history(1.0, 0.0), count)
+        name = f"{count} liked movies" if count is not None else "all liked movies"
+        histories[name] = (newer.sign(), newer.sign())  # a set
+        histories[f"{name}, in order"] = counts_in_order(newer)
     trained_in = fit(known, settings)
     tables = {name: np.zeros_like(trained_in.users) for name in histories}
     ranked = {name: np.empty((len(task.user_ids), K), np.int32) for name in histories}
     for fold in np.array_split(np.random.default_rng(0).permutation(len(known.user_ids)), FOLDS):
         others = _fit_without(known, fold, train, threshold, settings)
         in_fold = np.isin(task.user_rows, fold)
-        for name, history in histories.items():
+        for name, both in histories.items():
             has_embedding = sparse.diags(others.movies.any(axis=1).astype(np.float32))
-            theirs, last = (sparse.csr_matrix(own[fold] @ has_embedding) for own in (history, recent[name]))
+            theirs, last = (sparse.csr_matrix(own[fold] @ has_embedding) for own in both)
             tables[name][fold] = newcomer_embeddings(theirs, others, last)
             users = task.of_users(tables[name])[in_fold]
             ranked[name][in_fold] = exact_ranking(users, others.movies, task.watched[in_fold], K)
     rankings = {
         "trained in": exact_ranking(task.of_users(trained_in.users), trained_in.movies, task.watched, K),
-        **ranked,
+        **{f"folded in, from {name}": rows for name, rows in ranked.items()},
         "popular movies": task.popularity_ranking(K),
     }
     recalls = {name: task.scores(rows, K).means[f"recall@{K}"] for name, rows in rankings.items()}
-    print(f"{f'{len(task.user_ids)} users':<36}{f'recall@{K}':>10}{'share':>8}")
+    print(f"{f'{len(task.user_ids)} users':<42}{f'recall@{K}':>10}{'share':>8}")
     for name, recall in recalls.items():
-        print(f"{name:<36}{recall:>10.4f}{recall / recalls['trained in']:>8.2f}")
+        print(f"{name:<42}{recall:>10.4f}{recall / recalls['trained in']:>8.2f}")
 
 
 def _split(argv: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -98,17 +100,17 @@ def _fit_without(
     return replace(fitted, movies=of_all(fitted.movies), parts=parts)
 
 
-def _last(history: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
-    """CSR float32[num_users, num_movies]: 1 for each user's `count` latest likes.
+def _last(history: sparse.csr_matrix, count: int | None) -> sparse.csr_matrix:
+    """CSR float32[num_users, num_movies]: 1 for each user's latest like, 2 for the one before, up to the `count` latest.
 
     history: CSR of the same shape, in which a later like has a larger value.
     """
     kept = history.copy()
     for start, end in zip(kept.indptr, kept.indptr[1:], strict=False):
         latest = np.argsort(-kept.data[start:end], kind="stable")[:count]
-        weights = np.zeros(end - start, np.float32)
-        weights[latest] = 1
-        kept.data[start:end] = weights
+        newer = np.zeros(end - start, np.float32)
+        newer[latest] = np.arange(len(latest)) + 1
+        kept.data[start:end] = newer
     kept.eliminate_zeros()
     return kept
 

@@ -18,7 +18,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from protos.recommender.v1 import recommender_pb2 as api
-from protos.release.v1.layout import FOLD_IN, LOOK_UP
+from protos.release.v1.layout import FOLD_IN, FOLD_IN_ORDER, LOOK_UP
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # upper bounds of a histogram's buckets
 BATCH_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
@@ -133,7 +133,7 @@ class CallTally:
 CALLS: dict[str, CallTally] = {}
 """Finished calls by the name of the RPC."""
 
-PREDICTS = {signature.name: CallTally() for signature in (LOOK_UP, FOLD_IN)}
+PREDICTS = {signature.name: CallTally() for signature in (LOOK_UP, FOLD_IN, FOLD_IN_ORDER)}
 """Finished Predict calls by the signature of the model."""
 
 PREDICT_BATCH_SIZES = {signature: Distribution(BATCH_SIZES) for signature in PREDICTS}

@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
-from protos.release.v1.layout import FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
+from protos.release.v1.layout import FOLD_IN, FOLD_IN_ORDER, LOOK_UP, USER_EMBEDDING, Signature
 from protos.tfserving.v1 import predict_pb2 as pb
 from recommender_service.metrics import PREDICT_BATCH_SIZES, PREDICTS
 from recommender_service.model_server_channel import connect
@@ -79,6 +79,7 @@ class ModelServer:
         model_name: str,
         version: int,
         liked_movie_ids: Sequence[np.ndarray],
+        in_order: bool,
         padding: int,
         embedding_dim: int,
         timeout_s: float,
@@ -86,13 +87,15 @@ class ModelServer:
         """Embeddings of people who like these movies, float32[len(liked_movie_ids), embedding_dim].
 
         liked_movie_ids: for each person int64 ids, at least one, of movies with an embedding.
+        in_order: whether each person's are in the order of liking, the latest last, and the model is to know it.
         padding: the id that fills up the shorter lists.
         Raises ModelServerError.
         """
         padded = np.full((len(liked_movie_ids), max(map(len, liked_movie_ids))), padding, np.int64)
         for padded_ids, ids in zip(padded, liked_movie_ids, strict=True):
             padded_ids[: len(ids)] = ids
-        return await self._embeddings(model_name, version, FOLD_IN, padded, embedding_dim, timeout_s)
+        signature = FOLD_IN_ORDER if in_order else FOLD_IN
+        return await self._embeddings(model_name, version, signature, padded, embedding_dim, timeout_s)
 
     async def _embeddings(
         self,

@@ -36,6 +36,8 @@ class WatchedMovies:
     indptr: int64[num_users + 1]; the ratings of user i are indptr[i] up to, not including, indptr[i + 1].
     rows: int32[num_ratings], the rated movie.  positive: bool[num_ratings], whether the user liked it.
     has_likes: bool[num_users], whether the user liked some movie.
+    newer: uint16[num_ratings], how many of the user's ratings are newer, and half of those of the same time; None if
+        the release does not tell.
     """
 
     user_ids: np.ndarray
@@ -43,6 +45,7 @@ class WatchedMovies:
     rows: np.ndarray
     positive: np.ndarray
     has_likes: np.ndarray
+    newer: np.ndarray | None
 
     def find(self, user_id: int) -> int:
         """The position of a user in `user_ids`, or −1 for a user whom the release does not know."""
@@ -58,6 +61,17 @@ class WatchedMovies:
         """int32 rows of the movies that the user at this position liked, ascending."""
         rated = slice(self.indptr[user], self.indptr[user + 1])
         rows: np.ndarray = self.rows[rated][self.positive[rated]]
+        return rows
+
+    def liked_rows_in_order(self, user: int) -> np.ndarray | None:
+        """The same in the order of liking, the latest last; None if the release does not tell, or all have one time."""
+        if self.newer is None:
+            return None
+        rated = slice(self.indptr[user], self.indptr[user + 1])
+        newer = self.newer[rated][self.positive[rated]]
+        if len(newer) > 1 and newer.min() == newer.max():
+            return None
+        rows: np.ndarray = self.liked_rows_of(user)[np.argsort(newer, kind="stable")[::-1]]
         return rows
 
 

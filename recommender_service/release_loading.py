@@ -140,6 +140,9 @@ def _watched(files: Files, manifest: pb.Manifest) -> WatchedMovies:
     indptr = array_of(files[layout.WATCHED_INDPTR], np.int64, (manifest.num_users + 1,))
     rows = array_of(files[layout.WATCHED_ROWS], np.int32, (manifest.num_ratings,))
     positive = array_of(files[layout.WATCHED_POSITIVE], np.bool_, (manifest.num_ratings,))
+    newer = None
+    if layout.FORMATS[manifest.format_version].knows_order:
+        newer = array_of(files[layout.WATCHED_NEWER], np.uint16, (manifest.num_ratings,))
     if (np.diff(user_ids) <= 0).any():
         raise ReleaseError(f"{files[layout.USER_IDS]}: expected ascending ids, each once; got others")
     num_rated = np.diff(indptr)
@@ -159,7 +162,7 @@ def _watched(files: Files, manifest: pb.Manifest) -> WatchedMovies:
             f"embedding only, got one of row {rows[positive].max()}"
         )
     liked_before = np.concatenate([[0], np.cumsum(positive)])  # int64[num_ratings + 1]
-    return WatchedMovies(user_ids, indptr, rows, positive, has_likes=np.diff(liked_before[indptr]) > 0)
+    return WatchedMovies(user_ids, indptr, rows, positive, np.diff(liked_before[indptr]) > 0, newer)
 
 
 def _hidden(files: Files, manifest: pb.Manifest) -> HiddenMovies:

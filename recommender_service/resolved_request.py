@@ -22,7 +22,7 @@ from recommender_service.checks import (
 from recommender_service.errors import FIELD_MISSING, FIELDS_EXCLUDE_EACH_OTHER, InvalidArgument
 from recommender_service.hidden_movies import rows_to_leave_out
 from recommender_service.release import Release
-from recommender_service.user_embeddings.source import fold_in_key
+from recommender_service.user_embeddings.source import FoldInKey, fold_in_key
 
 if TYPE_CHECKING:  # neither is imported while events are off
     from recommender_service.feedback.feedback import Feedback
@@ -42,7 +42,7 @@ class ResolvedRequest(NamedTuple):
     history: takes the place of what the release knows of the user, if events have changed it; else None.
     named_rows: trained movies that the request says the user likes.
     user_id: the user whose trained embedding is needed; None if a fold-in, or nothing, is needed.
-    fold_in_key: the key of the fold-in that is needed; empty if none is.
+    fold_in_key: the key of the fold-in that is needed; None if none is.
     ignored_movie_ids, ignored_movie_keys: what has no effect, for the answer.
     degraded_reason: why events may be missing; empty if none are.
     """
@@ -55,7 +55,7 @@ class ResolvedRequest(NamedTuple):
     history: History | None
     named_rows: Sequence[int]
     user_id: int | None
-    fold_in_key: bytes
+    fold_in_key: FoldInKey | None
     explain: bool
     ignored_movie_ids: Sequence[int]
     ignored_movie_keys: Sequence[str]
@@ -73,7 +73,8 @@ def resolve(release: Release, request: api.RecommendRequest, feedback: Feedback 
     qualifying = qualifying_mask(release, request.filter) if request.HasField("filter") else None
     excluded = rows_to_leave_out(release, request, user)
     needed_id = user_id if user >= 0 and release.watched.has_likes[user] else None
-    key, named_rows, ignored_ids, ignored_keys = b"", NO_NUMBERS, NO_NUMBERS, NO_KEYS
+    key: FoldInKey | None = None
+    named_rows, ignored_ids, ignored_keys = NO_NUMBERS, NO_NUMBERS, NO_KEYS
     history, degraded_reason = None, ""
     if feedback is not None and (user_id is not None or request.user_key):
         history, degraded_reason = feedback.history(release, request, user), feedback.problem
@@ -83,15 +84,14 @@ def resolve(release: Release, request: api.RecommendRequest, feedback: Feedback 
         rows, ignored_ids, ignored_keys = excluded_rows(release, request.exclude_movie_ids, request.exclude_movie_keys)
         excluded = np.concatenate([excluded, rows])
     if request.liked_movie_ids or request.liked_movie_keys:
-        check_count("liked_movie_ids", MAX_LIKED, request.liked_movie_ids, request.liked_movie_keys)
-        named_rows, without_embedding, keys_without_embedding = rows_of_movies(
-            release, request.liked_movie_ids, request.liked_movie_keys, release.num_trained_movies
-        )
+        named_rows, without_embedding, keys_without_embedding = _named_likes(release, request)
         ignored_ids = list(dict.fromkeys([*without_embedding, *ignored_ids]))
         ignored_keys = list(dict.fromkeys([*keys_without_embedding, *ignored_keys]))
         if named_rows:
             excluded = np.concatenate([excluded, np.array(named_rows, np.int32)])
-            needed_id, key = None, fold_in_key(release.movie_ids[_liked_rows(release, user, history, named_rows)])
+            needed_id = None
+            liked = _liked_in_order if request.liked_in_order else _liked_rows
+            key = _key(release, liked(release, user, history, named_rows), request.liked_in_order)
     return ResolvedRequest(
         limit,
         excluded,
@@ -107,6 +107,16 @@ def resolve(release: Release, request: api.RecommendRequest, feedback: Feedback 
         ignored_keys,
         degraded_reason,
     )
+
+
+def _named_likes(release: Release, request: api.RecommendRequest) -> tuple[list[int], list[int], list[str]]:
+    """Return (rows of the trained movies that the request says the user likes; ids of the others; keys of the others).
+
+    Raises InvalidArgument.
+    """
+    ids, keys = request.liked_movie_ids, request.liked_movie_keys
+    check_count("liked_movie_ids", MAX_LIKED, ids, keys)
+    return rows_of_movies(release, ids, keys, release.num_trained_movies)
 
 
 def user_id_of(release: Release, request: api.RecommendRequest) -> int | None:
@@ -130,14 +140,23 @@ def user_id_of(release: Release, request: api.RecommendRequest) -> int | None:
 
 def _from_history(
     release: Release, request: api.RecommendRequest, history: History, user_id: int | None
-) -> tuple[np.ndarray, int | None, bytes]:
+) -> tuple[np.ndarray, int | None, FoldInKey | None]:
     """Return (rows to leave out; the user whose trained embedding is needed or None; the key of the fold-in needed)."""
     excluded = history.hidden_rows
     if not request.include_watched:
         excluded = np.concatenate([history.watched_rows, excluded])
     if history.has_release_likes:
-        return excluded, user_id, b""
-    return excluded, None, fold_in_key(release.movie_ids[history.liked_rows]) if len(history.liked_rows) else b""
+        return excluded, user_id, None
+    if not len(history.liked_rows):
+        return excluded, None, None
+    if history.liked_in_order is not None:
+        return excluded, None, _key(release, history.liked_in_order, in_order=True)
+    return excluded, None, _key(release, history.liked_rows, in_order=False)
+
+
+def _key(release: Release, liked: np.ndarray, in_order: bool) -> FoldInKey:
+    """liked: int rows of trained movies.  in_order: whether they are in the order of liking."""
+    return fold_in_key(release.movie_ids[liked], in_order and release.watched.newer is not None)
 
 
 def liked_rows_of(release: Release, request: ResolvedRequest) -> np.ndarray:
@@ -157,3 +176,16 @@ def _liked_rows(release: Release, user: int, history: History | None, named_rows
     elif user >= 0:
         liked = release.watched.liked_rows_of(user)
     return np.union1d(liked, named_rows).astype(np.int32) if named_rows else liked
+
+
+def _liked_in_order(release: Release, user: int, history: History | None, named_rows: Sequence[int]) -> np.ndarray:
+    """The same in the order of liking, as far as it is known: those that the request names are the latest."""
+    before: np.ndarray | None = NO_ROWS
+    if history is not None:
+        before = history.liked_in_order
+    elif user >= 0:
+        before = release.watched.liked_rows_in_order(user)
+    if before is None:
+        before = _liked_rows(release, user, history, NO_NUMBERS)
+    last_named = np.array(list(dict.fromkeys(reversed(named_rows)))[::-1], np.int32)
+    return np.concatenate([before[~np.isin(before, last_named)], last_named])

@@ -52,6 +52,9 @@ def _add_lists(
     """Let these parsers ask for lists of movies."""
     recommend.add_argument("user", nargs="?", type=text, help="id or key; may be left out with --like")
     _add_repeated(recommend, "--like", "MOVIE", "a movie that the user likes")
+    recommend.add_argument(
+        "--liked-in-order", action="store_true", help="the movies of --like are in the order of liking, the latest last"
+    )
     recommend.add_argument("--include-watched", action="store_true", help="also list movies the user has rated")
     recommend.add_argument("--explain", action="store_true", help="show which liked movies are nearest to each")
     recommend.set_defaults(run=commands.recommend)

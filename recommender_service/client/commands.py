@@ -45,6 +45,7 @@ def recommend(channel: grpc.Channel, arguments: argparse.Namespace) -> int:
         **_user(stub, arguments.user),
         limit=arguments.limit,
         liked_movie_ids=[_movie_id(stub, movie) for movie in arguments.like],
+        liked_in_order=arguments.liked_in_order,
         exclude_movie_ids=[_movie_id(stub, movie) for movie in arguments.exclude],
         include_watched=arguments.include_watched,
         filter=_filter(arguments),

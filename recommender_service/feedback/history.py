@@ -17,12 +17,14 @@ class History(NamedTuple):
 
     watched_rows: watched and not hidden.  hidden_rows: never to be recommended.
     liked_rows: trained movies, ascending.  has_release_likes: whether they are the ones that the release knows of.
+    liked_in_order: the same in the order of liking, the latest last; None if it is not known.
     """
 
     watched_rows: np.ndarray
     hidden_rows: np.ndarray
     liked_rows: np.ndarray
     has_release_likes: bool
+    liked_in_order: np.ndarray | None
 
 
 def history_of(
@@ -41,14 +43,21 @@ def history_of(
     removed = movies[last[Kind.REMOVED] >= 0]
     counts = last > last[Kind.REMOVED]  # bool[kind, movie], whether there is such an event after the last removal
     rated = movies[counts[Kind.RATED]]
-    is_like = events["rating"][last[Kind.RATED]][counts[Kind.RATED]] >= _threshold(release)
-    liked = [rated[is_like]]
+    is_liked = counts[Kind.RATED] & (events["rating"][last[Kind.RATED]] >= _threshold(release))
+    liked_at = last[Kind.RATED]
     if release.manifest.dataset.implicit:
-        liked.append(movies[counts[Kind.WATCHED] & ~counts[Kind.RATED]])
+        is_watched_only = counts[Kind.WATCHED] & ~counts[Kind.RATED]
+        is_liked |= is_watched_only
+        liked_at = np.where(is_watched_only, last[Kind.WATCHED], liked_at)
+    liked = movies[is_liked][np.argsort(liked_at[is_liked])]
     watched_before = release.watched.rows_of(user) if user >= 0 else NO_ROWS
     liked_before = release.watched.liked_rows_of(user) if user >= 0 else NO_ROWS
-    liked_now = np.union1d(np.setdiff1d(liked_before, np.concatenate([removed, rated])), np.concatenate(liked))
+    liked_now = np.union1d(np.setdiff1d(liked_before, np.concatenate([removed, rated])), liked)
     liked_now = liked_now[liked_now < release.num_trained_movies].astype(np.int32)
+    in_order = release.watched.liked_rows_in_order(user) if user >= 0 else NO_ROWS
+    if in_order is not None:
+        in_order = np.concatenate([in_order[~np.isin(in_order, liked)], liked])
+        in_order = in_order[np.isin(in_order, liked_now)]
     return History(
         watched_rows=np.union1d(
             np.setdiff1d(watched_before, removed), movies[counts[Kind.WATCHED] | counts[Kind.RATED]]
@@ -56,6 +65,7 @@ def history_of(
         hidden_rows=np.union1d(np.setdiff1d(hidden_rows, removed), movies[counts[Kind.HIDDEN]]).astype(np.int32),
         liked_rows=liked_now,
         has_release_likes=len(liked_before) > 0 and np.array_equal(liked_now, liked_before),
+        liked_in_order=in_order,
     )
 
 

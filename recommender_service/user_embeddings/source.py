@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -30,7 +30,19 @@ if TYPE_CHECKING:
 
 RESERVE_S, RESERVE_SHARE = 0.01, 0.1  # of the time to the deadline, the larger is kept for the search and the answer
 
-Key = TypeVar("Key", int, bytes)
+
+class FoldInKey(NamedTuple):
+    """What a fold-in depends on.
+
+    movie_ids: bytes of int64 ids, at least one, distinct, of movies with an embedding.
+    in_order: whether they are in the order of liking, the latest last. If not, they are a set, and ascend.
+    """
+
+    movie_ids: bytes
+    in_order: bool
+
+
+Key = TypeVar("Key", int, FoldInKey)
 
 
 class UserEmbeddings:
@@ -46,9 +58,20 @@ class UserEmbeddings:
         async def look_up(user_ids: Sequence[int]) -> np.ndarray:
             return await model_server.user_embeddings(name, version, user_ids, dim, timeout_s)
 
-        async def fold_in(keys: Sequence[bytes]) -> np.ndarray:
-            liked_movie_ids = [np.frombuffer(key, np.int64) for key in keys]
-            return await model_server.fold_in(name, version, liked_movie_ids, padding, dim, timeout_s)
+        async def fold_in_alike(keys: Sequence[FoldInKey]) -> np.ndarray:
+            liked_movie_ids = [np.frombuffer(key.movie_ids, np.int64) for key in keys]
+            return await model_server.fold_in(name, version, liked_movie_ids, keys[0].in_order, padding, dim, timeout_s)
+
+        async def fold_in(keys: Sequence[FoldInKey]) -> np.ndarray:
+            in_order = np.array([key.in_order for key in keys])
+            if in_order.all() or not in_order.any():
+                return await fold_in_alike(keys)
+            embeddings = np.empty((len(keys), dim), np.float32)
+            embeddings[in_order], embeddings[~in_order] = await asyncio.gather(
+                fold_in_alike([key for key in keys if key.in_order]),
+                fold_in_alike([key for key in keys if not key.in_order]),
+            )
+            return embeddings
 
         address, tracing = model_server.address, model_server.tracing
         self.by_user_id = EmbeddingSource(look_up, LOOK_UP, address, cache_size, timeout_s, tracing)
@@ -57,12 +80,15 @@ class UserEmbeddings:
         """The embedding of somebody who likes certain movies, by `fold_in_key` of them."""
 
 
-def fold_in_key(liked_movie_ids: np.ndarray) -> bytes:
-    """A key of a set of movies: the bytes of their ids in ascending order.
+def fold_in_key(liked_movie_ids: np.ndarray, in_order: bool) -> FoldInKey:
+    """The key of a fold-in.
 
     liked_movie_ids: int64, at least one, distinct, of movies with an embedding.
+    in_order: whether they are in the order of liking, the latest last, and the model knows what that tells.
     """
-    return np.sort(liked_movie_ids).tobytes()
+    if in_order and len(liked_movie_ids) > 1:
+        return FoldInKey(liked_movie_ids.tobytes(), in_order=True)
+    return FoldInKey(np.sort(liked_movie_ids).tobytes(), in_order=False)
 
 
 class EmbeddingSource(Generic[Key]):

@@ -127,5 +127,5 @@ def _expand(values: np.ndarray, size: int) -> np.ndarray:
     if size * values.itemsize > MAX_BYTES:
         raise ValueError(f"expected at most {MAX_BYTES} bytes, got a shape of {size} elements for {len(values)} values")
     if len(values):
-        return np.concatenate([values, np.full(size - len(values), values[-1], values.dtype)])
+        return np.concatenate([values, np.repeat(values[-1:], size - len(values))])
     return np.full(size, b"", object) if values.dtype.hasobject else np.zeros(size, values.dtype)

@@ -87,9 +87,9 @@ def test_serves_the_newest_release_and_picks_up_a_newer_one(tmp_path: Path) -> N
         ("flip", "movies.ann: expected sha256"),
         ("truncate", "embeddings.npy: expected"),
         ("missing", "user_ids.npy: listed in the manifest, but there is no such file"),
-        ("empty manifest", "manifest.json: expected format_version 2 or 3 or 4, got 0"),
+        ("empty manifest", "manifest.json: expected format_version 2 or 3 or 4 or 5, got 0"),
         ("not json", "manifest.json:"),
-        ("future", "manifest.json: expected format_version 2 or 3 or 4, got 5"),
+        ("future", "manifest.json: expected format_version 2 or 3 or 4 or 5, got 6"),
         ("from another release", "embeddings.npy: expected sha256"),
         ("another model", "is not the one of this release: user"),
     ],
@@ -148,7 +148,7 @@ def _damage(release: Path, damage: str) -> None:
     else:
         fields = json.loads(manifest.read_text())
         if damage == "future":
-            fields["format_version"] = 5
+            fields["format_version"] = 6
         else:
             for probe in fields["probes"]:
                 probe["embedding"] = [-x for x in probe["embedding"]]

@@ -134,7 +134,7 @@ def _swap_under_load(artifacts: Path, first: int, server: Server, address: str, 
             time.sleep(PUBLISH_EVERY_S)
             stretch = 1.0 + 0.1 * (len(published) % 40)
             publish = partial(publish_checkerboard, rotate_degrees=37.0 * len(published), stretch=stretch)
-            is_old, format_version = len(published) % 2 == 0, 2 + len(published) // 2 % 2
+            is_old, format_version = len(published) % 2 == 0, 2 + len(published) // 2 % 3
             published.append(publish_old(artifacts, publish, format_version) if is_old else publish(artifacts))
             load.stretch_of[published[-1]] = stretch
             _wait_until_active(address, access, published[-1])

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
 
 from serving.stand_in.tensors import fill_tensor, to_array
 from trainer.model.tensorflow_quietly import tf
@@ -48,6 +48,13 @@ FIELDS = {
 SHAPES = st.lists(st.integers(-1, 3), max_size=3)
 
 
+ZERO_BYTES = tensor_pb2.TensorProto(  # two strings of a zero byte
+    dtype=types_pb2.DT_STRING,
+    tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=2)]),
+    string_val=[b"\0"],
+)
+
+
 @st.composite
 def tensor_protos(draw: st.DrawFn) -> tensor_pb2.TensorProto:
     """TensorProtos of every dtype, some of which stand for no array."""
@@ -71,6 +78,7 @@ def tensor_protos(draw: st.DrawFn) -> tensor_pb2.TensorProto:
 
 @settings(max_examples=800)
 @given(tensor_protos())
+@example(ZERO_BYTES)
 def test_a_tensor_is_read_as_tensorflow_reads_it(proto: tensor_pb2.TensorProto) -> None:
     """Random TensorProtos become the array that TensorFlow makes of them, or are refused where it refuses them."""
     try:

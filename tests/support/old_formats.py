@@ -34,20 +34,14 @@ def publish_old(artifacts: Path, publish: Callable[[Path], int], format_version:
 
 
 def rewrite_as(format_version: int, release: Path) -> None:
-    """Make a release what trainers of format 2 or 3 wrote."""
+    """Make a release what trainers of format 2, 3 or 4 wrote."""
     old = layout.FORMATS[format_version]
     manifest = json_format.Parse((release / layout.MANIFEST).read_text(encoding="utf-8"), pb.Manifest())
     for name in layout.CURRENT.files - old.files:
         (release / name).unlink()
-    for vectors, index in (
-        (layout.EMBEDDINGS, layout.EMBEDDINGS_INDEX),
-        (layout.SIMILAR_MOVIES, layout.SIMILAR_MOVIES_INDEX),
-    ):
-        trained = np.load(release / vectors)[: manifest.num_trained_movies]
-        _write_index(trained, "angular" if format_version == 2 else "euclidean", release / index)
     manifest.format_version = format_version
-    for calibration in (manifest.index.recommend, manifest.index.newcomers, manifest.index.similar_movies):
-        calibration.ClearField("index_dims")
+    if format_version <= 3:
+        _with_whole_indexes(release, manifest)
     if format_version == 2:
         _without_keys(release, old)
         manifest.index.ClearField("metric")
@@ -60,6 +54,17 @@ def rewrite_as(format_version: int, release: Path) -> None:
     (release / layout.MANIFEST).write_text(json_format.MessageToJson(manifest), encoding="utf-8")
 
 
+def _with_whole_indexes(release: Path, manifest: pb.Manifest) -> None:
+    for vectors, index in (
+        (layout.EMBEDDINGS, layout.EMBEDDINGS_INDEX),
+        (layout.SIMILAR_MOVIES, layout.SIMILAR_MOVIES_INDEX),
+    ):
+        trained = np.load(release / vectors)[: manifest.num_trained_movies]
+        _write_index(trained, "angular" if manifest.format_version == 2 else "euclidean", release / index)
+    for calibration in (manifest.index.recommend, manifest.index.newcomers, manifest.index.similar_movies):
+        calibration.ClearField("index_dims")
+
+
 def _without_keys(release: Path, old: layout.Format) -> None:
     with (release / layout.MOVIES).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -70,7 +75,6 @@ def _without_keys(release: Path, old: layout.Format) -> None:
 
 
 def _write_index(vectors: np.ndarray, metric: Literal["angular", "euclidean"], path: Path) -> None:
-    """Write an index over whole vectors."""
     index = AnnoyIndex(vectors.shape[1], metric)
     for row, vector in enumerate(vectors):
         index.add_item(row, vector)

@@ -49,6 +49,7 @@ def publish_checkerboard(
     also_rated: Sequence[tuple[int, int, float]] = (),
     bucket: Bucket | None = None,
     canary_share: float | None = None,
+    times: bool = False,
 ) -> int:
     """Publish the checkerboard: even users like even movies. Returns the version.
 
@@ -56,16 +57,15 @@ def publish_checkerboard(
     stretch: factor of the degrees between users and movies, which changes the scores only.
     signing_key: signs the manifest, if there is one.
     text_ids: whether ids are the numbers of keys, `user_key` and `movie_key` of them.
-    also_rated: further ratings, (user, movie, rating).
+    also_rated: further ratings, (user, movie, rating).  times: whether they come in the order of ids, or at one time.
     bucket: where the release is published too, if there is one.
     canary_share: of the users whom the release serves at first; all of them if it is None.
     """
     rated = [(EVEN_USER, 2, LIKED), (EVEN_USER, 8, LIKED), (EVEN_USER, 3, DISLIKED), (ODD_USER, 1, LIKED)]
-    rated += [(20, movie, LIKED) for movie in (2, 4, 6, 8, 10, 12)] + [
-        (21, movie, LIKED) for movie in (1, 3, 5, 7, 9, 11)
-    ]
+    rated += [(20 + movie % 2, movie, LIKED) for movie in range(1, 13)]
     rated += [(USER_WITHOUT_LIKES, 2, DISLIKED), (USER_WITHOUT_LIKES, UNLIKED_MOVIE, DISLIKED), *also_rated]
-    ratings = pd.DataFrame(rated, columns=["user_id", "movie_id", "rating"]).assign(timestamp=0)
+    timed = [(user, movie, rating, movie if times else 0) for user, movie, rating in rated]
+    ratings = pd.DataFrame(timed, columns=["user_id", "movie_id", "rating", "timestamp"])
     movie_ids = [*range(1, 13), UNLIKED_MOVIE, UNRATED_MOVIE]
     movies = pd.DataFrame(
         {

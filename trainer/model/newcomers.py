@@ -1,4 +1,4 @@
-"""Embeddings of people whom the model was not trained with, as the `fold_in` signature of the user tower makes them."""
+"""Embeddings of people whom the model was not trained with, as the user tower makes them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ from scipy import sparse
 from trainer.model.cosine_softmax import Embeddings
 from trainer.model.fold_in import fold_in, newcomer_temperatures
 from trainer.model.vectors import unit_rows
+
+# Of likes in the order of liking, one after which so many others came counts 1/e of the latest:
+TASTE_SPAN = 10.0  # in the newcomer's taste
+NEXT_SPAN = 3.0  # in what comes next
+
+
+def counts_in_order(newer: sparse.csr_matrix) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Return how much each like counts in tastes and in what comes next, where the order of liking is known.
+
+    newer: CSR float32[num_newcomers, num_trained_movies], for each like one more than how many of the newcomer's are
+    newer. Both results have its shape.
+    """
+    both = newer.copy(), newer.copy()
+    for counts, span in zip(both, (TASTE_SPAN, NEXT_SPAN), strict=True):
+        counts.data = np.exp((1 - newer.data) / np.float32(span))
+    return both
 
 
 def newcomer_embeddings(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from protos.release.v1.layout import CURRENT, FOLD_IN, LOOK_UP, USER_EMBEDDING, Signature
+from protos.release.v1.layout import CURRENT, FOLD_IN, FOLD_IN_ORDER, LOOK_UP, USER_EMBEDDING, Signature
 from trainer.model.fold_in import ascend, newcomer_factor
+from trainer.model.newcomers import NEXT_SPAN, TASTE_SPAN
 from trainer.model.parts import ORDER_LENGTH, Parts
 from trainer.model.tensorflow_quietly import tf
 
@@ -29,11 +31,13 @@ class UserTower(tf.Module):
         movie_ids: np.ndarray,
         temperature: float,
         parts: Parts,
+        order_tells: bool = True,
     ) -> None:
         """Hold the tables that the signatures look rows up in.
 
         user_ids: int64[num_users], ascending.  users: float32[num_users, d].
         movie_ids: int64[num_trained_movies], ascending.  temperature, parts: as in `Embeddings`.
+        order_tells: whether the latest of a newcomer's likes count most, where their order is known.
         """
         super().__init__()
         # Variables, because constants would be part of the GraphDef, which holds at most 2 GiB.
@@ -45,6 +49,7 @@ class UserTower(tf.Module):
         self._axes = tf.Variable(parts.axes, trainable=False)
         self._temperature = temperature
         self._popularity_component = parts.popularity_component
+        self._spans = (TASTE_SPAN, NEXT_SPAN) if order_tells else (math.inf, math.inf)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name=LOOK_UP.input)], autograph=False)
     def look_up(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -62,24 +67,40 @@ class UserTower(tf.Module):
 
         movie_id: int64[B, L], rows filled up with CURRENT.fold_in_padding.
         """
+        return {USER_EMBEDDING: self._folded_in(movie_id, (math.inf, math.inf))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name=FOLD_IN_ORDER.input)], autograph=False)
+    def fold_in_order(self, movie_id: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the same for movies in the order in which they were liked, the latest last.
+
+        It computes what `newcomer_embeddings` does with the weights of `counts_in_order`.
+        """
+        return {USER_EMBEDDING: self._folded_in(movie_id, self._spans)}
+
+    def _folded_in(self, movie_id: tf.Tensor, spans: tuple[float, float]) -> tf.Tensor:
+        """spans: a movie after which so many others were liked counts 1/e, in tastes and in what comes next."""
         # A variable is read once, because after a lookup in the variable itself TensorFlow copies all of it at every
         # later read, which takes most of the time of a call.
         movies = tf.convert_to_tensor(self._tastes)  # float32[num_movies, t]
         liked = _look_up(self._movie_ids, movies, movie_id)  # float32[B, L, t]
-        known = tf.reduce_any(liked != 0.0, axis=2, keepdims=True)  # bool[B, L, 1]
-        count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)  # float32[B, 1]
-        mean = tf.math.divide_no_nan(tf.reduce_sum(liked, axis=1), count)  # float32[B, t]
-        temperatures = self._temperature * newcomer_factor(tf.maximum(count, 1.0))  # float32[B, 1]
+        known = tf.cast(tf.reduce_any(liked != 0.0, axis=2, keepdims=True), tf.float32)  # float32[B, L, 1]
+        newer = tf.cumsum(known, axis=1, exclusive=True, reverse=True)  # float32[B, L, 1], how many
+        of_taste, of_next = (known * tf.exp(-newer / span) for span in spans)  # float32[B, L, 1]
+        weight = tf.reduce_sum(of_taste, axis=1)  # float32[B, 1]
+        mean = tf.math.divide_no_nan(tf.reduce_sum(of_taste * liked, axis=1), weight)  # float32[B, t]
+        length = tf.math.divide_no_nan(weight**2, tf.reduce_sum(of_taste**2, axis=1))  # float32[B, 1], effective
+        temperatures = self._temperature * newcomer_factor(tf.maximum(length, 1.0))  # float32[B, 1]
         no_weights = tf.zeros(tf.shape(movies)[:1])
         tastes = ascend(tf.math.l2_normalize(mean, axis=1), mean, temperatures, movies, no_weights)
-        order = tf.reduce_sum(_look_up(self._movie_ids, tf.convert_to_tensor(self._order), movie_id), axis=1)
+        order = _look_up(self._movie_ids, tf.convert_to_tensor(self._order), movie_id)  # float32[B, L, o]
+        order = tf.reduce_sum(of_next * order, axis=1)
         both = tf.concat([tastes, ORDER_LENGTH * tf.math.l2_normalize(order, axis=1)], axis=1)  # float32[B, t + o]
         user = tf.matmul(both, tf.convert_to_tensor(self._axes))
         if self._popularity_component:
-            counts = tf.fill(tf.shape(count), self._popularity_component)
+            counts = tf.fill(tf.shape(weight), self._popularity_component)
             user = tf.concat([counts, tf.zeros_like(counts), user], axis=1)
         user = tf.math.l2_normalize(user, axis=1)
-        return {USER_EMBEDDING: tf.where(count > 0.0, user, tf.zeros_like(user))}
+        return tf.where(weight > 0.0, user, tf.zeros_like(user))
 
 
 def save_user_tower(
@@ -90,7 +111,11 @@ def save_user_tower(
     user_ids: int64[num_users], and histories: at least one array of ids of trained movies that a user likes. The
     warm-up requests are drawn from both.
     """
-    signatures = {LOOK_UP.name: tower.look_up, FOLD_IN.name: tower.fold_in}
+    signatures = {
+        LOOK_UP.name: tower.look_up,
+        FOLD_IN.name: tower.fold_in,
+        FOLD_IN_ORDER.name: tower.fold_in_order,
+    }
     tf.saved_model.save(tower, str(folder), signatures=signatures)
     requests = _warmup_requests(model_name, user_ids, histories)
     warmup = folder / "assets.extra" / "tf_serving_warmup_requests"
@@ -130,7 +155,7 @@ def _warmup_requests(
         movie_ids = np.full((len(batch), max(map(len, batch))), CURRENT.fold_in_padding, np.int64)
         for row, history in zip(movie_ids, batch, strict=True):
             row[: len(history)] = history
-        requests.append(_request(model_name, FOLD_IN, movie_ids))
+        requests.extend(_request(model_name, signature, movie_ids) for signature in (FOLD_IN, FOLD_IN_ORDER))
     return requests
 
 

@@ -301,7 +301,11 @@ type RecommendRequest struct {
 	// Only `limit` may differ from the request before; anything else is INVALID_ARGUMENT, and a release that is gone is
 	// UNAVAILABLE (reason RELEASE_GONE). Pages are ranked exactly, which takes a scan of all movies for each. If the field
 	// is absent, there is one list and no `next_page_token`. In a batch it is INVALID_ARGUMENT.
-	PageToken     *string `protobuf:"bytes,12,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
+	PageToken *string `protobuf:"bytes,12,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
+	// Whether the liked movies are listed in the order in which the user came to like them, the latest last. Then the last
+	// ones count most; what else is known to be liked counts as older. By default all count alike, and their order does not
+	// matter. Set it only if the order is true: the reverse is worse than none.
+	LikedInOrder  bool `protobuf:"varint,13,opt,name=liked_in_order,json=likedInOrder,proto3" json:"liked_in_order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -418,6 +422,13 @@ func (x *RecommendRequest) GetPageToken() string {
 		return *x.PageToken
 	}
 	return ""
+}
+
+func (x *RecommendRequest) GetLikedInOrder() bool {
+	if x != nil {
+		return x.LikedInOrder
+	}
+	return false
 }
 
 // Recommended movies, and how they were chosen.
@@ -2982,7 +2993,7 @@ var File_protos_recommender_v1_recommender_proto protoreflect.FileDescriptor
 
 const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
-	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xa6\x04\n" +
+	"'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xd2\x04\n" +
 	"\x10RecommendRequest\x12\"\n" +
 	"\auser_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x01H\x00R\x06userId\x88\x01\x01\x12\x1a\n" +
 	"\x05limit\x18\x02 \x01(\x05B\x04\xe2A\x01\x01R\x05limit\x12,\n" +
@@ -2997,7 +3008,8 @@ const file_protos_recommender_v1_recommender_proto_rawDesc = "" +
 	" \x03(\tB\x04\xe2A\x01\x01R\x10excludeMovieKeys\x12\x1e\n" +
 	"\arelease\x18\v \x01(\x03B\x04\xe2A\x01\x01R\arelease\x12(\n" +
 	"\n" +
-	"page_token\x18\f \x01(\tB\x04\xe2A\x01\x01H\x01R\tpageToken\x88\x01\x01B\n" +
+	"page_token\x18\f \x01(\tB\x04\xe2A\x01\x01H\x01R\tpageToken\x88\x01\x01\x12*\n" +
+	"\x0eliked_in_order\x18\r \x01(\bB\x04\xe2A\x01\x01R\flikedInOrderB\n" +
 	"\n" +
 	"\b_user_idB\r\n" +
 	"\v_page_token\"\xbd\x02\n" +

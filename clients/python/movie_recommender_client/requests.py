@@ -31,11 +31,13 @@ class RecommendOptions(SimilarMoviesOptions, total=False):
     """What is known of the user, and which movies may be in the answer.
 
     liked: movies that the user likes, which add to what the release knows.
+    liked_in_order: whether they are in the order of liking, the latest last, so that the last ones count most.
     include_watched: whether movies that the user has rated may be in the answer.
     explain: whether each movie comes with the liked movies that are nearest to it.
     """
 
     liked: Iterable[Id]
+    liked_in_order: bool
     include_watched: bool
     explain: bool
 
@@ -63,6 +65,7 @@ def recommend_request(user: Id | None = None, **options: Unpack[RecommendOptions
         limit=options.get("limit", 0),
         liked_movie_ids=liked_ids,
         liked_movie_keys=liked_keys,
+        liked_in_order=options.get("liked_in_order", False),
         exclude_movie_ids=exclude_ids,
         exclude_movie_keys=exclude_keys,
         include_watched=options.get("include_watched", False),

@@ -62,7 +62,7 @@ RELEASE_STATE_REFUSED: ReleaseState
 RELEASE_STATE_CANARY: ReleaseState
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain", "user_key", "liked_movie_keys", "exclude_movie_keys", "release", "page_token")
+    __slots__ = ("user_id", "limit", "liked_movie_ids", "exclude_movie_ids", "include_watched", "filter", "explain", "user_key", "liked_movie_keys", "exclude_movie_keys", "release", "page_token", "liked_in_order")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     LIKED_MOVIE_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +75,7 @@ class RecommendRequest(_message.Message):
     EXCLUDE_MOVIE_KEYS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LIKED_IN_ORDER_FIELD_NUMBER: _ClassVar[int]
     user_id: int
     limit: int
     liked_movie_ids: _containers.RepeatedScalarFieldContainer[int]
@@ -87,7 +88,8 @@ class RecommendRequest(_message.Message):
     exclude_movie_keys: _containers.RepeatedScalarFieldContainer[str]
     release: int
     page_token: str
-    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., liked_movie_ids: _Optional[_Iterable[int]] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., explain: _Optional[bool] = ..., user_key: _Optional[str] = ..., liked_movie_keys: _Optional[_Iterable[str]] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ..., release: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    liked_in_order: bool
+    def __init__(self, user_id: _Optional[int] = ..., limit: _Optional[int] = ..., liked_movie_ids: _Optional[_Iterable[int]] = ..., exclude_movie_ids: _Optional[_Iterable[int]] = ..., include_watched: _Optional[bool] = ..., filter: _Optional[_Union[MovieFilter, _Mapping]] = ..., explain: _Optional[bool] = ..., user_key: _Optional[str] = ..., liked_movie_keys: _Optional[_Iterable[str]] = ..., exclude_movie_keys: _Optional[_Iterable[str]] = ..., release: _Optional[int] = ..., page_token: _Optional[str] = ..., liked_in_order: _Optional[bool] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
     __slots__ = ("movies", "source", "release", "ignored_movie_ids", "degraded_reason", "ignored_movie_keys", "next_page_token")

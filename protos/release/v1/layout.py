@@ -1,7 +1,7 @@
 """What trainer and recommender agree on beside the messages of manifest.proto: folders, files, columns, signatures.
 
     artifacts/releases/<version>/            the files below
-    artifacts/models/user_embedding/<version>/   the SavedModel with the two signatures below
+    artifacts/models/user_embedding/<version>/   the SavedModel with the signatures below
 
 manifest.proto says what each file holds.
 """
@@ -30,6 +30,7 @@ USER_KEYS_IDS = "user_keys_ids.npy"
 WATCHED_INDPTR = "watched_indptr.npy"
 WATCHED_ROWS = "watched_rows.npy"
 WATCHED_POSITIVE = "watched_positive.npy"
+WATCHED_NEWER = "watched_newer.npy"
 HIDDEN_USERS = "hidden_users.npy"
 HIDDEN_ROWS = "hidden_rows.npy"
 
@@ -60,12 +61,14 @@ class Format:
 
     files: every file of a release but the manifest.  movie_columns: the header of `MOVIES`.
     fold_in_padding: fills the rows of a fold-in up to the longest; no movie has this id.
+    knows_order: whether the model has `FOLD_IN_ORDER`, and the release tells in which order users came to like movies.
     """
 
     version: int
     files: frozenset[str]
     movie_columns: tuple[str, ...]
     fold_in_padding: int
+    knows_order: bool = False
 
 
 _FORMAT_2 = Format(
@@ -92,8 +95,9 @@ _FORMAT_3 = Format(
     movie_columns=("movie_id", "key", "title", "year", "genres", "popularity"),
     fold_in_padding=-1,
 )
-CURRENT = replace(_FORMAT_3, version=4)
-FORMATS = {known.version: known for known in (_FORMAT_2, _FORMAT_3, CURRENT)}
+_FORMAT_4 = replace(_FORMAT_3, version=4)
+CURRENT = replace(_FORMAT_4, version=5, files=_FORMAT_4.files | {WATCHED_NEWER}, knows_order=True)
+FORMATS = {known.version: known for known in (_FORMAT_2, _FORMAT_3, _FORMAT_4, CURRENT)}
 """What a service reads; a trainer writes `CURRENT`. Upgrade services before trainers."""
 
 
@@ -114,3 +118,4 @@ USER_EMBEDDING = "user_embedding"  # the output: float32[B, embedding_dim]
 LOOK_UP = Signature("serving_default", "user_id", max_batch=256)  # int64[B]; 256 KB of answer at 256 dimensions
 # int64[B, L] of liked movies' ids; each row takes a row of scores of the whole catalogue in the model server.
 FOLD_IN = Signature("fold_in", "movie_id", max_batch=100)
+FOLD_IN_ORDER = replace(FOLD_IN, name="fold_in_order")  # the same, ids in the order of liking, the latest last
