@@ -1,4 +1,4 @@
-"""Recall for users the model was not trained on, folded in from all they watched or from liked movies, also in order.
+"""Recall for users the model was not trained on, folded in from all they watched or from liked movies, in order or not.
 
     MOVIELENS_DIR=… python -m benchmarks.newcomers
     python -m benchmarks.newcomers --train T.csv --test E.csv
@@ -101,7 +101,7 @@ def _fit_without(
 
 
 def _last(history: sparse.csr_matrix, count: int | None) -> sparse.csr_matrix:
-    """CSR float32[num_users, num_movies]: 1 for each user's latest like, 2 for the one before, up to the `count` latest.
+    """CSR float32[num_users, num_movies]: 1 for each user's latest like, 2 for the one before, up to `count` of them.
 
     history: CSR of the same shape, in which a later like has a larger value.
     """
