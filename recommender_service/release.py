@@ -36,8 +36,8 @@ class WatchedMovies:
     indptr: int64[num_users + 1]; the ratings of user i are indptr[i] up to, not including, indptr[i + 1].
     rows: int32[num_ratings], the rated movie.  positive: bool[num_ratings], whether the user liked it.
     has_likes: bool[num_users], whether the user liked some movie.
-    newer: uint16[num_ratings], how many of the user's ratings are newer, and half of those of the same time; None if
-        the release does not tell.
+    newer: uint8[num_ratings], how many of the user's ratings are newer, and half of those of the same time, at most
+        255; None if the release does not tell.
     """
 
     user_ids: np.ndarray

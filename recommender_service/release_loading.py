@@ -142,7 +142,7 @@ def _watched(files: Files, manifest: pb.Manifest) -> WatchedMovies:
     positive = array_of(files[layout.WATCHED_POSITIVE], np.bool_, (manifest.num_ratings,))
     newer = None
     if layout.FORMATS[manifest.format_version].knows_order:
-        newer = array_of(files[layout.WATCHED_NEWER], np.uint16, (manifest.num_ratings,))
+        newer = array_of(files[layout.WATCHED_NEWER], np.uint8, (manifest.num_ratings,))
     if (np.diff(user_ids) <= 0).any():
         raise ReleaseError(f"{files[layout.USER_IDS]}: expected ascending ids, each once; got others")
     num_rated = np.diff(indptr)

@@ -24,7 +24,7 @@ PROCESS_BYTES = 40e6
 CATALOGUE_BYTES = 2_308  # private, a movie: titles, genres, years
 VECTOR_BYTES = 17.0  # sealed, a movie and dimension: embeddings, the vectors of similar movies, an index of each
 CONTENT_BYTES = 2_800  # sealed, a movie: genres and titles in the vectors of similar movies, lists of these
-RATING_BYTES = 5  # the row and whether it was liked: dtypes of the release's files
+RATING_BYTES = 6  # the row, whether it was liked, and how old it is: dtypes of the release's files
 USER_BYTES = 16  # id and where the ratings begin
 MODEL_SERVER_BYTES = 377e6  # TensorFlow Serving with a small model
 

@@ -28,7 +28,7 @@ def test_a_large_load_needs_more() -> None:
     """5,000 × (191 + 0.99 × 69 + 466) µs are 3.63 cores: 6 replicas at 70 %, and one to spare."""
     recommenders = capacity.recommenders(LARGE)
     assert recommenders.replicas == 7
-    release = 60_000 * (2_308 + 2_800 + 17 * 256) + 1_000_000 * (16 + 5 * 100)
+    release = 60_000 * (2_308 + 2_800 + 17 * 256) + 1_000_000 * (16 + 6 * 100)
     assert recommenders.memory_gib == pytest.approx((40e6 + 2 * release) / 2**30)
     models = capacity.model_servers(LARGE)  # 5,000 × 0.99 × 150 µs are 0.74 cores
     assert models.replicas == 3

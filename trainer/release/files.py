@@ -60,10 +60,13 @@ def write_files(fitted: Fitted, folder: Path) -> Calibrations:
 
 
 def _newer_ratings(known: Interactions) -> np.ndarray:
-    """Return uint16[num_ratings]: how many of the user's ratings are newer, and half of those of the same time."""
+    """Return uint8[num_ratings]: how many of the user's ratings are newer, and half of those of the same time.
+
+    At most 255, because what is older hardly counts.
+    """
     per_user = np.diff(known.watched.indptr)
     newer = (1 - known.freshness) * np.repeat(per_user, per_user) + 0.25  # all are n or n + ½, and hardly less
-    result: np.ndarray = np.minimum(newer, np.iinfo(np.uint16).max).astype(np.uint16)
+    result: np.ndarray = np.minimum(newer, np.iinfo(np.uint8).max).astype(np.uint8)
     return result
 
 
