@@ -19,6 +19,7 @@ from trainer.model.tensorflow_quietly import tf
 LOOK_UP_BATCHES = (1, 32, LOOK_UP.max_batch)
 SINGLE_FOLD_INS = (0.0, 0.25, 0.5, 0.75, 1.0)  # quantiles of the histories' lengths, one request for each
 FOLD_IN_BATCH = 32
+ALIKE = (math.inf, math.inf)  # spans that make all of a newcomer's likes count alike
 
 
 class UserTower(tf.Module):
@@ -49,7 +50,7 @@ class UserTower(tf.Module):
         self._axes = tf.Variable(parts.axes, trainable=False)
         self._temperature = temperature
         self._popularity_component = parts.popularity_component
-        self._spans = (TASTE_SPAN, NEXT_SPAN) if order_tells else (math.inf, math.inf)
+        self._spans = (TASTE_SPAN, NEXT_SPAN) if order_tells else ALIKE
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name=LOOK_UP.input)], autograph=False)
     def look_up(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -67,7 +68,7 @@ class UserTower(tf.Module):
 
         movie_id: int64[B, L], rows filled up with CURRENT.fold_in_padding.
         """
-        return {USER_EMBEDDING: self._folded_in(movie_id, (math.inf, math.inf))}
+        return {USER_EMBEDDING: self._folded_in(movie_id, tf.constant(ALIKE))}
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name=FOLD_IN_ORDER.input)], autograph=False)
     def fold_in_order(self, movie_id: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -75,9 +76,12 @@ class UserTower(tf.Module):
 
         It computes what `newcomer_embeddings` does with the weights of `counts_in_order`.
         """
-        return {USER_EMBEDDING: self._folded_in(movie_id, self._spans)}
+        return {USER_EMBEDDING: self._folded_in(movie_id, tf.constant(self._spans))}
 
-    def _folded_in(self, movie_id: tf.Tensor, spans: tuple[float, float]) -> tf.Tensor:
+    @tf.function(  # traced once for both signatures
+        input_signature=[tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([2], tf.float32)], autograph=False
+    )
+    def _folded_in(self, movie_id: tf.Tensor, spans: tf.Tensor) -> tf.Tensor:
         """spans: a movie after which so many others were liked counts 1/e, in tastes and in what comes next."""
         # A variable is read once, because after a lookup in the variable itself TensorFlow copies all of it at every
         # later read, which takes most of the time of a call.
@@ -85,7 +89,7 @@ class UserTower(tf.Module):
         liked = _look_up(self._movie_ids, movies, movie_id)  # float32[B, L, t]
         known = tf.cast(tf.reduce_any(liked != 0.0, axis=2, keepdims=True), tf.float32)  # float32[B, L, 1]
         newer = tf.cumsum(known, axis=1, exclusive=True, reverse=True)  # float32[B, L, 1], how many
-        of_taste, of_next = (known * tf.exp(-newer / span) for span in spans)  # float32[B, L, 1]
+        of_taste, of_next = (known * tf.exp(-newer / span) for span in (spans[0], spans[1]))  # float32[B, L, 1]
         weight = tf.reduce_sum(of_taste, axis=1)  # float32[B, 1]
         mean = tf.math.divide_no_nan(tf.reduce_sum(of_taste * liked, axis=1), weight)  # float32[B, t]
         length = tf.math.divide_no_nan(weight**2, tf.reduce_sum(of_taste**2, axis=1))  # float32[B, 1], effective
@@ -155,7 +159,8 @@ def _warmup_requests(
         movie_ids = np.full((len(batch), max(map(len, batch))), CURRENT.fold_in_padding, np.int64)
         for row, history in zip(movie_ids, batch, strict=True):
             row[: len(history)] = history
-        requests.extend(_request(model_name, signature, movie_ids) for signature in (FOLD_IN, FOLD_IN_ORDER))
+        requests.append(_request(model_name, FOLD_IN, movie_ids))
+    requests.append(_request(model_name, FOLD_IN_ORDER, movie_ids))  # the same graph, warmed up already
     return requests
 
 
