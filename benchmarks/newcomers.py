@@ -36,7 +36,7 @@ K, FOLDS, LIKES = 20, 12, (10, 5, 3)
 
 
 def main(argv: Sequence[str]) -> None:
-    train, test = _split(argv)
+    train, test = parts_of(argv, __doc__)
     threshold = default_positive_threshold(train)
     task = task_of(train, test, threshold)
     settings = hyperparameters_for(task, Hyperparameters())
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
     all_history = known.history(settings.recency, settings.watched_weight)
     histories = {"all they watched": (all_history, known.history(RECENCY, WATCHED_WEIGHT))}
     for count in (None, *LIKES):
-        newer = _last(known.history(1.0, 0.0), count)
+        newer = latest_likes(known, count)
         name = f"{count} liked movies" if count is not None else "all liked movies"
         histories[name] = (newer.sign(), newer.sign())  # a set
         histories[f"{name}, in order"] = counts_in_order(newer)
@@ -71,9 +71,9 @@ def main(argv: Sequence[str]) -> None:
         print(f"{name:<42}{recall:>10.4f}{recall / recalls['trained in']:>8.2f}")
 
 
-def _split(argv: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def parts_of(argv: Sequence[str], description: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(ratings to train on, held-out ratings): the given files, or the default data set split by time."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=description)
     for name in ("--train", "--test"):
         parser.add_argument(name, type=Path, help="ratings.csv of your own split (default: a split by time)")
     arguments = parser.parse_args(argv)
@@ -85,12 +85,13 @@ def _split(argv: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _fit_without(
     known: Interactions, newcomers: np.ndarray, train: pd.DataFrame, threshold: float, settings: Hyperparameters
 ) -> Embeddings:
-    """A model trained without the newcomers, who are rows of `known`.
-
-    Its movies are in the rows of `known`, zeros for those that only newcomers liked.
-    """
+    """A model trained without the newcomers, who are rows of `known`; its movies are in the rows of `known`."""
     others = interactions_of(train[~train["user_id"].isin(known.user_ids[newcomers])], threshold)
-    fitted = fit(others, settings)
+    return with_movies_of(known, others, fit(others, settings))
+
+
+def with_movies_of(known: Interactions, others: Interactions, fitted: Embeddings) -> Embeddings:
+    """Return what was fitted on others, its movies in the rows of `known`; zeros for those that others do not like."""
     rows = rows_of(others.movie_ids[: others.num_trained_movies], known.movie_ids[: known.num_trained_movies])
 
     def of_all(vectors: np.ndarray) -> np.ndarray:
@@ -100,12 +101,9 @@ def _fit_without(
     return replace(fitted, movies=of_all(fitted.movies), parts=parts)
 
 
-def _last(history: sparse.csr_matrix, count: int | None) -> sparse.csr_matrix:
-    """CSR float32[num_users, num_movies]: 1 for each user's latest like, 2 for the one before, up to `count` of them.
-
-    history: CSR of the same shape, in which a later like has a larger value.
-    """
-    kept = history.copy()
+def latest_likes(known: Interactions, count: int | None) -> sparse.csr_matrix:
+    """CSR float32[num_users, num_movies]: 1 for each user's latest like, 2 for the one before, at most `count`."""
+    kept = known.history(1.0, 0.0)  # a later like has a larger value
     for start, end in zip(kept.indptr, kept.indptr[1:], strict=False):
         latest = np.argsort(-kept.data[start:end], kind="stable")[:count]
         newer = np.zeros(end - start, np.float32)
