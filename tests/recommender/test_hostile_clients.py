@@ -189,6 +189,7 @@ def test_idle_connections_leave_room_for_others(artifacts: Path, models_address:
         wait_for(lambda: health_status(address) == "SERVING", "there is room again")
 
 
+@pytest.mark.long
 def test_clients_that_ping_every_few_seconds_are_tolerated(service: tuple[Server, str]) -> None:
     """A client without a call may ping every six seconds; one that pings without pause is sent away."""
     with connection(service[1]) as patient:
