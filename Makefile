@@ -184,5 +184,6 @@ $(STAMP): pyproject.toml constraints.txt deploy/build.lock
 
 $(BENCH_STAMP): $(STAMP)
 	@echo 'adding the libraries that are compared to $(VENV) (once)'
+	@$(PIP) --quiet --require-hashes --no-deps --requirement <(sed -n '/^pybind11==/,/[^\]$$/p' benchmarks/benchmarks.lock)
 	@$(PIP) --quiet --require-hashes --no-build-isolation --use-pep517 --requirement benchmarks/benchmarks.lock
 	@touch $@
