@@ -100,6 +100,7 @@ def test_a_share_of_the_users_gets_the_canary(replicas: Replicas) -> None:
     assert states == {stable: api.RELEASE_STATE_ACTIVE, canary: api.RELEASE_STATE_CANARY}
 
 
+@pytest.mark.long
 def test_no_answer_mixes_a_canary_with_the_stable_release(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a canary comes, grows, is withdrawn, and another is promoted, each answer is its release's own."""
     monkeypatch.setattr(catalogue, "HANDOVER_S", 15.0)  # a recommender that stalls sees the withdrawal later

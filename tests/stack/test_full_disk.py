@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.privileges import needs_mounts
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), needs_mounts]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900), needs_mounts]
 
 
 def test_a_full_and_then_read_only_disk(tmp_path: Path) -> None:
