@@ -93,12 +93,14 @@ def _fit_without(
 def with_movies_of(known: Interactions, others: Interactions, fitted: Embeddings) -> Embeddings:
     """Return what was fitted on others, its movies in the rows of `known`; zeros for those that others do not like."""
     rows = rows_of(others.movie_ids[: others.num_trained_movies], known.movie_ids[: known.num_trained_movies])
+    tastes, order = (at_rows(vectors, rows) for vectors in (fitted.parts.tastes, fitted.parts.order))
+    parts = replace(fitted.parts, tastes=tastes, order=order)
+    return replace(fitted, movies=at_rows(fitted.movies, rows), parts=parts)
 
-    def of_all(vectors: np.ndarray) -> np.ndarray:
-        return np.where((rows >= 0)[:, None], vectors[rows], 0).astype(np.float32)
 
-    parts = replace(fitted.parts, tastes=of_all(fitted.parts.tastes), order=of_all(fitted.parts.order))
-    return replace(fitted, movies=of_all(fitted.movies), parts=parts)
+def at_rows(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return float32[len(rows), d]: the vectors of these rows; zeros for the row −1."""
+    return np.where((rows >= 0)[:, None], vectors[rows], 0).astype(np.float32)
 
 
 def latest_likes(known: Interactions, count: int | None) -> sparse.csr_matrix:

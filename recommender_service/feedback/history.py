@@ -52,20 +52,19 @@ def history_of(
     liked = movies[is_liked][np.argsort(liked_at[is_liked])]
     watched_before = release.watched.rows_of(user) if user >= 0 else NO_ROWS
     liked_before = release.watched.liked_rows_of(user) if user >= 0 else NO_ROWS
-    liked_now = np.union1d(np.setdiff1d(liked_before, np.concatenate([removed, rated])), liked)
-    liked_now = liked_now[liked_now < release.num_trained_movies].astype(np.int32)
     in_order = release.watched.liked_rows_in_order(user) if user >= 0 else NO_ROWS
-    if in_order is not None:
-        in_order = np.concatenate([in_order[~np.isin(in_order, liked)], liked])
-        in_order = in_order[np.isin(in_order, liked_now)]
+    kept = liked_before if in_order is None else in_order
+    liked_now = np.concatenate([kept[~np.isin(kept, np.concatenate([removed, rated, liked]))], liked])
+    liked_now = liked_now[liked_now < release.num_trained_movies]
+    liked_rows = np.sort(liked_now)
     return History(
         watched_rows=np.union1d(
             np.setdiff1d(watched_before, removed), movies[counts[Kind.WATCHED] | counts[Kind.RATED]]
         ).astype(np.int32),
         hidden_rows=np.union1d(np.setdiff1d(hidden_rows, removed), movies[counts[Kind.HIDDEN]]).astype(np.int32),
-        liked_rows=liked_now,
-        has_release_likes=len(liked_before) > 0 and np.array_equal(liked_now, liked_before),
-        liked_in_order=in_order,
+        liked_rows=liked_rows,
+        has_release_likes=len(liked_before) > 0 and np.array_equal(liked_rows, liked_before),
+        liked_in_order=liked_now if in_order is not None else None,
     )
 
 
