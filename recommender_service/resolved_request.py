@@ -155,7 +155,10 @@ def _from_history(
 
 
 def _key(release: Release, liked: np.ndarray, in_order: bool) -> FoldInKey:
-    """liked: int rows of trained movies.  in_order: whether they are in the order of liking."""
+    """liked: int rows of trained movies.  in_order: whether they are in the order of liking.
+
+    A release that does not tell the order has a model that knows of none, so its likes are a set.
+    """
     return fold_in_key(release.movie_ids[liked], in_order and release.watched.newer is not None)
 
 

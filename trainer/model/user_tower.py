@@ -89,7 +89,7 @@ class UserTower(tf.Module):
         liked = _look_up(self._movie_ids, movies, movie_id)  # float32[B, L, t]
         known = tf.cast(tf.reduce_any(liked != 0.0, axis=2, keepdims=True), tf.float32)  # float32[B, L, 1]
         newer = tf.cumsum(known, axis=1, exclusive=True, reverse=True)  # float32[B, L, 1], how many
-        of_taste, of_next = (known * tf.exp(-newer / span) for span in (spans[0], spans[1]))  # float32[B, L, 1]
+        of_taste, of_next = (known * tf.exp(-newer / span) for span in tf.unstack(spans))  # float32[B, L, 1]
         weight = tf.reduce_sum(of_taste, axis=1)  # float32[B, 1]
         mean = tf.math.divide_no_nan(tf.reduce_sum(of_taste * liked, axis=1), weight)  # float32[B, t]
         length = tf.math.divide_no_nan(weight**2, tf.reduce_sum(of_taste**2, axis=1))  # float32[B, 1], effective
@@ -155,13 +155,18 @@ def _warmup_requests(
     by_length = sorted(histories, key=len)
     batches = [[by_length[round(quantile * (len(by_length) - 1))]] for quantile in SINGLE_FOLD_INS]
     batches.append([histories[number] for number in rng.integers(len(histories), size=FOLD_IN_BATCH)])
-    for batch in batches:
-        movie_ids = np.full((len(batch), max(map(len, batch))), CURRENT.fold_in_padding, np.int64)
-        for row, history in zip(movie_ids, batch, strict=True):
-            row[: len(history)] = history
-        requests.append(_request(model_name, FOLD_IN, movie_ids))
-    requests.append(_request(model_name, FOLD_IN_ORDER, movie_ids))  # the same graph, warmed up already
+    padded = [_padded(batch) for batch in batches]
+    requests += [_request(model_name, FOLD_IN, movie_ids) for movie_ids in padded]
+    requests.append(_request(model_name, FOLD_IN_ORDER, padded[-1]))  # one will do: the graph is that of FOLD_IN
     return requests
+
+
+def _padded(histories: Sequence[np.ndarray]) -> np.ndarray:
+    """Return int64[len(histories), any]: a row for each, filled up to the longest."""
+    movie_ids = np.full((len(histories), max(map(len, histories))), CURRENT.fold_in_padding, np.int64)
+    for row, history in zip(movie_ids, histories, strict=True):
+        row[: len(history)] = history
+    return movie_ids
 
 
 def _request(model_name: str, signature: Signature, ids: np.ndarray) -> predict_pb2.PredictRequest:
